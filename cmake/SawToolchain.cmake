@@ -1,0 +1,46 @@
+# Compiler settings shared by every target: the language, warnings as errors, hardening, sanitizers.
+set(CMAKE_CXX_STANDARD 23)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+
+set(SAW_SANITIZE "" CACHE STRING "Sanitizers for every target that is not a kernel probe: address,undefined | thread")
+option(SAW_FUZZ "Build fuzz targets against libFuzzer instead of the corpus replayer" OFF)
+option(SAW_WERROR "Warnings are errors" ON)
+
+find_program(CCACHE ccache)
+if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3.0 REQUIRED)
+find_package(GTest REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(fmt REQUIRED)
+
+# Applied to our targets only; system headers stay out of it.
+function(saw_compile_options target)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wimplicit-fallthrough
+    -Wno-missing-field-initializers -Wno-missing-designated-field-initializers -Wno-gnu-zero-variadic-macro-arguments -Wno-gnu-statement-expression
+    -fstack-protector-strong -fno-plt)
+  if(SAW_WERROR)
+    target_compile_options(${target} PRIVATE -Werror)
+  endif()
+  target_compile_definitions(${target} PRIVATE SAW_VERSION="${PROJECT_VERSION}")
+  if(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
+    target_compile_definitions(${target} PRIVATE _FORTIFY_SOURCE=2)
+  endif()
+  if(SAW_SANITIZE)
+    target_compile_options(${target} PRIVATE -fsanitize=${SAW_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+    target_link_options(${target} PRIVATE -fsanitize=${SAW_SANITIZE})
+  endif()
+  if(SAW_FUZZ)
+    target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
+  endif()
+  target_link_options(${target} PRIVATE -fuse-ld=lld -Wl,-z,relro,-z,now)
+endfunction()
