@@ -1,0 +1,1 @@
+saw_fuzz(NAME wire DEPS base)

@@ -1,0 +1,58 @@
+// The audit log: events as leaves of a Merkle tree (RFC 6962 hashing), on disk in the C2SP tlog-tiles layout with a checkpoint
+// signed by Ed25519 (c2sp.org/tlog-checkpoint, signed note).
+//
+//   auto log = SAW_TRY(Log::open(directory, origin, key));     // creates it; recovers from a crash at any byte
+//   uint64_t index = SAW_TRY(log.append(lines));               // group commit: durable when it returns, one fsync for all lines
+//
+// One writer. Recovery gives a prefix of what was appended that contains everything append() returned for. If the disk refuses, append()
+// fails and everything after it fails until reopen: the caller must refuse governed actions (R100).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/crypto.h"
+#include "base/result.h"
+
+namespace saw::audit {
+
+class Log {
+ public:
+  static Result<Log> open(const std::string& directory, std::string origin, SigningKey key);
+  Log(Log&&) noexcept;
+  ~Log();
+
+  // Index of the first of `lines`. Each line: no '\n', at most 64 KiB - 1.
+  Result<uint64_t> append(std::span<const std::string> lines);
+  uint64_t size() const;
+  Digest root() const;
+
+ private:
+  struct State;
+  explicit Log(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+// Reading needs no key and no running daemon.
+
+struct VerifyReport {
+  bool ok = false;
+  uint64_t entries = 0;
+  std::string root;                         // "sha256:…"
+  std::optional<uint64_t> first_bad_entry;  // where the record stops being what was signed
+  std::string problem;                      // a sentence: what is wrong and where
+};
+// Recomputes every hash from the entries, compares with tiles, checkpoint and signature (by `public_key`, 32 bytes).
+VerifyReport verify(const std::string& directory, std::string_view origin, std::string_view public_key);
+
+// Entries [first, first + count) as they are on disk, at most what the checkpoint covers. Errors name the entry.
+Result<std::vector<std::string>> read_entries(const std::string& directory, uint64_t first, uint64_t count);
+Result<uint64_t> checkpoint_size(const std::string& directory);
+
+}  // namespace saw::audit

@@ -1,0 +1,55 @@
+// Everything that saw-node and saw-init say to each other. saw-init lives on the agent's side: what it sends is hostile.
+//
+// SOCK_SEQPACKET; saw-node connects to the sandbox's control socket (launch.h), again after a restart. Descriptors: StartCommand carries
+// [stdin, stdout, stderr], or none with `terminal`; TerminalOpened carries [pty master].
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/wire.h"
+
+namespace saw::sandbox {
+
+// ---- saw-node → saw-init
+struct StartCommand {
+  uint64_t exec = 0;
+  std::vector<std::string> argv, environment;
+  std::string directory;
+  bool terminal = false;
+  uint16_t rows = 24, columns = 80;
+  template <class A> void members(A& a) { a(exec, argv, environment, directory, terminal, rows, columns); }
+};
+struct SignalCommand {
+  uint64_t exec = 0;
+  int32_t signal = 0;
+  template <class A> void members(A& a) { a(exec, signal); }
+};
+struct ResizeCommand {
+  uint64_t exec = 0;
+  uint16_t rows = 0, columns = 0;
+  template <class A> void members(A& a) { a(exec, rows, columns); }
+};
+using ToInit = std::variant<StartCommand, SignalCommand, ResizeCommand>;
+
+// ---- saw-init → saw-node
+struct InitHello {  // first message on each connection
+  std::vector<uint64_t> running;
+  template <class A> void members(A& a) { a(running); }
+};
+struct CommandStarted {
+  uint64_t exec = 0;
+  int32_t pid = 0;  // in the sandbox's pid namespace
+  template <class A> void members(A& a) { a(exec, pid); }
+};
+struct CommandEnded {
+  uint64_t exec = 0;
+  bool started = true;      // false: execve failed, status is its errno
+  int32_t wait_status = 0;  // as waitpid(2) gives it
+  template <class A> void members(A& a) { a(exec, started, wait_status); }
+};
+using FromInit = std::variant<InitHello, CommandStarted, CommandEnded>;
+
+}  // namespace saw::sandbox

@@ -1,0 +1,200 @@
+// Everything that sawd and saw-node say to each other: this header is that attack surface.
+//
+// One SOCK_SEQPACKET pair, created by saw-node when it starts sawd. sawd is the less trusted side: it names storage by id and never by
+// path, and saw-node re-checks every id, path and limit. Each request carries an id of sawd's choosing; each gets exactly one
+// Failed or the answer named beside it. Events come unasked.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/wire.h"
+#include "sandbox/plan.h"
+
+namespace saw::sandbox {
+
+// ---- sawd → saw-node ------------------------------------------------------------------------------------------------------------
+
+// Makes the persistent tree of a workspace (answer: Done). Exists already: Done.
+struct CreateStorage {
+  uint64_t request = 0;
+  std::string workspace;
+  template <class A> void members(A& a) { a(request, workspace); }
+};
+// Removes a workspace's tree with its sessions, or one session's layer (session not empty). No sandbox may use it. Answer: Done.
+struct RemoveStorage {
+  uint64_t request = 0;
+  std::string workspace, session;
+  template <class A> void members(A& a) { a(request, workspace, session); }
+};
+// Builds and starts a sandbox, empty but for saw-init. Answer: SandboxStarted, with the capture listener and the DNS socket.
+struct StartSandbox {
+  uint64_t request = 0;
+  SandboxPlan plan;
+  template <class A> void members(A& a) { a(request, plan); }
+};
+// Kills everything in it, frees everything it held. Answer: Done, after which nothing of it is left. Unknown sandbox: Done.
+struct StopSandbox {
+  uint64_t request = 0;
+  std::string sandbox;
+  template <class A> void members(A& a) { a(request, sandbox); }
+};
+// Fresh duplicates of a running sandbox's capture listener and DNS socket (for a restarted saw-egress). Answer: SandboxStarted.
+struct GetSockets {
+  uint64_t request = 0;
+  std::string sandbox;
+  template <class A> void members(A& a) { a(request, sandbox); }
+};
+struct ExecSpec {
+  std::vector<std::string> argv, environment;  // argv[0] is looked up in the PATH of `environment`, inside the sandbox
+  std::string directory;
+  bool terminal = false;                       // a pty: then the answer carries one descriptor instead of three
+  uint16_t rows = 24, columns = 80;
+  template <class A> void members(A& a) { a(argv, environment, directory, terminal, rows, columns); }
+};
+// Answer: ExecStarted, with [stdin (write), stdout (read), stderr (read)] or [pty].
+struct StartExec {
+  uint64_t request = 0;
+  std::string sandbox;
+  ExecSpec spec;
+  template <class A> void members(A& a) { a(request, sandbox, spec); }
+};
+// To the process group of the command. No answer; an unknown exec is ignored (it may just have ended).
+struct SignalExec {
+  std::string sandbox;
+  uint64_t exec = 0;
+  int32_t signal = 0;
+  template <class A> void members(A& a) { a(sandbox, exec, signal); }
+};
+struct ResizeExec {
+  std::string sandbox;
+  uint64_t exec = 0;
+  uint16_t rows = 0, columns = 0;
+  template <class A> void members(A& a) { a(sandbox, exec, rows, columns); }
+};
+// What a session changed against its lower layers. Answer: Changes.
+struct ListChanges {
+  uint64_t request = 0;
+  std::string workspace, session;
+  template <class A> void members(A& a) { a(request, workspace, session); }
+};
+// Answer: SandboxList.
+struct ListSandboxes {
+  uint64_t request = 0;
+  template <class A> void members(A& a) { a(request); }
+};
+// Starts the workspace's saw-egress (killing one that runs). Answer: EgressStarted, with [control link, audit link].
+struct StartEgress {
+  uint64_t request = 0;
+  std::string workspace;
+  template <class A> void members(A& a) { a(request, workspace); }
+};
+struct StopEgress {
+  uint64_t request = 0;
+  std::string workspace;
+  template <class A> void members(A& a) { a(request, workspace); }
+};
+// sawd has recovered and serves its API: saw-node tells whoever waits in `saw up`.
+struct ControlReady {
+  template <class A> void members(A&) {}
+};
+// `saw down`: stop every sandbox and every program, remove sockets, exit. No answer but the end of the link.
+struct Shutdown {
+  template <class A> void members(A&) {}
+};
+
+using ToNode = std::variant<CreateStorage, RemoveStorage, StartSandbox, StopSandbox, GetSockets, StartExec, SignalExec, ResizeExec,
+                            ListChanges, ListSandboxes, StartEgress, StopEgress, ControlReady, Shutdown>;
+
+// ---- saw-node → sawd ------------------------------------------------------------------------------------------------------------
+
+// The first message on a new link.
+struct NodeHello {
+  std::string version, node;                       // node: a stable id of this host's saw-node
+  bool rootless = false;
+  uint32_t api_uid_zero = 0;                       // the uid that peer credentials show as 0 (rootless: the user's own)
+  std::vector<std::string> guarantees, degraded;   // feature names, and "name: consequence"
+  template <class A> void members(A& a) { a(version, node, rootless, api_uid_zero, guarantees, degraded); }
+};
+struct Done {
+  uint64_t request = 0;
+  template <class A> void members(A& a) { a(request); }
+};
+struct Failed {
+  uint64_t request = 0;
+  std::string code, message;
+  template <class A> void members(A& a) { a(request, code, message); }
+};
+struct SandboxStarted {
+  uint64_t request = 0;
+  std::string sandbox;
+  std::vector<std::string> degraded;               // guarantees this sandbox does not have (never with Strictness::strict)
+  template <class A> void members(A& a) { a(request, sandbox, degraded); }
+};
+struct ExecStarted {
+  uint64_t request = 0, exec = 0;
+  int32_t host_pid = 0;                            // for the audit event
+  template <class A> void members(A& a) { a(request, exec, host_pid); }
+};
+enum class ChangeKind : uint8_t { added, changed, deleted };
+constexpr ChangeKind kEnumLast(ChangeKind) { return ChangeKind::deleted; }
+enum class FileType : uint8_t { file, directory, symlink, other };
+constexpr FileType kEnumLast(FileType) { return FileType::other; }
+struct Change {
+  ChangeKind kind = ChangeKind::added;
+  FileType type = FileType::file;
+  std::string path;                                // absolute inside the sandbox; bytes of the agent's choosing
+  uint64_t size = 0;
+  template <class A> void members(A& a) { a(kind, type, path, size); }
+};
+struct Changes {
+  uint64_t request = 0;
+  std::vector<Change> changes;                     // sorted by path
+  bool complete = true;                            // false: more than kMaxChanges
+  template <class A> void members(A& a) { a(request, changes, complete); }
+};
+constexpr size_t kMaxChanges = 100'000;
+struct SandboxInfo {
+  std::string sandbox, workspace, session;
+  Depth depth = Depth::call;
+  template <class A> void members(A& a) { a(sandbox, workspace, session, depth); }
+};
+struct SandboxList {
+  uint64_t request = 0;
+  std::vector<SandboxInfo> sandboxes;
+  template <class A> void members(A& a) { a(request, sandboxes); }
+};
+struct EgressStarted {
+  uint64_t request = 0;
+  std::string workspace;
+  template <class A> void members(A& a) { a(request, workspace); }
+};
+
+// How a command ended: a value, not an error.
+enum class ExecEnd : uint8_t { exited, signalled, not_started, sandbox_gone, out_of_memory };
+constexpr ExecEnd kEnumLast(ExecEnd) { return ExecEnd::out_of_memory; }
+struct ExecExited {  // event
+  std::string sandbox;
+  uint64_t exec = 0;
+  ExecEnd end = ExecEnd::exited;
+  int32_t status = 0;                              // exit status, signal number, or errno of execve (not_started)
+  template <class A> void members(A& a) { a(sandbox, exec, end, status); }
+};
+struct SandboxExited {  // event: saw-init of this sandbox ended without StopSandbox
+  std::string sandbox, reason;
+  template <class A> void members(A& a) { a(sandbox, reason); }
+};
+struct EgressExited {  // event
+  std::string workspace;
+  template <class A> void members(A& a) { a(workspace); }
+};
+struct PerimeterStarted {  // event, with [control link, audit link]; again after each restart of saw-perimeter
+  template <class A> void members(A&) {}
+};
+
+using FromNode = std::variant<NodeHello, Done, Failed, SandboxStarted, ExecStarted, Changes, SandboxList, EgressStarted, ExecExited,
+                              SandboxExited, EgressExited, PerimeterStarted>;
+
+}  // namespace saw::sandbox
