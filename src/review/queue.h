@@ -1,0 +1,65 @@
+// Requests that wait for a person: pending → approved | denied | timed_out | abandoned, each exactly once.
+//
+//   Queue queue(store, clock);
+//   Review r = SAW_TRY(queue.open({.host = …, .digest = …}, hold_ms));
+//   Review d = SAW_TRY(queue.decide(r.id, {.verdict = Verdict::approve, .by = "uid:1000", .digest = r.digest}));
+//
+// A decision names the person who took it and, when it names a digest, must name the one that is stored: what was looked at is what is
+// sent. It is single use (a second one: "review.conflict") and void after `expires` ("review.expired"). Everything is in the store
+// before a function returns; this class only decides, control carries out. Source: requirements R89–R93.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "store/store.h"
+
+namespace saw::review {
+
+constexpr std::string_view kPending = "pending", kApproved = "approved", kDenied = "denied", kTimedOut = "timed_out",
+                           kAbandoned = "abandoned";
+
+enum class Verdict : uint8_t { approve, deny };
+enum class Approvers : uint8_t { anyone_entitled, other_than_requester };
+
+struct DecisionRequest {
+  Verdict verdict = Verdict::deny;
+  std::string by;                     // a person: "uid:…"; an agent's id is refused
+  std::optional<std::string> digest;  // what the person saw
+  std::string why;
+  Approvers approvers = Approvers::anyone_entitled;
+};
+
+class Queue {
+ public:
+  // More reviews than this waiting in one workspace: the next one is refused ("review.busy"), so that an agent cannot flood a person.
+  static constexpr size_t kMaxPendingPerWorkspace = 64;
+  static constexpr size_t kMaxListed = 1000;
+  static constexpr size_t kMaxWhy = 1000;
+
+  Queue(store::Store& store, const Clock& clock) : store_(store), clock_(clock) {}
+
+  // Fills id, state, created and expires.
+  Result<store::Review> open(store::Review request, int64_t hold_ms);
+  Result<store::Review> decide(std::string_view id, const DecisionRequest& request);
+  // Both: "review.conflict" when something was decided already.
+  Result<store::Review> time_out(std::string_view id);
+  Result<store::Review> abandon(std::string_view id);
+  // After a restart: whoever waited is gone. Returns what was pending.
+  Result<std::vector<store::Review>> abandon_all();
+
+  Result<store::Review> find(std::string_view id) const;
+  Result<std::vector<store::Review>> list(std::string_view state) const;  // empty: all
+
+ private:
+  Result<store::Review> close(std::string_view id, std::string_view state);
+
+  store::Store& store_;
+  const Clock& clock_;
+};
+
+}  // namespace saw::review
