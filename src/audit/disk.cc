@@ -1,0 +1,82 @@
+#include "audit/disk.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+namespace saw::audit {
+namespace {
+
+constexpr unsigned kFileMode = 0600, kDirectoryMode = 0700;
+
+std::string parent_of(const std::string& path) { return path.substr(0, path.find_last_of('/')); }
+
+Result<> sync_directory(const std::string& path) {
+  Fd fd = SAW_TRY(Fd::open(path, O_RDONLY | O_DIRECTORY));
+  if (::fsync(fd.get()) != 0) return Error::system("audit.disk", "flushing directory '{}'", path);
+  return {};
+}
+
+// A tile is only as durable as the directories it lies in.
+Result<> make_durable_directories(const std::string& path) {
+  if (::mkdir(path.c_str(), kDirectoryMode) == 0) return sync_directory(parent_of(path));
+  if (errno == EEXIST) return {};
+  if (errno != ENOENT || path.find('/') == path.npos) return Error::system("audit.disk", "creating directory '{}'", path);
+  SAW_TRY(make_durable_directories(parent_of(path)));
+  if (::mkdir(path.c_str(), kDirectoryMode) != 0) return Error::system("audit.disk", "creating directory '{}'", path);
+  return sync_directory(parent_of(path));
+}
+
+}  // namespace
+
+Result<> PosixDisk::replace(const std::string& path, std::string_view content, Durability durability) {
+  auto written = replace_file(path, content, kFileMode, durability);
+  if (written || written.error().os_errno != ENOENT) return written;
+  SAW_TRY(make_durable_directories(parent_of(path)));
+  return replace_file(path, content, kFileMode, durability);
+}
+
+Result<> PosixDisk::append(const Fd& file, uint64_t offset, std::string_view bytes) {
+  while (!bytes.empty()) {
+    ssize_t n = ::pwrite(file.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return Error::system("audit.disk", "writing {} bytes to the audit journal", bytes.size());
+    bytes.remove_prefix(static_cast<size_t>(n));
+    offset += static_cast<uint64_t>(n);
+  }
+  if (::fdatasync(file.get()) != 0) return Error::system("audit.disk", "flushing the audit journal");
+  return {};
+}
+
+Result<> PosixDisk::truncate(const Fd& file, uint64_t size) {
+  if (::ftruncate(file.get(), static_cast<off_t>(size)) != 0 || ::fdatasync(file.get()) != 0)
+    return Error::system("audit.disk", "truncating the audit journal");
+  return {};
+}
+
+Result<> PosixDisk::remove(const std::string& path) {
+  std::error_code error;
+  std::filesystem::remove_all(path, error);
+  if (error) return std::unexpected(Error::from_errno("audit.disk", error.value(), fmt::format("removing '{}'", path)));
+  return {};
+}
+
+std::vector<std::string> list_directory(const std::string& path) {
+  std::vector<std::string> names;
+  std::error_code error;
+  std::filesystem::directory_iterator it(path, error), end;
+  for (; !error && it != end; it.increment(error)) names.push_back(it->path().filename().string());
+  return names;
+}
+
+Result<Fd> lock_file(const std::string& path) {
+  Fd fd = SAW_TRY(Fd::open(path, O_RDWR | O_CREAT, kFileMode));
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
+  if (errno == EWOULDBLOCK) return Error::make("audit.locked", "another process writes to this audit log ('{}' is locked)", path);
+  return Error::system("audit.disk", "locking '{}'", path);
+}
+
+}  // namespace saw::audit
