@@ -19,14 +19,20 @@ namespace saw::policy::yaml {
 constexpr size_t kMaxBytes = 4u << 20, kMaxNodes = 1'000'000;
 constexpr int kMaxDepth = 32;
 
+struct Member;
+
 struct Node {
   enum class Kind { scalar, sequence, mapping } kind = Kind::scalar;
   int line = 0, column = 0;
   std::string scalar;
   bool quoted = false;
   std::vector<Node> items;                               // sequence
-  std::vector<std::pair<Node, Node>> members;            // mapping, in order; keys are unique scalars
+  std::vector<Member> members;                           // mapping, in order; keys are unique scalars
   const Node* find(std::string_view key) const;          // member of a mapping, nullptr if absent
+};
+
+struct Member {
+  Node first, second;  // key, value
 };
 
 std::expected<Node, Diagnostics> parse(std::string_view text, std::string_view file);

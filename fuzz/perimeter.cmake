@@ -1,0 +1,3 @@
+saw_fuzz(NAME dial_protocol DEPS egress)
+saw_fuzz(NAME perimeter_file DEPS egress)
+saw_fuzz(NAME perimeter_dns DEPS egress)
