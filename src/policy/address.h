@@ -4,7 +4,8 @@
 //   classify(*a) == AddressClass::loopback
 //
 // Embedded IPv4 (v4-mapped, v4-compatible, NAT64 64:ff9b::/96 and 64:ff9b:1::/48, 6to4 2002::/16, Teredo 2001::/32) is classified
-// by the strictest of the outer and the inner address. Source: IANA special-purpose address registries, RFC 6890.
+// by the strictest of the outer and the inner address. Source: IANA special-purpose address registries, RFC 6890. Documentation ranges
+// (203.0.113.0/24, 2001:db8::/32, …) count as global: nobody routes them, and docs/cli.md's own example is judged at one.
 #pragma once
 
 #include <array>
@@ -23,7 +24,7 @@ using Address = std::array<uint8_t, 16>;  // network byte order; IPv4 as ::ffff:
 enum class AddressClass : uint8_t {
   global,         // ordinary unicast
   private_use,    // RFC 1918, RFC 6598 carrier-grade, RFC 4193 unique-local: only where both policy and operator list it
-  never,          // loopback, link-local, metadata, multicast, unspecified, broadcast, documentation, benchmarking, reserved
+  never,          // loopback, link-local, metadata, multicast, unspecified, broadcast, benchmarking, reserved
 };
 
 // Decimal, octal, hexadecimal and short IPv4 forms (inet_aton(3)), IPv6 with and without brackets; no zone ids. nullopt: not an address.

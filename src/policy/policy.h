@@ -132,11 +132,14 @@ class Policy {
 
   // Whether some rule could admit anything for this name (any port): what DNS answers depend on.
   bool may_resolve(std::string_view host) const;
-  // The treatment of (host, port); nullopt: no entry matches, so every request there is denied.
-  std::optional<Endpoint> endpoint(std::string_view host, uint16_t port) const;
+  // The treatment of (host, port); nullopt: no entry matches, so every request there is denied. Entries that share a destination and
+  // differ by `to.paths` may differ in protocol, credential and addresses: without a target the answer then has no credential and no
+  // addresses; with a decision's canonical target it is exact.
+  std::optional<Endpoint> endpoint(std::string_view host, uint16_t port, std::string_view canonical_target = {}) const;
+
+  struct Impl;  // compiled.h
 
  private:
-  struct Impl;
   explicit Policy(std::unique_ptr<const Impl> impl);
   std::unique_ptr<const Impl> impl_;
 };

@@ -1,0 +1,51 @@
+#include "policy/compiled.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace saw::policy {
+
+void HostIndex::add(const HostPattern& host, uint16_t port, uint32_t entry) {
+  const Slot slot{port, entry, &host.glob};
+  if (host.glob.literal()) exact_[host.glob.text()].push_back(slot);
+  else by_tail_[std::string(host.glob.literal_suffix())].push_back(slot);
+}
+
+void HostIndex::finish() {
+  for (TextMap<Bucket>* map : {&exact_, &by_tail_})
+    for (auto& [name, bucket] : *map) std::ranges::sort(bucket, {}, [](const Slot& s) { return std::pair(s.port, s.entry); });
+}
+
+void RuleIndex::add(const Rule& rule, uint32_t number) {
+  if (rule.paths.empty()) pathless_.push_back(number);
+  for (const Glob& glob : rule.paths) {
+    if (glob.literal()) {
+      exact_[glob.text()].push_back(number);
+      continue;
+    }
+    const std::string_view head = glob.literal_prefix();
+    by_head_[std::string(head)].push_back({number, &glob});
+    deepest_ = std::max(deepest_, static_cast<size_t>(std::ranges::count(head, '/')));
+  }
+}
+
+bool admits(const Entry& entry) {
+  return std::ranges::any_of(entry.rules, [](const Rule& rule) { return rule.effect != Effect::deny; });
+}
+
+void build_indexes(Policy::Impl& impl) {
+  const std::vector<Entry>& network = impl.document.network;
+  impl.rules.resize(network.size());
+  for (uint32_t e = 0; e < network.size(); ++e) {
+    const Entry& entry = network[e];
+    for (const HostPattern& host : entry.hosts)
+      for (uint16_t port : entry.ports) impl.hosts.add(host, port, e);
+    for (uint32_t r = 0; r < entry.rules.size(); ++r) impl.rules[e].add(entry.rules[r], r);
+    impl.to_ids.push_back(fmt::format("network.{}.to", entry.name));
+  }
+  impl.hosts.finish();
+  for (const CredentialSource& source : impl.document.credentials) impl.credentials.push_back(source.credential);
+}
+
+}  // namespace saw::policy
