@@ -76,11 +76,12 @@ class Walk {
 
  private:
   bool walk_bundle(uint64_t index);
-  bool entry(uint64_t index, std::string_view text, std::string_view stored);
+  void entry(uint64_t index, std::string_view text, const std::optional<std::string>& stored);
   void completed_tile(const HashTile& tile);
   void partial_tiles();
   void compare(size_t level, uint64_t index, std::string_view computed, const std::optional<std::string>& stored, const std::string& path);
   void journal();
+  std::optional<uint64_t> differs_from_journal() const;
   VerifyReport conclude() const;
   VerifyReport bad(std::optional<uint64_t> entry, std::string problem) const {
     return {false, cp_.size, digest_text(cp_.root), entry, std::move(problem)};
@@ -98,13 +99,16 @@ class Walk {
   std::optional<uint64_t> extra_;
 };
 
-bool Walk::entry(uint64_t index, std::string_view text, std::string_view stored) {
+// `stored`: the tile of leaf hashes in which this entry's hash should be.
+void Walk::entry(uint64_t index, std::string_view text, const std::optional<std::string>& stored) {
   std::vector<HashTile> completed;
   Digest leaf = leaf_hash(text);
-  if (stored != view(leaf) && mismatch_level_ > 0) mismatch_ = index, mismatch_level_ = 0;
+  if (stored && mismatch_level_ > 0) {
+    const size_t at = std::min<size_t>(index % kTileWidth * kHashSize, stored->size());
+    if (std::string_view(*stored).substr(at, kHashSize) != view(leaf)) mismatch_ = index, mismatch_level_ = 0;
+  }
   tree_.add(leaf, completed);
   for (const HashTile& tile : completed) completed_tile(tile);
-  return true;
 }
 
 void Walk::compare(size_t level, uint64_t index, std::string_view computed, const std::optional<std::string>& stored,
@@ -152,8 +156,7 @@ bool Walk::walk_bundle(uint64_t index) {
       lost_ = first + i, lost_problem_ = fmt::format("'{}' ends before entry {}", path, first + i);
       return false;
     }
-    std::string_view hash = stored ? std::string_view(*stored) : std::string_view();
-    entry(first + i, *text, hash.substr(std::min<size_t>(i * kHashSize, hash.size()), kHashSize));
+    entry(first + i, *text, stored);
   }
   if (!reader.rest().empty() && !extra_)
     extra_ = first + count, extra_problem_ = fmt::format("'{}' goes on after entry {}", path, first + count - 1);
@@ -174,6 +177,26 @@ void Walk::journal() {
   }
 }
 
+// When entries and tiles were rewritten alike, a journal that still leads to the signed root knows which recent entry was changed.
+std::optional<uint64_t> Walk::differs_from_journal() const {
+  if (!snapshot_.journal || !snapshot_.bundle) return {};
+  auto journal = parse_journal(*snapshot_.journal);
+  if (!journal || journal->end() != cp_.size) return {};
+  auto tree = Tree::restore(journal->header.start, journal->header.levels);
+  if (!tree) return {};
+  BundleReader found(*snapshot_.bundle);
+  std::optional<uint64_t> differs;
+  std::vector<HashTile> completed;
+  for (const JournalFrame& frame : journal->frames) {
+    BundleReader reader(frame.entries);
+    while (auto recorded = reader.next()) {
+      if (found.next() != recorded && !differs) differs = tree->size();
+      tree->add(leaf_hash(*recorded), completed);
+    }
+  }
+  return tree->root() == cp_.root ? differs : std::nullopt;
+}
+
 VerifyReport Walk::conclude() const {
   const bool same = !lost_ && tree_.root() == cp_.root;
   if (!same && mismatch_ && (!lost_ || *mismatch_ <= *lost_)) {
@@ -182,6 +205,8 @@ VerifyReport Walk::conclude() const {
                                                                  *mismatch_ + (uint64_t{1} << (8 * mismatch_level_)) - 1);
     return bad(mismatch_, fmt::format("{} is not what was signed", where));
   }
+  if (auto index = same ? std::nullopt : differs_from_journal())
+    return bad(index, fmt::format("entry {} is not what was signed, and its hash was rewritten or removed", *index));
   if (lost_) return bad(lost_, lost_problem_);
   if (!same) return bad({}, "the entries are not those that the checkpoint signs, and all hash tiles were rewritten to match them");
   if (extra_) return bad(extra_, extra_problem_);
