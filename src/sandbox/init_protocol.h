@@ -1,7 +1,8 @@
 // Everything that saw-node and saw-init say to each other. saw-init lives on the agent's side: what it sends is hostile.
 //
 // SOCK_SEQPACKET; saw-node connects to the sandbox's control socket (launch.h), again after a restart. Descriptors: StartCommand carries
-// [stdin, stdout, stderr], or none with `terminal`; TerminalOpened carries [pty master].
+// [stdin, stdout, stderr], or none with `terminal`; CommandStarted carries [pty master] then. A command that could not
+// be started gives CommandEnded alone, without CommandStarted.
 #pragma once
 
 #include <cstdint>

@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "os/cgroup.h"
+#include "os/seccomp.h"
 #include "sandbox/plan.h"
 
 namespace saw::sandbox {
@@ -46,6 +48,8 @@ struct Launched {
   Result<> go();                   // closes go_pipe after writing the release byte
 };
 
+struct ChildSpec;  // launch_child.h
+
 class Launcher {
  public:
   static Result<Launcher> create(Host host);
@@ -59,8 +63,15 @@ class Launcher {
   std::vector<std::string> existing_cgroups() const;
 
  private:
-  explicit Launcher(Host host) : host_(std::move(host)) {}
+  Launcher(Host host, os::CgroupTree cgroups);
+  Result<std::vector<std::string>> check_features(const SandboxPlan& plan, const os::Cgroup& cgroup) const;
+  Result<> fill(const SandboxPlan& plan, const Layers& layers, const os::Cgroup& cgroup, Launched& out) const;
+  Result<> start(const ChildSpec& child, Launched& out) const;
+
   Host host_;
+  os::CgroupTree cgroups_;
+  os::SeccompProgram filter_;
+  int landlock_abi_ = 0;
 };
 
 // One guarantee of this host, for `saw doctor` and NodeHello.

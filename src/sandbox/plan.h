@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -26,7 +27,11 @@ constexpr Strictness kEnumLast(Strictness) { return Strictness::strict; }
 enum class Access : uint8_t { read, write };
 constexpr Access kEnumLast(Access) { return Access::write; }
 
-// A file that SAW makes inside the sandbox (read-only there): /etc/passwd, /etc/resolv.conf, the CA bundle.
+// Where every sandbox finds the CA bundle that includes its workspace's CA, whatever the image looks like.
+constexpr std::string_view kCaBundlePath = "/etc/saw/ca-bundle.pem";
+
+// A file that SAW makes inside the sandbox (read-only there): /etc/hosts, /etc/resolv.conf, the CA bundle. The launcher adds /etc/passwd and
+// /etc/group, because only it knows the uid. In a directory that comes from the image, what lies there under that name is covered.
 struct GeneratedFile {
   std::string path, content;
   template <class A> void members(A& a) { a(path, content); }

@@ -1,0 +1,167 @@
+#include "saw-init/commands.h"
+
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+namespace saw::init {
+namespace {
+
+constexpr const char* kDefaultPath = "/usr/local/bin:/usr/bin:/bin";
+// Of the agent's processes: the kernel shall not choose saw-init when the sandbox's memory is used up.
+constexpr const char* kOomScore = "500";
+
+struct Terminal {
+  Fd master, slave;
+};
+Result<Terminal> open_terminal(uint16_t rows, uint16_t columns) {
+  Terminal out;
+  out.master = Fd(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
+  if (!out.master) return Error::system("init.terminal", "opening a terminal");
+  char name[64];
+  if (::unlockpt(out.master.get()) != 0 || ::ptsname_r(out.master.get(), name, sizeof name) != 0)
+    return Error::system("init.terminal", "unlocking a terminal");
+  out.slave = SAW_TRY(Fd::open(name, O_RDWR | O_NOCTTY));
+  winsize size{.ws_row = rows, .ws_col = columns};
+  ::ioctl(out.slave.get(), TIOCSWINSZ, &size);
+  return out;
+}
+
+std::vector<char*> pointers(const std::vector<std::string>& strings) {
+  std::vector<char*> out;
+  for (const std::string& s : strings) out.push_back(const_cast<char*>(s.c_str()));
+  out.push_back(nullptr);
+  return out;
+}
+
+std::string path_of(const std::vector<std::string>& environment) {
+  for (const std::string& entry : environment)
+    if (entry.starts_with("PATH=")) return entry.substr(5);
+  return kDefaultPath;
+}
+
+// execvpe(3) without its fallback to a shell: a file that is no program is an error. Returns errno.
+int execute(const sandbox::StartCommand& command) {
+  const std::vector<char*> arguments = pointers(command.argv), environment = pointers(command.environment);
+  const std::string& name = command.argv[0];
+  if (name.find('/') != name.npos) {
+    ::execve(name.c_str(), arguments.data(), environment.data());
+    return errno;
+  }
+  int error = ENOENT;
+  const std::string path = path_of(command.environment);
+  for (size_t at = 0; at <= path.size();) {
+    size_t end = path.find(':', at);
+    if (end == path.npos) end = path.size();
+    const std::string candidate = path.substr(at, end - at) + "/" + name;
+    if (candidate[0] == '/') ::execve(candidate.c_str(), arguments.data(), environment.data());
+    if (errno != ENOENT && errno != ENOTDIR) error = errno;
+    at = end + 1;
+  }
+  return error;
+}
+
+void reset_signals() {
+  for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+// In the new process; returns errno when it could not become the command.
+int become(const sandbox::StartCommand& command, const int (&stdio)[3]) {
+  reset_signals();
+  ::setsid();
+  for (int i = 0; i < 3; ++i)
+    if (::dup2(stdio[i], i) < 0) return errno;
+  if (command.terminal && ::ioctl(0, TIOCSCTTY, 0) != 0) return errno;
+  int score = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+  if (score >= 0) {
+    [[maybe_unused]] ssize_t ignored = ::write(score, kOomScore, std::strlen(kOomScore));
+    ::close(score);
+  }
+  if (::chdir(command.directory.empty() ? "/" : command.directory.c_str()) != 0) return errno;
+  return execute(command);
+}
+
+}  // namespace
+
+Result<Commands::Started> Commands::start(const sandbox::StartCommand& command, std::vector<Fd> stdio) {
+  if (command.argv.empty() || stdio.size() != (command.terminal ? 0u : 3u) || by_pid_.size() >= kMaxCommands) {
+    errno = command.argv.empty() ? EINVAL : EAGAIN;
+    return Error::system("init.command", "a command that cannot be started");
+  }
+  Terminal terminal;
+  if (command.terminal) terminal = SAW_TRY(open_terminal(command.rows, command.columns));
+  int raw[3];
+  for (size_t i = 0; i < 3; ++i) raw[i] = command.terminal ? terminal.slave.get() : stdio[i].get();
+  Pipe failure = SAW_TRY(Pipe::create());  // closes on exec: then everything went well
+  const pid_t pid = ::fork();
+  if (pid < 0) return Error::system("init.fork", "creating a process");
+  if (pid == 0) {
+    const int error = become(command, raw);
+    [[maybe_unused]] ssize_t ignored = ::write(failure.write.get(), &error, sizeof error);
+    ::_exit(127);
+  }
+  failure.write.reset();
+  int error = 0;
+  ssize_t n;
+  do n = ::read(failure.read.get(), &error, sizeof error);
+  while (n < 0 && errno == EINTR);
+  if (n == sizeof error) {
+    ::waitpid(pid, nullptr, 0);
+    errno = error;
+    return Error::system("init.execute", "executing");
+  }
+  by_pid_.emplace(pid, Command{command.exec, std::move(terminal.slave)});
+  return Started{pid, std::move(terminal.master)};
+}
+
+const Commands::Command* Commands::find(uint64_t exec, int32_t& pid) const {
+  for (const auto& [p, command] : by_pid_)
+    if (command.exec == exec) {
+      pid = p;
+      return &command;
+    }
+  return nullptr;
+}
+
+void Commands::signal(uint64_t exec, int32_t signal) {
+  int32_t pid = 0;
+  if (signal > 0 && signal < NSIG && find(exec, pid)) ::kill(-pid, signal);  // not reaped yet: the group is still the command's own
+}
+
+void Commands::resize(uint64_t exec, uint16_t rows, uint16_t columns) {
+  int32_t pid = 0;
+  const Command* command = find(exec, pid);
+  if (!command || !command->terminal) return;
+  winsize size{.ws_row = rows, .ws_col = columns};
+  ::ioctl(command->terminal.get(), TIOCSWINSZ, &size);
+}
+
+std::optional<sandbox::CommandEnded> Commands::reap() {
+  while (true) {
+    int status = 0;
+    const pid_t pid = ::waitpid(-1, &status, WNOHANG);
+    if (pid <= 0) return std::nullopt;
+    auto found = by_pid_.find(pid);
+    if (found == by_pid_.end()) continue;
+    const uint64_t exec = found->second.exec;
+    by_pid_.erase(found);
+    return sandbox::CommandEnded{exec, true, status};
+  }
+}
+
+std::vector<uint64_t> Commands::running() const {
+  std::vector<uint64_t> out;
+  for (const auto& [pid, command] : by_pid_) out.push_back(command.exec);
+  return out;
+}
+
+}  // namespace saw::init

@@ -1,0 +1,85 @@
+#include "saw-init/init.h"
+
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace saw::init {
+
+Result<> Init::run() {
+  while (true) SAW_TRY(wait_and_handle());
+}
+
+Result<> Init::wait_and_handle() {
+  const short peer_events = static_cast<short>(outbox_.empty() ? POLLIN : POLLIN | POLLOUT);
+  pollfd watched[] = {{children_.get(), POLLIN, 0}, {peer_ ? peer_->fd() : listener_.get(), peer_ ? peer_events : short{POLLIN}, 0}};
+  if (::poll(watched, 2, -1) < 0) {
+    if (errno == EINTR) return {};
+    return Error::system("init.poll", "waiting");
+  }
+  if (watched[0].revents) collect();
+  if (!watched[1].revents) return {};
+  if (!peer_) accept_peer();
+  else if (watched[1].revents & (POLLIN | POLLHUP | POLLERR)) read_peer();
+  flush();
+  return {};
+}
+
+void Init::accept_peer() {
+  Fd accepted(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (!accepted) return;
+  auto channel = os::Channel::adopt(std::move(accepted));
+  if (!channel) return;
+  peer_ = std::move(*channel);
+  sandbox::InitHello hello{commands_.running()};
+  // A command whose end was not told yet counts as running, so that the end is of something.
+  for (const Outgoing& waiting : outbox_)
+    if (const auto* ended = std::get_if<sandbox::CommandEnded>(&waiting.message)) hello.running.push_back(ended->exec);
+  outbox_.push_front({std::move(hello), {}});
+}
+
+void Init::drop_peer() {
+  peer_.reset();
+  std::erase_if(outbox_, [](const Outgoing& waiting) { return !std::holds_alternative<sandbox::CommandEnded>(waiting.message); });
+}
+
+void Init::read_peer() {
+  auto got = peer_->receive();
+  if (!got || got->state == os::Channel::State::closed) return drop_peer();
+  if (got->state == os::Channel::State::empty) return;
+  auto message = wire::decode<sandbox::ToInit>(got->payload);
+  if (!message) return drop_peer();
+  std::visit([&](const auto& body) { handle(body, std::move(got->fds)); }, *message);
+}
+
+void Init::handle(const sandbox::StartCommand& command, std::vector<Fd> fds) {
+  auto started = commands_.start(command, std::move(fds));
+  if (!started) return post(sandbox::CommandEnded{command.exec, false, started.error().os_errno});
+  post(sandbox::CommandStarted{command.exec, started->pid}, std::move(started->terminal));
+}
+
+void Init::collect() {
+  signalfd_siginfo ignored;
+  while (::read(children_.get(), &ignored, sizeof ignored) > 0) {}
+  while (auto ended = commands_.reap()) post(*ended);
+  flush();
+}
+
+void Init::post(sandbox::FromInit message, Fd attached) {
+  outbox_.push_back({std::move(message), std::move(attached)});
+  if (outbox_.size() > kMaxOutbox) drop_peer();
+}
+
+void Init::flush() {
+  while (peer_ && !outbox_.empty()) {
+    const Outgoing& next = outbox_.front();
+    const int fd = next.attached.get();
+    auto sent = peer_->send(wire::encode(next.message), std::span(&fd, next.attached ? 1 : 0));
+    if (!sent && sent.error().code == "channel.full") return;
+    if (!sent) return drop_peer();
+    outbox_.pop_front();
+  }
+}
+
+}  // namespace saw::init

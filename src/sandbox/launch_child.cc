@@ -1,0 +1,283 @@
+#include "sandbox/launch_child.h"
+
+#include <cerrno>
+#include <csignal>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "os/capability.h"
+#include "os/mount.h"
+#include "os/netns.h"
+#include "os/process.h"
+
+namespace saw::sandbox {
+namespace {
+
+constexpr uint64_t kRootBytes = 32u << 20;  // generated files and mount points
+constexpr uint64_t kPlain = os::kNoSuid | os::kNoDevice;
+
+struct Number {
+  char text[24];
+};
+Number number(uint64_t value, unsigned base) {
+  char digits[24];
+  int n = 0;
+  do digits[n++] = static_cast<char>('0' + value % base);
+  while (value /= base);
+  Number out{};
+  for (int at = 0; n;) out.text[at++] = digits[--n];
+  return out;
+}
+
+// Errors travel as -errno in descriptors; this makes them errno again.
+int error_of(int result) { return result < 0 ? -result : 0; }
+
+struct Scoped {
+  int fd;
+  explicit Scoped(int raw) : fd(raw) {}
+  Scoped(const Scoped&) = delete;
+  Scoped& operator=(const Scoped&) = delete;
+  ~Scoped() {
+    if (fd >= 0) ::close(fd);
+  }
+};
+
+int new_tmpfs(uint64_t size, uint32_t mode, uint64_t flags) {
+  const Number bytes = number(size, 10), octal = number(mode, 8);
+  const os::MountOption options[] = {{"size", bytes.text}, {"mode", octal.text}, {}};
+  return os::new_filesystem("tmpfs", options, flags);
+}
+
+class Script {
+ public:
+  Script(const ChildSpec& spec, int root, int image) : spec_(spec), root_(root), image_(image) {}
+
+  // 0 or errno.
+  int run(const Step& step) {
+    switch (step.kind) {
+      case StepKind::directory: return make_directory(step);
+      case StepKind::file: return make_generated_file(step);
+      case StepKind::symlink: return make_link(step);
+      case StepKind::bind_image: return bind(step, os::open_path(image_, step.source.c_str(), os::Links::follow_inside), kPlain);
+      case StepKind::bind_host: return bind(step, ::open(step.source.c_str(), O_PATH | O_CLOEXEC), kPlain);
+      case StepKind::bind_own: return bind(step, os::open_path(root_, step.source.c_str(), os::Links::refuse), kPlain);
+      case StepKind::bind_device: return bind(step, ::open(step.source.c_str(), O_PATH | O_CLOEXEC), os::kNoSuid | os::kNoExecute);
+      case StepKind::tmpfs: return mount_at(step, new_tmpfs(step.size, step.mode, kPlain));
+      case StepKind::overlay: return mount_at(step, new_overlay(step));
+      case StepKind::proc: return mount_at(step, new_proc());
+      case StepKind::terminals: return mount_at(step, new_terminals());
+      case StepKind::hide:
+      case StepKind::hide_or_create: return hide(step);
+      case StepKind::seal: return seal(step);
+      case StepKind::detach: return error_of(os::detach_path(root_, step.target.c_str()));
+    }
+    return EINVAL;
+  }
+
+ private:
+  os::Owner owner(const Step& step) const {
+    return step.owner == Owner::agent ? os::Owner{spec_.uid, spec_.gid} : os::Owner{0, 0};
+  }
+
+  int make_directory(const Step& step) {
+    Scoped made(os::make_path(root_, step.target.c_str(), step.mode, owner(step)));
+    return error_of(made.fd);
+  }
+
+  int make_parent(const Step& step) {
+    char directory[4096];
+    const size_t slash = step.target.rfind('/');
+    if (slash == std::string::npos || slash >= sizeof directory) return ENAMETOOLONG;
+    step.target.copy(directory, slash);
+    directory[slash] = '\0';
+    Scoped made(os::make_path(root_, directory, 0755, {}));
+    return error_of(made.fd);
+  }
+
+  int make_generated_file(const Step& step) {
+    if (int error = make_parent(step)) return error;
+    return error_of(os::write_new_file(root_, step.target.c_str(), step.text.data(), step.text.size(), step.mode));
+  }
+
+  int make_link(const Step& step) {
+    if (int error = make_parent(step)) return error;
+    return error_of(os::make_symlink(root_, step.target.c_str(), step.text.c_str()));
+  }
+
+  // The mount point is of the source's kind.
+  int bind(const Step& step, int source_fd, uint64_t flags) {
+    if (source_fd == -1) source_fd = -errno;
+    Scoped source(source_fd);
+    if (step.presence == Presence::optional && (source.fd == -ENOENT || source.fd == -EACCES)) return 0;
+    if (source.fd < 0) return -source.fd;
+    Scoped tree(os::clone_tree(source.fd));
+    if (tree.fd < 0) return -tree.fd;
+    if (step.access == Access::read) flags |= os::kReadOnly;
+    if (int error = error_of(os::set_mount_flags(tree.fd, flags, os::Reach::recursive))) return error;
+    if (os::kind_of(source.fd) == os::PathKind::directory) {
+      Scoped target(os::make_path(root_, step.target.c_str(), 0755, owner(step)));
+      return target.fd < 0 ? -target.fd : error_of(os::attach(tree.fd, target.fd));
+    }
+    if (int error = make_parent(step)) return error;
+    Scoped target(os::make_file(root_, step.target.c_str()));
+    return target.fd < 0 ? -target.fd : error_of(os::attach(tree.fd, target.fd));
+  }
+
+  int mount_at(const Step& step, int raw) {
+    Scoped mount(raw);
+    if (mount.fd < 0) return -mount.fd;
+    Scoped target(os::make_path(root_, step.target.c_str(), 0755, {}));
+    return target.fd < 0 ? -target.fd : error_of(os::attach(mount.fd, target.fd));
+  }
+
+  int new_overlay(const Step& step) {
+    // Directories keep their names between layers, so that a layer can be listed by itself; nothing of the agent's may redirect a lookup.
+    const os::MountOption options[] = {{"lowerdir", step.lower.c_str()}, {"upperdir", step.upper.c_str()}, {"workdir", step.work.c_str()},
+                                       {"redirect_dir", "off"}, {"index", "off"}, {"metacopy", "off"},
+                                       {spec_.rootless ? "userxattr" : nullptr, nullptr}, {}};
+    return os::new_filesystem("overlay", options, kPlain);
+  }
+
+  int new_proc() {
+    const os::MountOption options[] = {{"hidepid", "ptraceable"}, {}};
+    return os::new_filesystem("proc", options, kPlain | os::kNoExecute);
+  }
+
+  int new_terminals() {
+    const os::MountOption options[] = {{"newinstance", nullptr}, {"ptmxmode", "0666"}, {"mode", "0600"}, {}};
+    return os::new_filesystem("devpts", options, os::kNoSuid | os::kNoExecute);
+  }
+
+  int hide(const Step& step) {
+    int raw = os::open_path(root_, step.target.c_str(), os::Links::refuse);
+    if (raw == -ENOENT || raw == -ENOTDIR) {
+      if (step.kind == StepKind::hide) return 0;
+      raw = os::make_path(root_, step.target.c_str(), 0755, {spec_.uid, spec_.gid});
+    }
+    Scoped target(raw);
+    if (target.fd < 0) return -target.fd;
+    const bool directory = os::kind_of(target.fd) == os::PathKind::directory;
+    Scoped source(os::open_path(root_, directory ? "/.saw/no-directory" : "/.saw/no-file", os::Links::refuse));
+    if (source.fd < 0) return -source.fd;
+    Scoped mask(os::clone_mount(source.fd));
+    if (mask.fd < 0) return -mask.fd;
+    if (int error = error_of(os::set_mount_flags(mask.fd, kPlain | os::kReadOnly | os::kNoExecute, os::Reach::this_mount))) return error;
+    return error_of(os::attach(mask.fd, target.fd));
+  }
+
+  int seal(const Step& step) {
+    Scoped at(os::open_path(root_, step.target.c_str(), os::Links::refuse));
+    return at.fd < 0 ? -at.fd : error_of(os::set_mount_flags(at.fd, os::kReadOnly, os::Reach::this_mount));
+  }
+
+  const ChildSpec& spec_;
+  int root_, image_;
+};
+
+class Child {
+ public:
+  explicit Child(const ChildSpec& spec) : spec_(spec) {}
+
+  [[noreturn]] void run() {
+    ::umask(022);
+    check(Stage::die_with_parent, os::die_with_parent());
+    join();
+    build_root();
+    check(Stage::host_name, os::set_host_name(spec_.hostname));
+    check(Stage::enter_root, error_of(os::enter_root(root_)));
+    // The root's own mount only: what is mounted below has its own flags.
+    check(Stage::seal_root, error_of(os::set_mount_flags(root_mount_, os::kReadOnly, os::Reach::this_mount)));
+    check(Stage::session, os::new_session());
+    set_limits();
+    drop_privileges();
+    check(Stage::parent_again, os::die_with_parent());  // the change of uid made the kernel forget it
+    confine_paths();
+    const int kept[] = {spec_.control, spec_.go, spec_.report, spec_.init};
+    check(Stage::descriptors, os::reset_signals());
+    check(Stage::descriptors, os::keep_descriptors(kept, 4));
+    report_ = 5;
+    check(Stage::descriptors, ::fcntl(5, F_SETFD, FD_CLOEXEC) == 0 && ::fcntl(6, F_SETFD, FD_CLOEXEC) == 0 ? 0 : errno);
+    check(Stage::filter, os::load_seccomp(*spec_.filter));
+    os::execute(6, "saw-init");
+    check(Stage::execute, errno);
+    ::_exit(1);
+  }
+
+ private:
+  void check(Stage stage, int error, uint32_t index = 0) {
+    if (error == 0) return;
+    const Failure failure{stage, error, index};
+    const int fd = report_ >= 0 ? report_ : spec_.report;
+    [[maybe_unused]] ssize_t ignored = ::write(fd, &failure, sizeof failure);
+    ::_exit(1);
+  }
+
+  void join() {
+    for (uint32_t i = 0; i < spec_.join.size(); ++i) check(Stage::join_cgroup, ::write(spec_.join[i], "0", 1) == 1 ? 0 : errno, i);
+    check(Stage::join_cgroup, os::leave_cgroup_view());
+    check(Stage::join_network, os::join_network(spec_.netns));
+  }
+
+  void build_root() {
+    check(Stage::private_mounts, error_of(os::make_all_private()));
+    root_mount_ = new_tmpfs(kRootBytes, 0755, kPlain);
+    check(Stage::root, error_of(root_mount_));
+    const int scratch = ::open(spec_.scratch, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    check(Stage::root, scratch < 0 ? errno : error_of(os::attach(root_mount_, scratch)));
+    root_ = ::open(spec_.scratch, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    check(Stage::root, root_ < 0 ? errno : 0);
+    const int image = ::open(spec_.image, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    check(Stage::root, image < 0 ? errno : 0);
+    Script script(spec_, root_, image);
+    for (uint32_t i = 0; i < spec_.script->size(); ++i) check(Stage::mounts, script.run((*spec_.script)[i]), i);
+  }
+
+  void set_limits() {
+    const LimitSet& l = spec_.limits;
+    check(Stage::limits, os::set_limit(os::Limit::core, 0));
+    if (l.open_files) check(Stage::limits, os::set_limit(os::Limit::open_files, l.open_files));
+    if (l.file_size_bytes) check(Stage::limits, os::set_limit(os::Limit::file_size, l.file_size_bytes));
+  }
+
+  void drop_privileges() {
+    if (spec_.rootless) check(Stage::user_namespace, os::enter_user_namespace_as(spec_.inside_uid));
+    check(Stage::securebits, os::lock_securebits());
+    check(Stage::bounding_set, os::drop_bounding_set());
+    if (!spec_.rootless) check(Stage::identity, os::become(spec_.uid, spec_.gid));
+    check(Stage::capabilities, os::drop_capabilities());
+    if (spec_.process_limit) check(Stage::limits, os::set_limit(os::Limit::processes, spec_.process_limit));
+    check(Stage::no_new_privileges, os::set_no_new_privileges());
+    check(Stage::no_new_privileges, os::set_undumpable());
+  }
+
+  void confine_paths() {
+    if (spec_.landlock.handled == 0) return;
+    const int ruleset = os::landlock_create(spec_.landlock);
+    check(Stage::landlock, error_of(ruleset));
+    const int top = ::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    check(Stage::landlock, top < 0 ? errno : 0);
+    for (uint32_t i = 0; i < spec_.rights->size(); ++i) {
+      const PathRights& allowed = (*spec_.rights)[i];
+      Scoped place(os::open_path(top, allowed.path.c_str(), os::Links::follow_inside));
+      if (place.fd == -ENOENT || place.fd == -EACCES) continue;  // not shown, or hidden: then nothing is allowed there
+      check(Stage::landlock, error_of(place.fd), i);
+      uint64_t rights = allowed.rights & spec_.landlock.handled;
+      if (os::kind_of(place.fd) != os::PathKind::directory) rights &= os::kLandlockOnFile;
+      check(Stage::landlock, os::landlock_allow(ruleset, place.fd, rights), i);
+    }
+    // saw-init lies outside the sandbox's tree; without this rule it could not be executed.
+    check(Stage::landlock, os::landlock_allow(ruleset, spec_.init, os::kLandlockExecute | os::kLandlockReadFile), 999);
+    check(Stage::landlock, os::landlock_enforce(ruleset));
+  }
+
+  const ChildSpec& spec_;
+  int root_ = -1, root_mount_ = -1, report_ = -1;
+};
+
+}  // namespace
+
+void run_child(const ChildSpec& spec) noexcept { Child(spec).run(); }
+
+}  // namespace saw::sandbox
