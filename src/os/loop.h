@@ -21,6 +21,7 @@ namespace saw::os {
 class Loop {
  public:
   static constexpr uint32_t kReadable = 1, kWritable = 4, kHangup = 0x10;  // EPOLLIN, EPOLLOUT, EPOLLHUP
+  static constexpr uint32_t kEdgeTriggered = 1u << 31;  // EPOLLET: for whoever tries first and waits only after EAGAIN
 
   class Watch;
   class Timer;
@@ -30,7 +31,7 @@ class Loop {
   Loop& operator=(Loop&&) = delete;
   ~Loop();
 
-  // Level-triggered. kHangup (with errors) is always reported.
+  // Level-triggered unless kEdgeTriggered is added. kHangup (with errors) is always reported.
   Watch watch(int fd, uint32_t events, std::move_only_function<void(uint32_t)> callback);
   Timer after(int64_t milliseconds, std::move_only_function<void()> callback);
   // Runs `callback` after the current callbacks. Not from other threads.

@@ -1,0 +1,51 @@
+// One captured TCP connection of a sandbox, from accept to close: where it was meant to go, TLS with our leaf, then exchange after exchange.
+//
+//   auto connection = std::make_shared<Connection>(services, binding_view, std::move(accepted));
+//   spawn(Connection::run(connection, …));
+//
+// What speaks neither HTTP nor TLS, or never says anything, is reset and recorded as network activity.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "egress/dns_answerer.h"
+#include "egress/exchange.h"
+
+namespace saw::egress {
+
+class Connection {
+ public:
+  static constexpr int64_t kFirstBytesMs = 15'000, kLingerMs = 2'000;
+  static constexpr size_t kMaxLingerBytes = 1u << 20;
+
+  Connection(Services& services, const std::string& channel, const ChannelIdentity& who, DnsAnswerer& dns, Fd accepted);
+  Task<> run();
+  void close();
+  // Closes it if the policy that is loaded now names its destination no more.
+  void recheck();
+
+ private:
+  enum class Speaks : uint8_t { nothing, tls, plain, unknown };
+  Task<Speaks> peek();
+  bool find_destination();
+  Task<bool> start_tls();
+  Task<> serve();
+  Task<> serve_dns();
+  Task<> linger();
+  void reset();
+  void record_denied(std::string_view reason);
+  Socket& socket() { return agent_ ? agent_->stream->socket() : *socket_; }
+
+  Services& services_;
+  const std::string& channel_;
+  const ChannelIdentity& who_;
+  DnsAnswerer& dns_;
+  std::unique_ptr<Socket> socket_;        // until agent_ takes it
+  std::optional<AgentSide> agent_;
+  std::unique_ptr<UpstreamSide> upstream_;
+  Destination to_;
+  bool admitted_ = false, closed_ = false;
+};
+
+}  // namespace saw::egress

@@ -1,0 +1,226 @@
+#include "egress/exchange.h"
+
+#include "policy/address.h"
+
+namespace saw::egress {
+namespace {
+
+// "http://host/path" → authority and origin-form; nullopt when the target is not in absolute form.
+struct Absolute {
+  std::string_view authority, path;
+};
+std::optional<Absolute> split_absolute(std::string_view target, std::string_view scheme) {
+  if (target.starts_with('/') || target == "*") return std::nullopt;
+  size_t colon = target.find("://");
+  if (colon == std::string_view::npos || !same_token(target.substr(0, colon), scheme)) return Absolute{};  // names nothing: refused
+  target.remove_prefix(colon + 3);
+  size_t slash = target.find_first_of("/?#");
+  return Absolute{target.substr(0, slash), slash == std::string_view::npos ? std::string_view() : target.substr(slash)};
+}
+
+std::string range_text(const policy::AddressRange& range) {
+  constexpr int kMappedBits = 96;
+  const std::string base = policy::to_text(range.base);
+  const bool mapped = base.find(':') == std::string::npos;
+  return fmt::format("{}/{}", base, mapped ? range.prefix - kMappedBits : range.prefix);
+}
+
+}  // namespace
+
+Task<Persistence> Exchange::run() {
+  std::optional<Denial> denial;
+  if (!co_await read_head(denial)) co_return Persistence::close;
+  if (!denial) denial = co_await admit();
+  if (denial) co_return co_await refuse(std::move(*denial));
+  co_return co_await forward();
+}
+
+// false: nothing to answer. With `problem` set: something that is no request.
+Task<bool> Exchange::read_head(std::optional<Denial>& problem) {
+  Socket& socket = agent_.stream->socket();
+  ParsedRequest parsed;
+  while ((parsed = parse_request_head(agent_.in.view())).state == HeadState::incomplete) {
+    // One limit for the whole head: a client that sends a byte now and then does not keep the connection.
+    if (agent_.in.view().empty()) socket.expire_after(ExchangeLimits::kIdleMs);
+    const bool first = agent_.in.view().empty();
+    if (co_await agent_.in.fill() != Inbound::Fill::more) co_return false;
+    if (first) socket.expire_after(ExchangeLimits::kSlowHeadMs);
+  }
+  began_ = true;
+  config_ = services_.config;
+  socket.expire_after(ExchangeLimits::kIdleMs);
+  if (parsed.state == HeadState::malformed) {
+    head_.persistence = Persistence::close;
+    problem = malformed(parsed.problem);
+    co_return true;
+  }
+  head_bytes_ = agent_.in.view().substr(0, parsed.consumed);
+  agent_.in.consume(parsed.consumed);
+  head_ = parse_request_head(head_bytes_).head;
+  target_ = head_.target;
+  body_.emplace(agent_.in, head_.framing, head_.content_length);
+  co_return true;
+}
+
+Task<std::optional<Denial>> Exchange::admit() {
+  if (!config_) co_return Denial{.status = 503, .code = "egress.not_configured", .reason = "no policy is loaded"};
+  bool recordable = co_await services_.audit.room();
+  if (!recordable) co_return Denial{.status = 503, .code = "audit.unavailable", .reason = "what cannot be recorded is not admitted"};
+  if (auto denial = check_endpoint()) co_return denial;
+  if (auto denial = check_form()) co_return denial;
+  if (body_need_ == policy::BodyNeed::whole) {
+    if (auto denial = co_await buffer_body()) co_return denial;
+  }
+  if (auto denial = judge()) co_return denial;
+  if (auto denial = check_placeholders()) co_return denial;
+  if (judged_.effect == policy::Effect::review) {
+    if (auto denial = co_await buffer_body()) co_return denial;
+    if (auto denial = check_placeholders()) co_return denial;  // now with the whole body
+    if (auto denial = co_await hold_for_review()) co_return denial;
+  }
+  if (auto denial = prepare_credential()) co_return denial;
+  const uint64_t event = record(audit::Verdict::allowed, judged_.rule, judged_.reason, 0);
+  if (judged_.inject || !review_.empty()) {
+    if (!co_await services_.audit.durable(event))
+      co_return Denial{.status = 503, .code = "audit.unavailable", .reason = "what cannot be recorded is not admitted"};
+  }
+  co_return std::nullopt;
+}
+
+// What policy.md calls the canonical request, as far as it needs no policy: one destination, said the same everywhere.
+std::optional<Denial> Exchange::check_form() {
+  if (head_.method == "CONNECT") return denied("request.connect", "CONNECT is not needed: connections are captured and judged without a proxy setting");
+  if (find_field(head_.fields, "upgrade")) return denied("request.upgrade", "Upgrade is not available");
+  if (!to_.is_named_by(head_.host)) return malformed("malformed:host-mismatch");
+  if (to_.tls && !to_.literal && to_.sni != to_.host) return malformed(to_.sni.empty() ? "malformed:sni-missing" : "malformed:sni-mismatch");
+  if (auto absolute = split_absolute(head_.target, to_.scheme())) {
+    if (!to_.is_named_by(absolute->authority)) return malformed("malformed:absolute-target");
+    target_ = absolute->path.starts_with('/') ? absolute->path : "/" + std::string(absolute->path);
+  }
+  return std::nullopt;
+}
+
+std::optional<Denial> Exchange::check_endpoint() {
+  auto endpoint = config_->policy.endpoint(to_.host, to_.port);
+  if (!endpoint) return denied("policy.default_deny", "no network entry of the policy names this destination");
+  judged_.entry = endpoint->entry;
+  judged_.limits = endpoint->limits;
+  judged_.credential = endpoint->credential;
+  body_need_ = endpoint->body;
+  for (const policy::AddressRange& range : endpoint->addresses) ranges_.push_back(range_text(range));
+  if (endpoint->protocol == policy::Protocol::tcp || endpoint->tls == policy::TlsMode::passthrough)
+    return denied("policy.not_available", "this version judges HTTP only: raw TCP and TLS passthrough are refused");
+  if (endpoint->tls == policy::TlsMode::inspect && !to_.tls) return denied("policy.tls_required", "this destination is reached by TLS only");
+  if (endpoint->tls == policy::TlsMode::none && to_.tls) return denied("policy.tls_unexpected", "the policy says that this destination speaks no TLS");
+  return std::nullopt;
+}
+
+std::optional<Denial> Exchange::judge() {
+  std::vector<policy::Header> headers;
+  headers.reserve(head_.fields.size());
+  for (const Field& f : head_.fields) headers.push_back({f.name, f.value});
+  policy::Request request{.host = to_.host, .port = to_.port, .tls = to_.tls, .sni = to_.sni, .method = head_.method, .target = target_, .headers = headers,
+                          .time = services_.net.clock.now(), .agent = who_.agent};
+  if (whole_body_) request.body = *whole_body_;
+  policy::Decision decision = config_->policy.decide(request);
+  judged_.effect = decision.effect;
+  judged_.rule = decision.rule;
+  judged_.reason = decision.reason;
+  if (!decision.entry.empty()) judged_.entry = decision.entry;
+  judged_.target = std::move(decision.canonical_target);
+  if (decision.effect == policy::Effect::deny) return from_decision(decision);
+  if (judged_.target.empty()) return malformed("malformed:target");
+  return std::nullopt;
+}
+
+// A placeholder stands for one secret at one destination. Anywhere else it is an attempt to use or to leak a credential.
+std::optional<Denial> Exchange::check_placeholders() {
+  std::map<std::string, std::string> foreign = config_->placeholders;
+  if (const auto* mine = config_->credential(judged_.credential, judged_.entry)) foreign.erase(mine->secret);
+  PlaceholderScanner scanner(std::move(foreign));
+  if (auto found = scanner.find(target_)) return misuse(*found);
+  for (const Field& f : head_.fields)
+    if (auto found = scanner.find(f.value)) return misuse(*found);
+  if (whole_body_)
+    if (auto found = scanner.find(*whole_body_)) return misuse(*found);
+  return std::nullopt;
+}
+
+std::optional<Denial> Exchange::prepare_credential() {
+  if (judged_.credential.empty()) return std::nullopt;
+  const policy::Credential* credential = config_->credential(judged_.credential, judged_.entry);
+  if (!credential) return denied("credential.not_for_entry", fmt::format("credential '{}' is not for this entry", judged_.credential));
+  auto secret = config_->secrets.find(credential->secret);
+  if (secret == config_->secrets.end() || secret->second.empty()) {
+    Denial denial = denied("credential.unavailable", fmt::format("the secret '{}' is not there: nothing is sent without it", credential->secret));
+    denial.ask = fmt::format("ask the workspace's owner to store it: saw secret put {}", credential->secret);
+    return denial;
+  }
+  auto rendered = render_credential(credential->format, secret->second);
+  if (!rendered) return denied(rendered.error().code, rendered.error().message);
+  credential_ = std::move(*rendered);
+  judged_.inject = credential;
+  std::vector<Needle> needles;
+  auto placeholder = config_->placeholders.find(credential->secret);
+  for (const std::string& form : credential_.sensitive) needles.push_back({form, placeholder == config_->placeholders.end() ? std::string() : placeholder->second});
+  redactor_.emplace(std::move(needles));
+  return std::nullopt;
+}
+
+Task<bool> Exchange::ask_to_continue() {
+  if (head_.expectation == RequestHead::Expectation::none || std::exchange(continued_, true)) co_return true;
+  if (head_.framing == Framing::none || !agent_.in.view().empty()) co_return true;
+  co_return co_await agent_.stream->write("HTTP/1.1 100 Continue\r\n\r\n");
+}
+
+Task<std::optional<Denial>> Exchange::buffer_body() {
+  if (whole_body_) co_return std::nullopt;
+  const uint64_t limit = judged_.limits.request_bytes;
+  Denial too_large = denied("request.too_large", fmt::format("a request body that must be judged whole may have {} bytes", limit));
+  too_large.status = 413;
+  if (head_.framing == Framing::length && head_.content_length > limit) co_return too_large;
+  co_await ask_to_continue();
+  std::string collected;
+  BodyReader::Collected outcome = co_await body_->collect(collected, limit);
+  if (outcome == BodyReader::Collected::too_large) co_return too_large;
+  if (outcome == BodyReader::Collected::malformed) co_return malformed(body_->problem());
+  if (outcome == BodyReader::Collected::failed) co_return malformed("malformed:body-cut-off");
+  whole_body_ = std::move(collected);
+  co_return std::nullopt;
+}
+
+Denial Exchange::malformed(std::string_view problem) const {
+  return {.status = 400, .code = "request.malformed", .reason = std::string(problem), .layer = "runtime", .rule = {}, .ask = "send an unambiguous HTTP/1.1 request", .review = {}};
+}
+
+Denial Exchange::denied(std::string code, std::string reason) const {
+  std::string_view path = std::string_view(target_).substr(0, target_.find('?'));
+  std::string ask = fmt::format("ask the workspace's owner to add host {} port {} method {} path {} to the policy, ", to_.host, to_.port, head_.method, path);
+  ask += judged_.entry.empty() ? std::string("in a network entry of its own") : fmt::format("network entry '{}'", judged_.entry);
+  return {.status = 403, .code = std::move(code), .reason = std::move(reason), .layer = "runtime", .rule = judged_.rule, .ask = std::move(ask), .review = {}};
+}
+
+Denial Exchange::from_decision(const policy::Decision& decision) const {
+  if (decision.reason.starts_with("malformed")) return malformed(decision.reason);
+  return denied(decision.rule.empty() ? "policy.default_deny" : "policy.denied", std::string(decision.reason));
+}
+
+Denial Exchange::misuse(const std::string& secret) {
+  record_finding("A credential's placeholder was sent elsewhere", "placeholder-misused", fmt::format("placeholder of secret '{}'", secret));
+  Denial denial = denied("credential.placeholder_misused", fmt::format("the placeholder of secret '{}' has no meaning at this destination", secret));
+  denial.ask = "leave the placeholder out: SAW adds the credential itself, and only where the policy says so";
+  return denial;
+}
+
+Task<Persistence> Exchange::refuse(Denial denial) {
+  if (services_.audit.has_room()) record(audit::Verdict::denied, denial.rule, denial.code, denial.status);
+  if (answer_started_) co_return Persistence::close;
+  const bool body_done = head_.framing == Framing::none || whole_body_ || (body_ && body_->finished());
+  const bool keep = body_done && denial.status != 400 && head_.persistence == Persistence::keep_alive;
+  const Persistence persistence = keep ? Persistence::keep_alive : Persistence::close;
+  answer_started_ = true;
+  bool sent = co_await agent_.stream->write(denial_response(denial, head_.method, persistence));
+  co_return sent ? persistence : Persistence::close;
+}
+
+}  // namespace saw::egress

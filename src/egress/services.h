@@ -1,0 +1,50 @@
+// What every connection of this process needs, wired once by the Engine.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "egress/audit_trail.h"
+#include "egress/dialer.h"
+#include "egress/net.h"
+#include "egress/review_desk.h"
+#include "egress/tls.h"
+#include "os/socket.h"
+#include "policy/policy.h"
+
+namespace saw::egress {
+
+// One Configure, checked and compiled. A request keeps the one it began with, hence shared.
+struct Config {
+  uint64_t epoch = 0;
+  policy::Policy policy;
+  UpstreamTls upstream;
+  LeafIssuer leaves;
+  std::map<std::string, std::string> secrets, placeholders;
+
+  static Result<std::shared_ptr<Config>> create(Configure message, const Clock& clock);
+  Config(uint64_t e, policy::Policy p, UpstreamTls u, LeafIssuer l) : epoch(e), policy(std::move(p)), upstream(std::move(u)), leaves(std::move(l)) {}
+  ~Config();  // wipes the secrets
+  Config(const Config&) = delete;
+
+  // The credential of that name if the entry may use it.
+  const policy::Credential* credential(std::string_view name, std::string_view entry) const;
+};
+
+// Where the operating system is asked; tests put their own in.
+struct Seams {
+  std::move_only_function<Result<os::SocketAddress>(int accepted)> original_destination = os::original_destination;
+};
+
+struct Services {
+  Net net;
+  Seams seams;
+  AuditTrail audit;
+  ReviewDesk reviews;
+  Dialer dialer;
+  std::shared_ptr<Config> config;  // null until the first Configure
+};
+
+}  // namespace saw::egress
