@@ -1,0 +1,23 @@
+// saw-node: the only privileged program of SAW. See src/sandbox/node.h for what it does, daemon.h for how it lives.
+#include <cstdio>
+
+#include "base/log.h"
+#include "daemon.h"
+#include "options.h"
+#include "probe.h"
+
+int main(int argc, char** argv) {
+  using saw::node_app::Options;
+  saw::configure_log("saw-node", saw::LogLevel::info);
+  auto options = saw::node_app::parse_options({argv + 1, argv + argc});
+  if (!options) {
+    std::fprintf(stderr, "saw-node: %s\n%s", options.error().message.c_str(), saw::node_app::kUsage);
+    return 2;
+  }
+  switch (options->mode) {
+    case Options::Mode::help: std::fputs(saw::node_app::kUsage, stdout); return 0;
+    case Options::Mode::probe: return saw::node_app::probe(options->bin_directory);
+    case Options::Mode::serve: return saw::node_app::serve(*options);
+  }
+  return 2;
+}

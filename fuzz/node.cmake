@@ -1,0 +1,2 @@
+saw_fuzz(NAME node_protocol DEPS sandbox)
+saw_fuzz(NAME init_protocol DEPS sandbox)

@@ -1,0 +1,159 @@
+#include "sandbox/node.h"
+
+namespace saw::sandbox {
+
+Node::Node(os::Loop& loop, Config config, Parts parts)
+    : loop_(loop), version_(std::move(config.version)), node_id_(std::move(config.node_id)), view_(config.view),
+      features_(std::move(config.features)), storage_(parts.storage), on_ready_(std::move(parts.on_ready)),
+      on_start_failed_(std::move(parts.on_start_failed)),
+      sandboxes_(loop, std::move(config.sandboxes), parts.runtime, parts.storage, std::move(parts.state), outbox_),
+      supervisor_(loop, std::move(config.programs), std::move(parts.spawn),
+                  {.on_control = [this](os::Channel channel) { on_control(std::move(channel)); },
+                   .on_control_lost = [this](const std::string& why, int failures) { on_control_lost(why, failures); },
+                   .on_perimeter = [this](std::vector<Fd> links) { outbox_.event(PerimeterStarted{}, std::move(links)); },
+                   .on_egress_lost = [this](const std::string& workspace) { outbox_.event(EgressExited{workspace}); }}) {}
+Node::~Node() = default;
+
+Result<> Node::start() {
+  SAW_TRY(sandboxes_.adopt(), "finding the sandboxes of an earlier saw-node");
+  empty_trash();
+  supervisor_.start();
+  return {};
+}
+
+void Node::shutdown() {
+  if (std::exchange(shutting_down_, true)) return;
+  log_info("stopping");
+  sandboxes_.stop_each(SandboxSet::Which::all);
+  sandboxes_.when_empty([this] {
+    supervisor_.shutdown(
+        [this] {
+          outbox_.detach();
+          control_.reset();
+        },
+        [this] { loop_.stop(); });
+  });
+}
+
+// ---- the link to sawd -------------------------------------------------------------------------------------------------------------
+
+void Node::on_control(os::Channel channel) {
+  control_ = os::Link::open(
+      loop_, std::move(channel),
+      {.on_message = [this](const std::string& payload, const std::vector<Fd>& fds) { on_message(payload, fds); },
+       .on_close = [this](const std::string& why) {
+         log_warning("lost sawd: {}", why);
+         supervisor_.restart_control();
+       }});
+  outbox_.attach(control_.get());
+  NodeHello hello{.version = version_, .node = node_id_, .rootless = view_.rootless, .api_uid_zero = view_.outside_uid};
+  for (const HostFeature& feature : features_) {
+    if (feature.state == HostFeature::State::ok) hello.guarantees.push_back(feature.name);
+    else hello.degraded.push_back(feature.name + ": " + feature.consequence);
+  }
+  outbox_.event(std::move(hello));
+}
+
+void Node::on_control_lost(const std::string& why, int failures) {
+  outbox_.detach();
+  waiting_for_trash_.clear();
+  control_.reset();
+  sandboxes_.stop_each(SandboxSet::Which::calls);  // nobody waits for them any more
+  if (ready_ || failures < kMaxStartFailures || shutting_down_) return;
+  on_start_failed_(why);
+  shutdown();
+}
+
+void Node::on_message(const std::string& payload, const std::vector<Fd>& fds) {
+  auto message = wire::decode<ToNode>(payload);
+  if (!message || !fds.empty()) {
+    log_error("sawd sent a malformed message; it is replaced");
+    return supervisor_.restart_control();
+  }
+  std::visit([this](const auto& body) { handle(body); }, *message);
+}
+
+void Node::conclude(const Ticket& ticket, const Result<>& result) {
+  if (result) outbox_.answer(ticket, Done{});
+  else outbox_.fail(ticket, result.error());
+}
+
+// ---- storage ----------------------------------------------------------------------------------------------------------------------
+
+void Node::handle(const CreateStorage& message) {
+  conclude(outbox_.ticket(message.request), storage_.create_workspace(message.workspace));
+}
+
+void Node::handle(const RemoveStorage& message) {
+  const Ticket ticket = outbox_.ticket(message.request);
+  if (sandboxes_.uses_storage(message.workspace, message.session))
+    return outbox_.fail(ticket, {"storage.busy", "a sandbox still uses this storage"});
+  auto removed = message.session.empty() ? storage_.remove_workspace(message.workspace)
+                                         : storage_.remove_session(message.workspace, message.session);
+  if (!removed) return outbox_.fail(ticket, removed.error());
+  waiting_for_trash_.push_back(ticket);
+  empty_trash();
+}
+
+// In slices, so that removing a million files does not keep others waiting.
+void Node::empty_trash() {
+  if (std::exchange(emptying_, true)) return;
+  loop_.post([this] {
+    emptying_ = false;
+    auto more = storage_.trash().empty_some(kTrashSlice);
+    if (more && *more) return empty_trash();
+    if (!more) log_error("emptying the trash: {}", more.error().message);
+    for (const Ticket& ticket : std::exchange(waiting_for_trash_, {}))
+      conclude(ticket, more ? Result<>() : Result<>(std::unexpected(more.error())));
+  });
+}
+
+void Node::handle(const ListChanges& message) {
+  const Ticket ticket = outbox_.ticket(message.request);
+  auto found = storage_.changes(message.workspace, message.session);
+  if (!found) return outbox_.fail(ticket, found.error());
+  outbox_.answer(ticket, Changes{.changes = std::move(found->changes), .complete = found->complete});
+}
+
+// ---- sandboxes --------------------------------------------------------------------------------------------------------------------
+
+void Node::handle(const StartSandbox& message) {
+  const Ticket ticket = outbox_.ticket(message.request);
+  if (shutting_down_) return outbox_.fail(ticket, {"node.stopping", "saw-node is stopping"});
+  sandboxes_.start(message, ticket);
+}
+
+void Node::handle(const StopSandbox& message) { sandboxes_.stop(message.sandbox, outbox_.ticket(message.request)); }
+void Node::handle(const GetSockets& message) { sandboxes_.give_sockets(message.sandbox, outbox_.ticket(message.request)); }
+void Node::handle(const StartExec& message) { sandboxes_.start_exec(message, outbox_.ticket(message.request)); }
+void Node::handle(const SignalExec& message) { sandboxes_.signal_exec(message); }
+void Node::handle(const ResizeExec& message) { sandboxes_.resize_exec(message); }
+void Node::handle(const ListSandboxes& message) {
+  outbox_.answer(outbox_.ticket(message.request), SandboxList{.sandboxes = sandboxes_.list()});
+}
+
+// ---- programs ---------------------------------------------------------------------------------------------------------------------
+
+void Node::handle(const StartEgress& message) {
+  const Ticket ticket = outbox_.ticket(message.request);
+  auto started = [&]() -> Result<std::vector<Fd>> {
+    const uint32_t index = SAW_TRY(storage_.index(message.workspace));
+    return supervisor_.start_egress(message.workspace, index);
+  }();
+  if (!started) return outbox_.fail(ticket, started.error());
+  outbox_.answer(ticket, EgressStarted{.workspace = message.workspace}, std::move(*started));
+}
+
+void Node::handle(const StopEgress& message) {
+  const Ticket ticket = outbox_.ticket(message.request);
+  supervisor_.stop_egress(message.workspace, [this, ticket] { outbox_.answer(ticket, Done{}); });
+}
+
+void Node::handle(const ControlReady&) {
+  if (std::exchange(ready_, true)) return;
+  if (on_ready_) on_ready_();
+}
+
+void Node::handle(const Shutdown&) { shutdown(); }
+
+}  // namespace saw::sandbox

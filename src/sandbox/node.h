@@ -1,0 +1,89 @@
+// saw-node's main loop: sawd's requests in, answers and events out, over the sandboxes, the storage and the other programs of this host.
+//
+//   Node node(loop, std::move(config), std::move(parts));
+//   SAW_TRY(node.start());
+//   loop.run();                          // until Shutdown from sawd, or node.shutdown()
+//
+// One thread. It parses no policy, no HTTP and no TLS, and every request is checked (node_check.h) before it is carried out; a sawd that sends
+// something malformed is replaced by a new one. Sandboxes outlive both sawd and saw-node; the other programs outlive neither.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "os/userns.h"
+#include "sandbox/node_sandboxes.h"
+#include "sandbox/supervisor.h"
+
+namespace saw::sandbox {
+
+class Node {
+ public:
+  // Before the first ControlReady, so many deaths of sawd in a row end the start.
+  static constexpr int kMaxStartFailures = 6;
+  static constexpr size_t kTrashSlice = 2'000;
+
+  struct Config {
+    std::string version, node_id;
+    os::DaemonView view;
+    std::vector<HostFeature> features;
+    SandboxSet::Config sandboxes;
+    Supervisor::Config programs;
+  };
+  struct Parts {
+    Runtime& runtime;
+    Storage& storage;
+    StateDirectory state;
+    Supervisor::Spawn spawn;
+    std::move_only_function<void()> on_ready;                        // sawd serves its API; at most once
+    std::move_only_function<void(const std::string&)> on_start_failed;  // it never will; shutdown follows
+  };
+
+  Node(os::Loop& loop, Config config, Parts parts);
+  ~Node();
+
+  Result<> start();
+  // Stops every sandbox and every program, then the loop.
+  void shutdown();
+
+ private:
+  void on_control(os::Channel channel);
+  void on_control_lost(const std::string& why, int failures);
+  void on_message(const std::string& payload, const std::vector<Fd>& fds);
+
+  void handle(const CreateStorage& message);
+  void handle(const RemoveStorage& message);
+  void handle(const StartSandbox& message);
+  void handle(const StopSandbox& message);
+  void handle(const GetSockets& message);
+  void handle(const StartExec& message);
+  void handle(const SignalExec& message);
+  void handle(const ResizeExec& message);
+  void handle(const ListChanges& message);
+  void handle(const ListSandboxes& message);
+  void handle(const StartEgress& message);
+  void handle(const StopEgress& message);
+  void handle(const ControlReady& message);
+  void handle(const Shutdown& message);
+  void conclude(const Ticket& ticket, const Result<>& result);
+  void empty_trash();
+
+  os::Loop& loop_;
+  std::string version_, node_id_;
+  os::DaemonView view_;
+  std::vector<HostFeature> features_;
+  Storage& storage_;
+  std::move_only_function<void()> on_ready_;
+  std::move_only_function<void(const std::string&)> on_start_failed_;
+  Outbox outbox_;
+  SandboxSet sandboxes_;
+  Supervisor supervisor_;
+  std::unique_ptr<os::Link> control_;
+  std::vector<Ticket> waiting_for_trash_;
+  bool emptying_ = false, ready_ = false, shutting_down_ = false;
+};
+
+}  // namespace saw::sandbox

@@ -1,0 +1,25 @@
+// The seam between saw-node's book-keeping and the kernel work of Launcher, so that the former is tested without privileges.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sandbox/launch.h"
+
+namespace saw::sandbox {
+
+class Runtime {
+ public:
+  virtual ~Runtime() = default;
+  virtual Result<Launched> launch(const SandboxPlan& plan, const Layers& layers) = 0;
+  virtual Result<Launcher::Sockets> reopen_sockets(int32_t init_pid) = 0;
+  virtual Result<> release_cgroup(const std::string& name) = 0;
+  virtual std::vector<std::string> existing_cgroups() = 0;
+  // How many processes of the cgroup the kernel killed for want of memory; 0 when that cannot be known.
+  virtual uint64_t oom_kills(const std::string& cgroup) = 0;
+};
+
+std::unique_ptr<Runtime> make_runtime(Launcher launcher);
+
+}  // namespace saw::sandbox

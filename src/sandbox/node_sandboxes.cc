@@ -1,0 +1,370 @@
+#include "sandbox/node_sandboxes.h"
+
+#include <csignal>
+#include <filesystem>
+#include <set>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "os/unix_path.h"
+
+namespace saw::sandbox {
+namespace {
+
+constexpr int64_t kCleanRetryMs = 50;
+constexpr int kCleanAttempts = 3;  // release_cgroup() itself waits for a last process that dies slowly
+constexpr int64_t kDeathTimeoutMs = 5'000;
+
+std::vector<Fd> duplicates(std::initializer_list<const Fd*> fds) {
+  std::vector<Fd> out;
+  for (const Fd* fd : fds)
+    if (*fd)
+      if (auto copy = fd->duplicate()) out.push_back(std::move(*copy));
+  return out;
+}
+
+}  // namespace
+
+struct SandboxSet::PendingExec {
+  Ticket ticket;
+  std::vector<Fd> ours;  // the ends that sawd gets
+};
+
+struct SandboxSet::Entry {
+  SandboxRecord record;
+  std::vector<std::string> degraded;
+  Fd capture_listener, dns_socket;
+  std::unique_ptr<RunningSandbox> sandbox;
+  std::optional<Ticket> starting;        // whoever waits for it to be ready
+  std::vector<Ticket> stopping;          // whoever waits for it to be gone
+  bool ending = false;
+  std::string reason;                    // why it ended
+  std::map<uint64_t, PendingExec> pending;
+  uint64_t oom_kills = 0;
+  int clean_attempts = 0;
+  os::Loop::Timer clean_timer;
+};
+
+SandboxSet::SandboxSet(os::Loop& loop, Config config, Runtime& runtime, Storage& storage, StateDirectory state, Outbox& outbox)
+    : loop_(loop), config_(std::move(config)), runtime_(runtime), storage_(storage), state_(std::move(state)), outbox_(outbox),
+      next_exec_(config_.first_exec) {}
+SandboxSet::~SandboxSet() = default;
+
+// ---- starting ---------------------------------------------------------------------------------------------------------------------
+
+Result<> SandboxSet::prepare(SandboxPlan& plan) const {
+  SAW_TRY(check_plan(plan, config_.bounds));
+  if (config_.least == Strictness::strict) plan.strictness = Strictness::strict;
+  if (entries_.size() >= kMaxSandboxes) return Error::make("node.full", "{} sandboxes are running", entries_.size());
+  if (entries_.contains(plan.id)) return Error::make("node.duplicate", "sandbox '{}' exists already", plan.id);
+  for (const auto& [id, entry] : entries_) {
+    // Two overlays with one upper directory, or two lives of one workspace, would corrupt each other's view.
+    const SandboxRecord& other = entry->record;
+    if (plan.depth != Depth::call && other.depth == plan.depth && other.workspace == plan.workspace && other.session == plan.session)
+      return Error::make("node.duplicate", "sandbox '{}' is already the {}'s", id, plan.depth == Depth::workspace ? "workspace" : "session");
+  }
+  if (plan.depth == Depth::session) SAW_TRY(storage_.create_session(plan.workspace, plan.session));
+  return {};
+}
+
+Result<std::unique_ptr<SandboxSet::Entry>> SandboxSet::launch(const SandboxPlan& plan) {
+  const Layers layers = SAW_TRY(storage_.layers(plan));
+  Launched launched = SAW_TRY(runtime_.launch(plan, layers));
+  auto entry = std::make_unique<Entry>();
+  entry->record = {.sandbox = plan.id, .workspace = plan.workspace, .session = plan.session, .boot = state_.boot(),
+                   .control_socket = launched.control_socket, .cgroup = launched.cgroup, .depth = plan.depth, .network = plan.network,
+                   .init_pid = launched.init_pid, .init_start_time = launched.init_start_time, .uid = layers.uid};
+  entry->degraded = std::move(launched.degraded);
+  entry->capture_listener = std::move(launched.capture_listener);
+  entry->dns_socket = std::move(launched.dns_socket);
+  os::Child init(launched.init_pid, std::move(launched.init_pidfd));
+  // From here on an error must not leave a process: without the go byte saw-init ends, but only once the pipe is closed.
+  auto released = [&]() -> Result<> {
+    SAW_TRY(state_.write(entry->record));
+    SAW_TRY(launched.go());
+    return attach(*entry, std::move(init), 0);
+  }();
+  if (!released) {
+    launched.go_pipe.reset();
+    if (init) {
+      init.kill(SIGKILL);
+      init.wait_ended(kDeathTimeoutMs);
+      init.reap();
+    }
+    if (auto removed = remove_traces(entry->record); !removed) log_error("{}", removed.error().message);
+    return std::unexpected(std::move(released).error());
+  }
+  return entry;
+}
+
+Result<> SandboxSet::attach(Entry& entry, os::Child init, uint64_t execs_below) {
+  auto connected = os::connect_unix(entry.record.control_socket, os::SocketKind::seqpacket);
+  auto channel = connected ? os::Channel::adopt(std::move(*connected)) : Result<os::Channel>(std::unexpected(connected.error()));
+  if (!channel) {
+    init.kill(SIGKILL);
+    init.wait_ended(kDeathTimeoutMs);
+    init.reap();
+    return std::unexpected(std::move(channel).error());
+  }
+  Entry* raw = &entry;  // the entry owns the sandbox, and with it these callbacks
+  entry.sandbox = RunningSandbox::open(
+      loop_, {.init = std::move(init), .channel = std::move(*channel), .execs_below = execs_below},
+      {.on_ready = [this, raw] { on_ready(*raw); },
+       .on_exec_started = [this, raw](uint64_t exec, int32_t pid, Fd terminal) { on_exec_started(*raw, exec, pid, std::move(terminal)); },
+       .on_exec_ended = [this, raw](uint64_t exec, const CommandEnded& ended) { on_exec_ended(*raw, exec, ended); },
+       .on_gone = [this, raw](const std::string& reason) { on_gone(*raw, reason); }});
+  return {};
+}
+
+void SandboxSet::start(const StartSandbox& message, Ticket ticket) {
+  SandboxPlan plan = message.plan;
+  auto prepared = prepare(plan);
+  if (!prepared) return outbox_.fail(ticket, prepared.error());
+  auto entry = launch(plan);
+  if (!entry) return outbox_.fail(ticket, entry.error());
+  (*entry)->starting = ticket;
+  entries_.emplace(plan.id, std::move(*entry));
+}
+
+void SandboxSet::on_ready(Entry& entry) {
+  if (!entry.starting) return;
+  const Ticket ticket = *std::exchange(entry.starting, std::nullopt);
+  outbox_.answer(ticket, SandboxStarted{.sandbox = entry.record.sandbox, .degraded = entry.degraded},
+                 duplicates({&entry.capture_listener, &entry.dns_socket}));
+}
+
+void SandboxSet::give_sockets(const std::string& sandbox, Ticket ticket) {
+  const Entry* entry = find_running(sandbox);
+  if (entry == nullptr) return outbox_.fail(ticket, {"node.unknown", "no such sandbox is running"});
+  outbox_.answer(ticket, SandboxStarted{.sandbox = sandbox, .degraded = entry->degraded},
+                 duplicates({&entry->capture_listener, &entry->dns_socket}));
+}
+
+// ---- commands ---------------------------------------------------------------------------------------------------------------------
+
+void SandboxSet::start_exec(const StartExec& message, Ticket ticket) {
+  Entry* entry = find_running(message.sandbox);
+  if (entry == nullptr || !entry->sandbox->is_ready()) return outbox_.fail(ticket, {"node.unknown", "no such sandbox is running"});
+  if (entry->sandbox->execs().size() >= RunningSandbox::kMaxExecs)
+    return outbox_.fail(ticket, {"node.full", "the sandbox runs too many commands"});
+  PendingExec pending{.ticket = ticket};
+  std::vector<Fd> theirs;
+  auto prepared = [&]() -> Result<> {
+    SAW_TRY(check_exec(message.spec));
+    if (message.spec.terminal) return {};
+    for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; ++stream) {
+      Pipe pipe = SAW_TRY(Pipe::create());
+      Fd &inside = stream == STDIN_FILENO ? pipe.read : pipe.write, &outside = stream == STDIN_FILENO ? pipe.write : pipe.read;
+      // A pipe made by root could not be reopened by the agent as /dev/stdout.
+      if (::fchown(inside.get(), entry->record.uid, entry->record.uid) != 0) return Error::system("node.pipe", "giving a pipe away");
+      theirs.push_back(std::move(inside));
+      pending.ours.push_back(std::move(outside));
+    }
+    return {};
+  }();
+  if (!prepared) return outbox_.fail(ticket, prepared.error());
+  const uint64_t exec = next_exec_++;
+  entry->pending.emplace(exec, std::move(pending));
+  entry->sandbox->start_exec(exec, message.spec, std::move(theirs));
+}
+
+void SandboxSet::on_exec_started(Entry& entry, uint64_t exec, int32_t inner_pid, Fd terminal) {
+  auto node = entry.pending.extract(exec);
+  if (node.empty()) return;
+  std::vector<Fd> fds = std::move(node.mapped().ours);
+  if (terminal) fds.push_back(std::move(terminal));
+  outbox_.answer(node.mapped().ticket, ExecStarted{.exec = exec, .host_pid = host_pid(entry.record.init_pid, inner_pid)}, std::move(fds));
+}
+
+void SandboxSet::on_exec_ended(Entry& entry, uint64_t exec, const CommandEnded& ended) {
+  if (auto node = entry.pending.extract(exec); !node.empty()) {  // could not be started at all
+    if (node.mapped().ours.empty())
+      return outbox_.fail(node.mapped().ticket, Error::from_errno("node.not_started", ended.wait_status, "starting the command"));
+    outbox_.answer(node.mapped().ticket, ExecStarted{.exec = exec}, std::move(node.mapped().ours));
+  }
+  ExecExited event{.sandbox = entry.record.sandbox, .exec = exec};
+  if (!ended.started) {
+    event.end = ExecEnd::not_started;
+    event.status = ended.wait_status;
+  } else if (WIFSIGNALED(ended.wait_status)) {
+    event.end = ExecEnd::signalled;
+    event.status = WTERMSIG(ended.wait_status);
+    const uint64_t kills = event.status == SIGKILL ? runtime_.oom_kills(entry.record.cgroup) : entry.oom_kills;
+    if (kills > entry.oom_kills) event.end = ExecEnd::out_of_memory;
+    entry.oom_kills = kills;
+  } else {
+    event.status = WEXITSTATUS(ended.wait_status);
+  }
+  outbox_.event(event);
+}
+
+void SandboxSet::signal_exec(const SignalExec& message) {
+  constexpr int kLastSignal = 64;
+  Entry* entry = find_running(message.sandbox);
+  if (entry != nullptr && message.signal >= 1 && message.signal <= kLastSignal) entry->sandbox->signal_exec(message.exec, message.signal);
+}
+
+void SandboxSet::resize_exec(const ResizeExec& message) {
+  if (Entry* entry = find_running(message.sandbox)) entry->sandbox->resize_exec(message.exec, message.rows, message.columns);
+}
+
+// ---- ending -----------------------------------------------------------------------------------------------------------------------
+
+void SandboxSet::stop(const std::string& sandbox, Ticket ticket) {
+  const auto found = entries_.find(sandbox);
+  if (found == entries_.end()) return outbox_.answer(ticket, Done{});
+  Entry& entry = *found->second;
+  entry.ending = true;
+  entry.stopping.push_back(ticket);
+  if (entry.sandbox) entry.sandbox->kill("stopped");
+}
+
+void SandboxSet::stop_each(Which which) {
+  for (auto& [id, entry] : entries_) {
+    if (which == Which::calls && entry->record.depth != Depth::call) continue;
+    entry->ending = true;
+    if (entry->sandbox) entry->sandbox->kill("stopped");
+  }
+}
+
+void SandboxSet::when_empty(std::move_only_function<void()> done) {
+  if (entries_.empty()) return done();
+  when_empty_.push_back(std::move(done));
+}
+
+void SandboxSet::on_gone(Entry& entry, const std::string& reason) {
+  entry.reason = reason;
+  end_execs(entry);
+  entry.sandbox.reset();
+  entry.capture_listener.reset();
+  entry.dns_socket.reset();
+  clean(entry);
+}
+
+void SandboxSet::end_execs(Entry& entry) {
+  for (auto& [exec, pending] : entry.pending) outbox_.fail(pending.ticket, {"node.sandbox_gone", "the sandbox ended: " + entry.reason});
+  for (const auto& [exec, state] : entry.sandbox->execs())
+    if (!entry.pending.contains(exec)) {
+      // Of a group whose memory ran out the kernel may kill the first process, and then no command's own end is ever told.
+      const bool starved = runtime_.oom_kills(entry.record.cgroup) > entry.oom_kills;
+      outbox_.event(ExecExited{.sandbox = entry.record.sandbox, .exec = exec,
+                               .end = starved ? ExecEnd::out_of_memory : ExecEnd::sandbox_gone, .status = SIGKILL});
+    }
+  entry.pending.clear();
+}
+
+Result<> SandboxSet::remove_traces(const SandboxRecord& record) const {
+  ::unlink(record.control_socket.c_str());
+  SAW_TRY(runtime_.release_cgroup(record.cgroup));
+  state_.remove(record.sandbox);
+  return {};
+}
+
+void SandboxSet::clean(Entry& entry) {
+  auto cleaned = remove_traces(entry.record);
+  if (!cleaned && ++entry.clean_attempts < kCleanAttempts) {
+    entry.clean_timer = loop_.after(kCleanRetryMs, [this, &entry] { clean(entry); });
+    return;
+  }
+  finish(entry, cleaned);
+}
+
+void SandboxSet::finish(Entry& entry, const Result<>& cleaned) {
+  // Out of the map first: whoever is told may start the same sandbox anew. Destroyed last: this may run in its own timer.
+  auto node = entries_.extract(entry.record.sandbox);
+  if (!cleaned) log_error("sandbox '{}' left something behind: {}", entry.record.sandbox, cleaned.error().message);
+  if (entry.starting) outbox_.fail(*entry.starting, {"node.sandbox_gone", "the sandbox ended before it was ready: " + entry.reason});
+  if (!entry.starting && !entry.ending) outbox_.event(SandboxExited{.sandbox = entry.record.sandbox, .reason = entry.reason});
+  for (const Ticket& ticket : entry.stopping) {
+    if (cleaned) outbox_.answer(ticket, Done{});
+    else outbox_.fail(ticket, cleaned.error());
+  }
+  loop_.post([dead = std::move(node)] {});
+  if (entries_.empty())
+    for (auto& done : std::exchange(when_empty_, {})) done();
+}
+
+// ---- finding again ----------------------------------------------------------------------------------------------------------------
+
+Result<std::unique_ptr<SandboxSet::Entry>> SandboxSet::adopt_one(SandboxRecord record, os::Child init) {
+  auto entry = std::make_unique<Entry>();
+  entry->record = std::move(record);
+  entry->oom_kills = runtime_.oom_kills(entry->record.cgroup);
+  if (entry->record.network == Network::captured) {
+    auto sockets = runtime_.reopen_sockets(entry->record.init_pid);
+    if (!sockets) {
+      init.kill(SIGKILL);
+      init.wait_ended(kDeathTimeoutMs);
+      return std::unexpected(std::move(sockets).error());
+    }
+    entry->capture_listener = std::move(sockets->capture_listener);
+    entry->dns_socket = std::move(sockets->dns_socket);
+  }
+  SAW_TRY(attach(*entry, std::move(init), config_.first_exec));
+  return entry;
+}
+
+Result<> SandboxSet::adopt() {
+  for (SandboxRecord& record : SAW_TRY(state_.load())) {
+    const std::string id = record.sandbox;
+    std::optional<os::Child> init = find_init(record, state_.boot());
+    if (init && record.depth != Depth::call) {
+      auto entry = adopt_one(record, std::move(*init));
+      if (entry) {
+        log_info("sandbox '{}' goes on", id);
+        entries_.emplace(id, std::move(*entry));
+        continue;
+      }
+      log_warning("sandbox '{}' cannot be taken over: {}", id, entry.error().message);
+    } else if (init) {
+      init->kill(SIGKILL);
+      init->wait_ended(kDeathTimeoutMs);
+    }
+    if (auto removed = remove_traces(record); !removed) log_error("cleaning after sandbox '{}': {}", id, removed.error().message);
+  }
+  remove_litter();
+  return {};
+}
+
+void SandboxSet::remove_litter() const {
+  std::set<std::string> cgroups;
+  for (const auto& [id, entry] : entries_) cgroups.insert(entry->record.cgroup);
+  for (const std::string& name : runtime_.existing_cgroups())
+    if (!cgroups.contains(name))
+      if (auto released = runtime_.release_cgroup(name); !released) log_warning("{}", released.error().message);
+  constexpr std::string_view kSuffix = ".sock";
+  std::error_code error;
+  std::vector<std::filesystem::path> litter;
+  for (const auto& item : std::filesystem::directory_iterator(config_.run_directory, error)) {
+    const std::string name = item.path().filename().string();
+    if (!name.ends_with(kSuffix) || !item.is_socket(error)) continue;
+    const std::string id = name.substr(0, name.size() - kSuffix.size());
+    if (is_sandbox_id(id) && !entries_.contains(id)) litter.push_back(item.path());
+  }
+  for (const auto& path : litter) std::filesystem::remove(path, error);
+}
+
+// ---- asking -----------------------------------------------------------------------------------------------------------------------
+
+SandboxSet::Entry* SandboxSet::find_running(const std::string& sandbox) const {
+  const auto found = entries_.find(sandbox);
+  if (found == entries_.end() || found->second->ending || !found->second->sandbox) return nullptr;
+  return found->second.get();
+}
+
+std::vector<SandboxInfo> SandboxSet::list() const {
+  std::vector<SandboxInfo> out;
+  for (const auto& [id, entry] : entries_)
+    if (!entry->ending && entry->sandbox)
+      out.push_back({.sandbox = id, .workspace = entry->record.workspace, .session = entry->record.session, .depth = entry->record.depth});
+  return out;
+}
+
+bool SandboxSet::uses_storage(const std::string& workspace, const std::string& session) const {
+  for (const auto& [id, entry] : entries_)
+    if (entry->record.workspace == workspace && (session.empty() || entry->record.session == session)) return true;
+  return false;
+}
+
+}  // namespace saw::sandbox

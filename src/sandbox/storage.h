@@ -1,0 +1,67 @@
+// Where workspaces and sessions lie on this host. sawd names them by id; only this class turns an id into a path.
+//
+//   Storage storage = SAW_TRY(Storage::open("/var/lib/saw/node", {.first_agent_uid = kFirstAgentUid}));
+//   SAW_TRY(storage.create_workspace("ws-1"));
+//   Layers layers = SAW_TRY(storage.layers(plan));
+//
+//   <node>/ws/<workspace>/owner                   the workspace's index, hence its uids; unique as long as it exists
+//                        /fs                      the persistent tree: /workspace, /home/agent, … below it
+//                        /sessions/<session>/{upper,work}
+//   <node>/trash                                  what is being removed
+//
+// Creating and removing are atomic: a workspace is there with its owner, or not at all, whenever the process is killed.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "sandbox/changes.h"
+#include "sandbox/launch.h"
+#include "sandbox/storage_trash.h"
+
+namespace saw::sandbox {
+
+// Ids of users that need no entry in passwd. As root, every program and every workspace's agent has its own.
+constexpr uint32_t kControlUid = 720'000, kPerimeterUid = 720'001;
+constexpr uint32_t kFirstEgressUid = 721'000, kFirstAgentUid = 730'000;
+constexpr uint32_t kMaxWorkspaces = 9'000;  // of one host: the room between the two
+
+// [a-z0-9-]{1,64}: safe as a file name, a host name and an argument.
+bool is_valid_id(std::string_view id);
+
+struct StorageOptions {
+  std::optional<uint32_t> first_agent_uid;  // absent: everything belongs to the caller (rootless)
+};
+
+class Storage {
+ public:
+  static Result<Storage> open(std::string directory, StorageOptions options);
+
+  Result<> create_workspace(const std::string& workspace);  // exists already: fine
+  Result<> create_session(const std::string& workspace, const std::string& session);
+  // Gone from its place when this returns; the bytes go with trash().empty_some(). Absent: fine.
+  Result<> remove_workspace(const std::string& workspace);
+  Result<> remove_session(const std::string& workspace, const std::string& session);
+  Trash& trash() { return trash_; }
+
+  // 0 ≤ index < kMaxWorkspaces. "storage.unknown" when there is no such workspace.
+  Result<uint32_t> index(const std::string& workspace) const;
+  Result<Layers> layers(const SandboxPlan& plan) const;
+  Result<ChangeList> changes(const std::string& workspace, const std::string& session) const;
+
+ private:
+  Storage(std::string directory, StorageOptions options, Fd workspaces, Trash trash);
+  Result<> make_owned(const std::string& path, uint32_t index) const;
+  Result<uint32_t> free_index() const;
+  Result<> drop_unfinished();
+  std::string workspace_path(const std::string& workspace) const;
+  std::string session_path(const std::string& workspace, const std::string& session) const;
+
+  std::string directory_;
+  StorageOptions options_;
+  Fd workspaces_;
+  Trash trash_;
+};
+
+}  // namespace saw::sandbox

@@ -1,0 +1,169 @@
+#include "sandbox/storage.h"
+
+#include <filesystem>
+#include <fstream>
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace saw::sandbox {
+namespace {
+
+namespace fs = std::filesystem;
+
+class StorageTest : public testing::Test {
+ protected:
+  StorageTest() {
+    std::string name = testing::TempDir() + "saw-storage-XXXXXX";
+    directory_ = ::mkdtemp(name.data());
+  }
+  ~StorageTest() override {
+    auto trash = Trash::open(directory_ + "/node/trash");
+    Fd root = std::move(*Fd::open(directory_, O_RDONLY | O_DIRECTORY));
+    static_cast<void>(trash->take(root.get(), "outside"));
+    Fd node = std::move(*Fd::open(directory_ + "/node", O_RDONLY | O_DIRECTORY));
+    static_cast<void>(trash->take(node.get(), "ws"));
+    while (trash->empty_some(10'000).value_or(false)) {}
+    fs::remove_all(directory_);
+  }
+  Storage open() {
+    StorageOptions options;
+    if (::geteuid() == 0) options.first_agent_uid = kFirstAgentUid;
+    auto storage = Storage::open(directory_ + "/node", options);
+    SAW_CHECK(storage.has_value());
+    return std::move(*storage);
+  }
+  void remove_everything(Storage& storage, const std::string& workspace) {
+    ASSERT_TRUE(storage.remove_workspace(workspace));
+    for (int slices = 0; slices < 10'000; ++slices) {
+      auto more = storage.trash().empty_some(100);
+      ASSERT_TRUE(more) << more.error().message;
+      if (!*more) break;
+    }
+    EXPECT_TRUE(fs::is_empty(directory_ + "/node/trash"));
+    EXPECT_TRUE(fs::is_empty(directory_ + "/node/ws"));
+  }
+  std::string tree(const std::string& workspace) const { return directory_ + "/node/ws/" + workspace + "/fs"; }
+  std::string directory_;
+};
+
+TEST_F(StorageTest, creating_a_workspace_twice_keeps_what_is_in_it) {
+  Storage storage = open();
+  ASSERT_TRUE(storage.create_workspace("ws-1"));
+  std::ofstream(tree("ws-1") + "/note") << "kept";
+  ASSERT_TRUE(storage.create_workspace("ws-1"));
+  EXPECT_TRUE(fs::exists(tree("ws-1") + "/note"));
+}
+
+TEST_F(StorageTest, every_workspace_has_an_index_of_its_own_which_is_free_again_only_when_it_is_gone) {
+  Storage storage = open();
+  ASSERT_TRUE(storage.create_workspace("a"));
+  ASSERT_TRUE(storage.create_workspace("b"));
+  ASSERT_NE(*storage.index("a"), *storage.index("b"));
+  const uint32_t index = *storage.index("a");
+  EXPECT_EQ(*open().index("a"), index);
+  ASSERT_TRUE(storage.remove_workspace("a"));
+  ASSERT_TRUE(storage.create_workspace("c"));
+  EXPECT_EQ(*storage.index("c"), index);
+}
+
+TEST_F(StorageTest, as_root_the_tree_belongs_to_the_workspaces_agent) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  Storage storage = open();
+  ASSERT_TRUE(storage.create_workspace("ws-1"));
+  ASSERT_TRUE(storage.create_session("ws-1", "ss-1"));
+  SandboxPlan plan{.depth = Depth::session, .workspace = "ws-1", .session = "ss-1"};
+  auto layers = storage.layers(plan);
+  ASSERT_TRUE(layers);
+  struct stat info{};
+  ASSERT_EQ(::stat(layers->upper.c_str(), &info), 0);
+  EXPECT_EQ(info.st_uid, layers->uid);
+  EXPECT_EQ(layers->uid, kFirstAgentUid + *storage.index("ws-1"));
+}
+
+TEST_F(StorageTest, the_layers_of_the_three_depths) {
+  Storage storage = open();
+  ASSERT_TRUE(storage.create_workspace("w"));
+  ASSERT_TRUE(storage.create_session("w", "s"));
+  auto workspace = storage.layers({.depth = Depth::workspace, .workspace = "w"});
+  ASSERT_TRUE(workspace);
+  EXPECT_TRUE(workspace->lower.empty());
+  EXPECT_EQ(workspace->upper, tree("w"));
+  auto session = storage.layers({.depth = Depth::session, .workspace = "w", .session = "s"});
+  ASSERT_TRUE(session);
+  EXPECT_EQ(session->lower, std::vector{tree("w")});
+  auto call = storage.layers({.depth = Depth::call, .workspace = "w", .session = "s"});
+  ASSERT_TRUE(call);
+  EXPECT_EQ(call->lower, (std::vector{session->upper, tree("w")}));
+  EXPECT_TRUE(call->upper.empty());
+}
+
+TEST_F(StorageTest, an_id_is_never_a_path) {
+  Storage storage = open();
+  const std::string long_id(65, 'a');
+  for (const std::string& id : {std::string(""), std::string(".."), std::string("a/b"), std::string("A"), std::string("a\0b", 3), long_id}) {
+    EXPECT_EQ(storage.create_workspace(id).error().code, "storage.bad_id") << id;
+    EXPECT_EQ(storage.remove_workspace(id).error().code, "storage.bad_id") << id;
+  }
+  EXPECT_TRUE(storage.create_workspace(std::string(64, 'a')));
+}
+
+TEST_F(StorageTest, the_storage_of_an_unknown_session_is_refused) {
+  Storage storage = open();
+  ASSERT_TRUE(storage.create_workspace("w"));
+  EXPECT_EQ(storage.layers({.depth = Depth::session, .workspace = "w", .session = "s"}).error().code, "storage.unknown");
+  EXPECT_EQ(storage.create_session("nobody", "s").error().code, "storage.unknown");
+}
+
+TEST_F(StorageTest, removing_never_follows_a_link_out_of_the_workspace) {
+  Storage storage = open();
+  ASSERT_TRUE(storage.create_workspace("w"));
+  fs::create_directory(directory_ + "/outside");
+  std::ofstream(directory_ + "/outside/precious") << "x";
+  fs::create_symlink(directory_ + "/outside", tree("w") + "/link");
+  fs::create_directories(tree("w") + "/deeper");
+  fs::create_symlink("../../../../../outside", tree("w") + "/deeper/up");
+  remove_everything(storage, "w");
+  EXPECT_TRUE(fs::exists(directory_ + "/outside/precious"));
+}
+
+TEST_F(StorageTest, removing_copes_with_names_of_any_bytes_and_directories_without_permissions) {
+  Storage storage = open();
+  ASSERT_TRUE(storage.create_workspace("w"));
+  const std::string root = tree("w") + "/x";
+  for (const std::string name : {"\xff\xfe", "line\nbreak", "-rf", "...", " ", "*"}) fs::create_directories(root + "/" + name + "/inner");
+  std::ofstream(root + "/" + std::string(255, 'n')) << "x";
+  ::mkfifo((root + "/fifo").c_str(), 0);
+  ::chmod((root + "/*").c_str(), 0);
+  ::chmod(root.c_str(), 0);
+  remove_everything(storage, "w");
+}
+
+TEST_F(StorageTest, removing_a_tree_deeper_than_any_path_or_descriptor_table) {
+  Storage storage = open();
+  ASSERT_TRUE(storage.create_workspace("w"));
+  Fd at = std::move(*Fd::open(tree("w"), O_RDONLY | O_DIRECTORY));
+  constexpr int kDepth = 1'100;  // a path of 270 kB; one descriptor each would exceed the usual 1024
+  const std::string name(250, 'd');
+  for (int i = 0; i < kDepth; ++i) {
+    ASSERT_EQ(::mkdirat(at.get(), name.c_str(), 0700), 0);
+    at = Fd(::openat(at.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    ASSERT_TRUE(at);
+  }
+  remove_everything(storage, "w");
+}
+
+TEST_F(StorageTest, what_a_killed_process_had_half_made_is_cleared_at_the_next_start) {
+  open();
+  fs::create_directories(directory_ + "/node/ws/.new-abc/fs");
+  fs::create_directories(directory_ + "/node/trash/t-left/deep/er");
+  Storage storage = open();
+  while (storage.trash().empty_some(100).value_or(false)) {}
+  EXPECT_TRUE(fs::is_empty(directory_ + "/node/ws"));
+  EXPECT_TRUE(fs::is_empty(directory_ + "/node/trash"));
+}
+
+}  // namespace
+}  // namespace saw::sandbox
