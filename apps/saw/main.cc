@@ -1,0 +1,59 @@
+// saw: the command line. Wiring only: the process as it is, handed to src/cli.
+#include "cli/main.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <thread>
+
+#include <pwd.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+namespace {
+
+saw::cli::Output::Write writer(int fd) {
+  return [fd](std::string_view bytes) {
+    while (!bytes.empty()) {
+      const ssize_t put = ::write(fd, bytes.data(), bytes.size());
+      if (put < 0 && errno == EINTR) continue;
+      if (put < 0 && fd == STDERR_FILENO) return;
+      if (put < 0)
+        ::_exit(static_cast<int>(
+            saw::cli::Exit::saw_failed));  // a result that cannot be delivered (a full disk) is no success
+      bytes.remove_prefix(static_cast<size_t>(put));
+    }
+  };
+}
+
+std::string user_name() {
+  const passwd* entry = ::getpwuid(::geteuid());
+  return entry ? entry->pw_name : "";
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const saw::SystemClock clock;
+  std::error_code ec;
+  saw::cli::World world;
+  world.environment = [](const std::string& name) -> std::optional<std::string> {
+    const char* value = std::getenv(name.c_str());
+    return value ? std::optional<std::string>(value) : std::nullopt;
+  };
+  world.connect = saw::cli::connect_to;
+  world.out = writer(STDOUT_FILENO);
+  world.err = writer(STDERR_FILENO);
+  world.out_is_terminal = ::isatty(STDOUT_FILENO) == 1;
+  world.err_is_terminal = ::isatty(STDERR_FILENO) == 1;
+  world.input = {STDIN_FILENO, ::isatty(STDIN_FILENO) == 1};
+  world.uid = ::geteuid();
+  world.user = user_name();
+  world.programs = std::filesystem::read_symlink("/proc/self/exe", ec).parent_path().string();
+  world.current = std::filesystem::current_path(ec).string();
+  world.clock = &clock;
+  world.sleep = [](int64_t milliseconds) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+  };
+  return saw::cli::run_saw({argv + 1, argv + argc}, world);
+}

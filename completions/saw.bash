@@ -1,0 +1,104 @@
+# bash completion for saw; made by 'saw completion bash'
+_saw() {
+  local current=${COMP_WORDS[COMP_CWORD]} path='' words='' word i
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    word=${COMP_WORDS[i]}
+    [[ $word == -- ]] && return
+    [[ $word == -* ]] && continue
+    case $path in
+    '') path=$word ;;
+    workspace|session|policy|agent|secret|review|audit|delegate) path="$path $word"; break ;;
+    *) break ;;
+    esac
+  done
+  case $path in
+    '') words='up down status doctor advise conform workspace exec run session policy agent secret review audit whoami version help completion attach ssh cp delegate kill login logout mcp bench' ;;
+    'workspace') words='create list show start stop decommission rebuild snapshot fork expose' ;;
+    'session') words='start exec diff end list commit discard fork' ;;
+    'policy') words='lint show decide prove replay keygen sign verify publish rollback revoke status import' ;;
+    'agent') words='register list show suspend resume revoke' ;;
+    'secret') words='put list rotate rm' ;;
+    'review') words='list show approve deny' ;;
+    'audit') words='tail query verify export prove' ;;
+    'delegate') words='create show revoke' ;;
+    'up') words='--foreground --strict --json --socket --dir --help' ;;
+    'down') words='--json --socket --dir --help' ;;
+    'status') words='--json --socket --dir --help' ;;
+    'doctor') words='--json --socket --dir --help' ;;
+    'advise') words='--autonomous --internal --internet --serves-others --long-running --json --socket --dir --help' ;;
+    'conform') words='--json --socket --dir --help' ;;
+    'workspace create') words='--profile --policy --channel --image --isolation --mount --memory --cpus --pids --disk --json --socket --dir --help' ;;
+    'workspace list') words='--json --socket --dir --help' ;;
+    'workspace show') words='--json --socket --dir --help' ;;
+    'workspace start') words='--json --socket --dir --help' ;;
+    'workspace stop') words='--json --socket --dir --help' ;;
+    'workspace decommission') words='--json --socket --dir --help' ;;
+    'exec') words='--env --cwd --agent --timeout --tty --json --socket --dir --help' ;;
+    'run') words='--session --keep --delegation --env --cwd --agent --timeout --tty --json --socket --dir --help' ;;
+    'session start') words='--name --json --socket --dir --help' ;;
+    'session exec') words='--env --cwd --agent --timeout --tty --json --socket --dir --help' ;;
+    'session diff') words='--json --socket --dir --help' ;;
+    'session end') words='--json --socket --dir --help' ;;
+    'session list') words='--json --socket --dir --help' ;;
+    'policy lint') words='--json --socket --dir --help' ;;
+    'policy show') words='--json --socket --dir --help' ;;
+    'policy decide') words='--policy --json --socket --dir --help' ;;
+    'agent register') words='--purpose --json --socket --dir --help' ;;
+    'agent list') words='--json --socket --dir --help' ;;
+    'agent show') words='--json --socket --dir --help' ;;
+    'agent suspend') words='--json --socket --dir --help' ;;
+    'agent resume') words='--json --socket --dir --help' ;;
+    'agent revoke') words='--json --socket --dir --help' ;;
+    'secret put') words='--json --socket --dir --help' ;;
+    'secret list') words='--json --socket --dir --help' ;;
+    'secret rotate') words='--json --socket --dir --help' ;;
+    'secret rm') words='--json --socket --dir --help' ;;
+    'review list') words='--all --json --socket --dir --help' ;;
+    'review show') words='--json --socket --dir --help' ;;
+    'review approve') words='--digest --json --socket --dir --help' ;;
+    'review deny') words='--why --json --socket --dir --help' ;;
+    'audit tail') words='--follow --lines --verdict --agent --workspace --session --call --trace --host --since --json --socket --dir --help' ;;
+    'audit query') words='--verdict --agent --workspace --session --call --trace --host --since --json --socket --dir --help' ;;
+    'audit verify') words='--log --key --origin --json --socket --dir --help' ;;
+    'audit export') words='--from --json --socket --dir --help' ;;
+    'whoami') words='--json --socket --dir --help' ;;
+    'version') words='--json --socket --dir --help' ;;
+    'help') words='--man --markdown --json --socket --dir --help' ;;
+    'completion') words='--json --socket --dir --help' ;;
+    'workspace rebuild') words='--json --socket --dir --help' ;;
+    'workspace snapshot') words='--json --socket --dir --help' ;;
+    'workspace fork') words='--json --socket --dir --help' ;;
+    'workspace expose') words='--json --socket --dir --help' ;;
+    'session commit') words='--json --socket --dir --help' ;;
+    'session discard') words='--json --socket --dir --help' ;;
+    'session fork') words='--json --socket --dir --help' ;;
+    'attach') words='--json --socket --dir --help' ;;
+    'ssh') words='--json --socket --dir --help' ;;
+    'cp') words='--json --socket --dir --help' ;;
+    'policy prove') words='--json --socket --dir --help' ;;
+    'policy replay') words='--json --socket --dir --help' ;;
+    'policy keygen') words='--json --socket --dir --help' ;;
+    'policy sign') words='--json --socket --dir --help' ;;
+    'policy verify') words='--json --socket --dir --help' ;;
+    'policy publish') words='--json --socket --dir --help' ;;
+    'policy rollback') words='--json --socket --dir --help' ;;
+    'policy revoke') words='--json --socket --dir --help' ;;
+    'policy status') words='--json --socket --dir --help' ;;
+    'policy import') words='--json --socket --dir --help' ;;
+    'delegate create') words='--json --socket --dir --help' ;;
+    'delegate show') words='--json --socket --dir --help' ;;
+    'delegate revoke') words='--json --socket --dir --help' ;;
+    'audit prove') words='--json --socket --dir --help' ;;
+    'kill') words='--json --socket --dir --help' ;;
+    'login') words='--json --socket --dir --help' ;;
+    'logout') words='--json --socket --dir --help' ;;
+    'mcp') words='--json --socket --dir --help' ;;
+    'bench') words='--json --socket --dir --help' ;;
+  esac
+  if [[ $current == -* || " $words " != *" --json "* ]]; then
+    COMPREPLY=($(compgen -W "$words" -- "$current"))
+  else
+    COMPREPLY=($(compgen -f -- "$current"))
+  fi
+}
+complete -F _saw saw

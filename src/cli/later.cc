@@ -1,0 +1,47 @@
+// Commands of the contract that do not exist yet. They are known, so that a script learns "not available yet"
+// (125) rather than "no such command" (2), and the help shows what is to come.
+#include "cli/commands.h"
+
+namespace saw::cli {
+
+std::vector<Command> later_commands() {
+  struct Later {
+    const char *path, *summary;
+  };
+  static constexpr Later kLater[] = {
+      {"workspace rebuild", "replace the system of a workspace, keep its files"},
+      {"workspace snapshot", "freeze a workspace's state"},
+      {"workspace fork", "a second workspace from the state of a first"},
+      {"workspace expose", "a URL that only the owner can open"},
+      {"session commit", "keep what a session wrote"},
+      {"session discard", "drop what a session wrote, keep the session"},
+      {"session fork", "a second session from the state of a first"},
+      {"attach", "an interactive terminal; detaching leaves it running"},
+      {"ssh", "a ProxyCommand for IDEs"},
+      {"cp", "copy files into and out of a workspace"},
+      {"policy prove", "prove that a policy stays within a ceiling"},
+      {"policy replay", "what a policy would have decided about the past"},
+      {"policy keygen", "a key to sign bundles with"},
+      {"policy sign", "sign a bundle"},
+      {"policy verify", "verify a bundle"},
+      {"policy publish", "publish a bundle on a channel"},
+      {"policy rollback", "return a channel to an earlier release"},
+      {"policy revoke", "revoke a key or a release"},
+      {"policy status", "which release each channel and workspace has"},
+      {"policy import", "convert another system's policy"},
+      {"delegate create", "give an agent bounded authority for a task"},
+      {"delegate show", "a delegation and its chain"},
+      {"delegate revoke", "end a delegation"},
+      {"audit prove", "a proof that one entry is in the log"},
+      {"kill", "stop a workspace, an agent or everything at once"},
+      {"login", "log in over the network (OIDC)"},
+      {"logout", "forget a login"},
+      {"mcp", "an MCP server whose tools run in call sandboxes"},
+      {"bench", "published figures, measured here"},
+  };
+  std::vector<Command> commands;
+  for (const Later& later : kLater) commands.push_back({.path = later.path, .summary = later.summary});
+  return commands;
+}
+
+}  // namespace saw::cli

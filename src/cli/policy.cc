@@ -1,0 +1,132 @@
+// policy …: the policy language without a daemon. Nothing here decides by itself: src/policy does, as it does
+// in saw-egress.
+#include "policy/policy.h"
+
+#include <cerrno>
+
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "cli/commands.h"
+#include "cli/context.h"
+#include "policy/decide_json.h"
+
+namespace saw::cli {
+namespace {
+
+using nlohmann::json;
+using policy::Diagnostic;
+using policy::Policy;
+
+json to_json(const Diagnostic& d) {
+  return {{"file", d.file},     {"line", d.line},
+          {"column", d.column}, {"severity", d.severity == Diagnostic::Severity::error ? "error" : "warning"},
+          {"code", d.code},     {"message", d.message}};
+}
+
+std::string lines_of(const policy::Diagnostics& diagnostics) {
+  std::string text;
+  for (const Diagnostic& d : diagnostics) text += (text.empty() ? "" : "\n") + d.text();
+  return text;
+}
+
+Attempt<Policy> load(Context& context, const std::string& file) {
+  const std::string yaml = CLI_TRY(read_file(absolute(context.places, file)));
+  auto compiled = Policy::compile(yaml, file);
+  if (!compiled) return fail(Exit::failed, "policy.invalid", "{}", lines_of(compiled.error()));
+  return std::move(*compiled);
+}
+
+Outcome policy_lint(Context& context) {
+  const std::string file = context.args.text("FILE");
+  const std::string yaml = CLI_TRY(read_file(absolute(context.places, file)));
+  const auto compiled = Policy::compile(yaml, file);
+  const policy::Diagnostics& found = compiled ? compiled->warnings() : compiled.error();
+  json list = json::array();
+  for (const Diagnostic& d : found) {
+    list.push_back(to_json(d));
+    context.out.line(d.text());
+  }
+  json report = {{"file", file}, {"ok", compiled.has_value()}, {"diagnostics", std::move(list)}};
+  if (compiled) report["digest"] = digest_text(compiled->digest());
+  context.out.json(report);
+  if (compiled)
+    context.out.note(
+        fmt::format("{}: policy '{}' is valid, {}", file, compiled->name(), digest_text(compiled->digest())));
+  return compiled ? 0 : 1;
+}
+
+Outcome policy_show(Context& context) {
+  const Policy compiled = CLI_TRY(load(context, context.args.text("FILE")));
+  context.out.json({{"name", compiled.name()},
+                    {"digest", digest_text(compiled.digest())},
+                    {"canonical", compiled.canonical()}});
+  if (!context.out.is_json()) context.out.raw(compiled.canonical());
+  return 0;
+}
+
+// Calls `each` for every line of stdin as it arrives, so that `decide` answers a driver that waits for each
+// answer. A line beyond `limit` is handed over cut: it is malformed either way.
+template <class Each>
+Result<> each_line(int fd, size_t limit, Each each) {
+  std::string line;
+  char buffer[64 << 10];
+  for (;;) {
+    const ssize_t got = ::read(fd, buffer, sizeof buffer);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return Error::system("io.read", "reading requests from stdin");
+    if (got == 0) break;
+    std::string_view rest(buffer, static_cast<size_t>(got));
+    for (size_t end; (end = rest.find('\n')) != std::string_view::npos; rest.remove_prefix(end + 1)) {
+      line += rest.substr(0, end);
+      each(line);
+      line.clear();
+    }
+    if (line.size() <= limit) line += rest;
+  }
+  if (!line.empty()) each(line);
+  return {};
+}
+
+Outcome policy_decide(Context& context) {
+  const auto file = context.args.find("--policy");
+  if (!file) return fail(Exit::usage, "cli.usage", "say which policy decides: --policy FILE");
+  const Policy compiled = CLI_TRY(load(context, *file));
+  CLI_TRY(each_line(context.input.fd, policy::kMaxDecideLine, [&](const std::string& line) {
+    if (line.find_first_not_of(" \t\r") == std::string::npos) return;
+    context.out.raw(policy::decide_line(compiled, line) + "\n");
+  }));
+  return 0;
+}
+
+}  // namespace
+
+std::vector<Command> policy_commands() {
+  const Positional file = {"FILE", "a policy in YAML"};
+  return {
+      {.path = "policy lint",
+       .summary = "check a policy: errors with file, line and column",
+       .positionals = {file},
+       .text = "Exit status 1 if there is an error. Warnings alone are fine. Needs no daemon.",
+       .examples = {"saw policy lint policies/local-dev.yaml"},
+       .run = policy_lint},
+      {.path = "policy show",
+       .summary = "a policy in its canonical, compiled form",
+       .positionals = {file},
+       .examples = {"saw policy show policies/local-dev.yaml"},
+       .run = policy_show},
+      {.path = "policy decide",
+       .summary = "decide requests read from stdin, one JSON object per line",
+       .options = {{"--policy", "FILE", "the policy that decides"}},
+       .text = "One JSON line out per line in, in the same order: effect, rule, reason, canonical_target, "
+               "digest. Malformed or ambiguous input is\n"
+               "denied with a reason 'malformed:…'. The decision is the one that saw-egress makes. Needs no "
+               "daemon.",
+       .examples = {"echo '{\"host\":\"api.example.com\",\"method\":\"GET\",\"target\":\"/\"}' | saw policy "
+                    "decide --policy p.yaml"},
+       .run = policy_decide},
+  };
+}
+
+}  // namespace saw::cli

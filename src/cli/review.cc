@@ -1,0 +1,117 @@
+// review …: requests that wait for a person. What is shown here is what will be sent, byte for byte; its
+// digest is what is approved.
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/context.h"
+
+namespace saw::cli {
+namespace {
+
+using nlohmann::json;
+
+std::string path_of(const std::string& review) {
+  return fmt::format("/v1/reviews/{}", url_segment(review));
+}
+
+std::string destination(const json& review) {
+  std::string text = fmt::format("{} {}://{}", text_of(review, "method"), text_of(review, "scheme"),
+                                 text_of(review, "host"));
+  const std::string port = text_of(review, "port"), scheme = text_of(review, "scheme");
+  const bool usual = (scheme == "https" && port == "443") || (scheme == "http" && port == "80");
+  if (!port.empty() && !usual) text += ":" + port;
+  return text + text_of(review, "target");
+}
+
+void show(const Output& out, const json& review) {
+  out.line(out.painted(text_of(review, "id"), Tone::bold));
+  out.field("state", text_of(review, "state"));
+  out.field("request", destination(review));
+  for (const char* member : {"agent", "sponsor", "workspace", "session", "call", "rule", "reason", "digest",
+                             "policy_digest", "created", "expires", "decided_by", "why"})
+    out.field(member, text_of(review, member));
+  out.field("body", fmt::format("{} bytes", text_of(review, "body_bytes")));
+  out.field("preview", text_of(review, "preview"));
+}
+
+Outcome review_list(Context& context) {
+  const json answer = CLI_TRY(call(
+      context, "GET", context.args.has("--all") ? "/v1/reviews?state=all" : "/v1/reviews?state=pending"));
+  context.out.json(answer);
+  std::vector<Output::Row> rows;
+  for (const json& r : list_of(answer, "reviews"))
+    rows.push_back({text_of(r, "id"), text_of(r, "state"), text_of(r, "workspace"), text_of(r, "agent"),
+                    text_of(r, "expires"), destination(r)});
+  context.out.table({"ID", "STATE", "WORKSPACE", "AGENT", "EXPIRES", "REQUEST"}, rows,
+                    "nothing waits for review");
+  return 0;
+}
+
+Outcome review_show(Context& context) {
+  const json review = CLI_TRY(call(context, "GET", path_of(context.args.text("R"))));
+  context.out.json(review);
+  show(context.out, review);
+  return 0;
+}
+
+// Fetches first and decides on the digest that was fetched: what the person saw is what is approved, or
+// nothing is.
+Outcome review_approve(Context& context) {
+  const std::string id = context.args.text("R");
+  const json seen = CLI_TRY(call(context, "GET", path_of(id)));
+  show(context.out, seen);
+  std::string digest = text_of(seen, "digest");
+  if (const auto expected = context.args.find("--digest"); expected && *expected != digest)
+    return fail(Exit::failed, "review.digest_mismatch", "review {} is for {}, not for {}", id, digest,
+                *expected);
+  const json decided =
+      CLI_TRY(call(context, "POST", path_of(id) + "/approve", json{{"digest", std::move(digest)}}));
+  context.out.json(decided);
+  context.out.note(
+      fmt::format("review {} is {}: exactly this request is sent", id, text_of(decided, "state")));
+  return 0;
+}
+
+Outcome review_deny(Context& context) {
+  const std::string id = context.args.text("R");
+  json body = json::object();
+  if (const auto why = context.args.find("--why")) body["why"] = *why;
+  const json decided = CLI_TRY(call(context, "POST", path_of(id) + "/deny", body));
+  context.out.json(decided);
+  context.out.note(fmt::format("review {} is {}", id, text_of(decided, "state")));
+  return 0;
+}
+
+}  // namespace
+
+std::vector<Command> review_commands() {
+  const Positional review = {"R", "the review's id"};
+  return {
+      {.path = "review list",
+       .summary = "requests that wait for a decision",
+       .options = {{"--all", "", "decided and expired ones, too"}},
+       .examples = {"saw review list", "saw review list --json"},
+       .run = review_list},
+      {.path = "review show",
+       .summary = "what exactly would be sent, for whom and why",
+       .positionals = {review},
+       .examples = {"saw review show rv-…"},
+       .run = review_show},
+      {.path = "review approve",
+       .summary = "show a request and let exactly it through, once",
+       .positionals = {review},
+       .options = {{"--digest", "SHA256", "approve only if the request still has this digest"}},
+       .text = "The approval holds for the very bytes that are shown. A second decision on the same request "
+               "is a conflict.",
+       .examples = {"saw review approve rv-…"},
+       .run = review_approve},
+      {.path = "review deny",
+       .summary = "refuse a request",
+       .positionals = {review},
+       .options = {{"--why", "TEXT", "what the agent is told"}},
+       .examples = {"saw review deny rv-… --why 'main is frozen'"},
+       .run = review_deny},
+  };
+}
+
+}  // namespace saw::cli
