@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <set>
 
 namespace saw::audit {
 namespace {
@@ -14,20 +15,10 @@ constexpr unsigned kFileMode = 0600, kDirectoryMode = 0700;
 
 std::string parent_of(const std::string& path) { return path.substr(0, path.find_last_of('/')); }
 
-Result<> sync_directory(const std::string& path) {
-  Fd fd = SAW_TRY(Fd::open(path, O_RDONLY | O_DIRECTORY));
-  if (::fsync(fd.get()) != 0) return Error::system("audit.disk", "flushing directory '{}'", path);
+Result<> sync(const std::string& path) {
+  Fd fd = SAW_TRY(Fd::open(path, O_RDONLY));
+  if (::fsync(fd.get()) != 0) return Error::system("audit.disk", "flushing '{}'", path);
   return {};
-}
-
-// A tile is only as durable as the directories it lies in.
-Result<> make_durable_directories(const std::string& path) {
-  if (::mkdir(path.c_str(), kDirectoryMode) == 0) return sync_directory(parent_of(path));
-  if (errno == EEXIST) return {};
-  if (errno != ENOENT || path.find('/') == path.npos) return Error::system("audit.disk", "creating directory '{}'", path);
-  SAW_TRY(make_durable_directories(parent_of(path)));
-  if (::mkdir(path.c_str(), kDirectoryMode) != 0) return Error::system("audit.disk", "creating directory '{}'", path);
-  return sync_directory(parent_of(path));
 }
 
 }  // namespace
@@ -35,7 +26,7 @@ Result<> make_durable_directories(const std::string& path) {
 Result<> PosixDisk::replace(const std::string& path, std::string_view content, Durability durability) {
   auto written = replace_file(path, content, kFileMode, durability);
   if (written || written.error().os_errno != ENOENT) return written;
-  SAW_TRY(make_durable_directories(parent_of(path)));
+  SAW_TRY(make_directories(parent_of(path), kDirectoryMode));
   return replace_file(path, content, kFileMode, durability);
 }
 
@@ -48,6 +39,16 @@ Result<> PosixDisk::append(const Fd& file, uint64_t offset, std::string_view byt
     offset += static_cast<uint64_t>(n);
   }
   if (::fdatasync(file.get()) != 0) return Error::system("audit.disk", "flushing the audit journal");
+  return {};
+}
+
+Result<> PosixDisk::flush(const std::vector<std::string>& paths, const std::string& root) {
+  std::set<std::string> folders = {root};
+  for (const std::string& path : paths) {
+    SAW_TRY(sync(path));
+    for (std::string folder = parent_of(path); folder.size() > root.size(); folder = parent_of(folder)) folders.insert(folder);
+  }
+  for (const std::string& folder : folders) SAW_TRY(sync(folder));
   return {};
 }
 

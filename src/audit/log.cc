@@ -17,6 +17,10 @@
 namespace saw::audit {
 namespace {
 
+// When the journal is settled: what it holds beyond this is flushed as tiles, and a new one begun. Trades the flushes of about a
+// dozen files against the length of recovery.
+constexpr uint64_t kSettleEntries = 2048, kSettleBytes = 8u << 20;
+
 struct Bundle {
   uint64_t index = 0;
   std::string entries;
@@ -50,6 +54,8 @@ struct Log::State {
   Tree tree;
   std::string bundle;               // entries of the incomplete bundle
   std::set<std::string> partials;   // published partial tiles, by path below `directory`
+  uint64_t journal_start = 0;
+  std::vector<std::string> unflushed;  // full tiles since journal_start
   Checkpoint durable;               // what append() has returned for
   bool failed = false;
 
@@ -65,7 +71,7 @@ struct Log::State {
   Result<> commit(std::span<const std::string> lines, Grown& grown, std::string& signature);
   Result<> publish(const Grown& grown, const std::string& signature);
   Result<> publish_partials(std::set<std::string>& published);
-  Result<> rotate(const std::string& signature);
+  Result<> settle(const std::string& signature);
   Result<> sweep();
 };
 
@@ -80,7 +86,8 @@ Result<> Log::State::create() {
   if (::access(at("checkpoint").c_str(), F_OK) == 0 || ::access(at("tile").c_str(), F_OK) == 0)
     return Error::make("audit.damaged", "the audit log '{}' has lost its journal", directory);
   std::string header = encode_journal({.signature = key.sign(checkpoint_body(checkpoint()))});
-  return disk->replace(at("journal"), header, Durability::fsync);
+  SAW_TRY(disk->replace(at("journal"), header, Durability::fsync));
+  return disk->flush({directory}, directory.substr(0, directory.find_last_of('/') + 1));
 }
 
 // An empty file is what a power failure can leave of an unflushed rename; anything else that is no checkpoint of ours is not.
@@ -103,7 +110,7 @@ Result<> Log::State::recover() {
   SAW_TRY(replay(parsed, published, grown));
   SAW_TRY(check_last_bundle(parsed.header.start));
   journal = SAW_TRY(Fd::open(at("journal"), O_WRONLY));
-  journal_size = parsed.good_bytes;
+  journal_size = parsed.good_bytes, journal_start = parsed.header.start;
   if (bytes.size() > parsed.good_bytes) SAW_TRY(disk->truncate(journal, journal_size));
   durable = checkpoint();
   SAW_TRY(publish(grown, parsed.signature()));
@@ -158,16 +165,22 @@ Result<> Log::State::commit(std::span<const std::string> lines, Grown& grown, st
   return {};
 }
 
-// Tiles before the checkpoint that promises them; what the journal alone held is flushed before the journal forgets it; old partial
-// tiles go last, so that a reader with the old checkpoint finds them as long as it is there.
+// Tiles before the checkpoint that promises them; old partial tiles go last, so that a reader with the old checkpoint finds them as
+// long as it is there. Nothing is flushed: the journal has it all, until it is settled.
 Result<> Log::State::publish(const Grown& grown, const std::string& signature) {
-  for (const Bundle& b : grown.bundles) SAW_TRY(disk->replace(at(bundle_path(b.index)), b.entries, Durability::fsync));
-  for (const HashTile& t : grown.tiles) SAW_TRY(disk->replace(at(tile_path(t.level, t.index)), t.hashes, Durability::fsync));
+  auto write = [&](const std::string& path, std::string_view content) -> Result<> {
+    SAW_TRY(disk->replace(at(path), content, Durability::none));
+    unflushed.push_back(at(path));
+    return {};
+  };
+  for (const Bundle& b : grown.bundles) SAW_TRY(write(bundle_path(b.index), b.entries));
+  for (const HashTile& t : grown.tiles) SAW_TRY(write(tile_path(t.level, t.index), t.hashes));
   std::set<std::string> published;
   SAW_TRY(publish_partials(published));
-  const Durability durability = grown.bundles.empty() ? Durability::none : Durability::fsync;
+  const bool full = tree.size() - journal_start >= kSettleEntries || (journal_size >= kSettleBytes && !unflushed.empty());
+  const Durability durability = full ? Durability::fsync : Durability::none;
   SAW_TRY(disk->replace(at("checkpoint"), checkpoint_note(durable, key.public_key(), signature), durability));
-  if (!grown.bundles.empty()) SAW_TRY(rotate(signature));
+  if (full) SAW_TRY(settle(signature));
   for (const std::string& old : partials)
     if (!published.contains(old)) SAW_TRY(disk->remove(at(old)));
   for (const Bundle& b : grown.bundles) SAW_TRY(disk->remove(at(bundle_path(b.index) + ".p")));
@@ -192,8 +205,11 @@ Result<> Log::State::publish_partials(std::set<std::string>& published) {
   return {};
 }
 
-// A new journal that starts at the last bundle boundary and holds the entries after it.
-Result<> Log::State::rotate(const std::string& signature) {
+// What the journal alone held is flushed before the journal forgets it: the new one starts at the last bundle boundary and holds the
+// entries after it.
+Result<> Log::State::settle(const std::string& signature) {
+  SAW_TRY(disk->flush(unflushed, directory));
+  unflushed.clear();
   const uint64_t width = tree.size() % kTileWidth, start = tree.size() - width;
   JournalHeader header{.start = start, .levels = tree.levels(), .signature = width == 0 ? signature : ""};
   if (!header.levels.empty()) header.levels[0].clear();
@@ -201,7 +217,7 @@ Result<> Log::State::rotate(const std::string& signature) {
   if (width > 0) bytes += encode_frame({start, static_cast<uint32_t>(width), bundle, signature});
   SAW_TRY(disk->replace(at("journal"), bytes, Durability::fsync));
   journal = SAW_TRY(Fd::open(at("journal"), O_WRONLY));
-  journal_size = bytes.size();
+  journal_size = bytes.size(), journal_start = start;
   return {};
 }
 
@@ -228,7 +244,9 @@ Result<Log> Log::open(const std::string& directory, std::string origin, SigningK
   return open(directory, std::move(origin), std::move(key), std::make_unique<PosixDisk>());
 }
 
-Result<Log> Log::open(const std::string& directory, std::string origin, SigningKey key, std::unique_ptr<Disk> disk) {
+Result<Log> Log::open(const std::string& given, std::string origin, SigningKey key, std::unique_ptr<Disk> disk) {
+  std::string directory = given.starts_with('/') ? given : "./" + given;  // so that it has a parent
+  while (directory.ends_with('/')) directory.pop_back();
   if (!is_origin(origin)) return Error::make("audit.origin", "'{}' cannot be the origin of a log", origin);
   SAW_TRY(make_directories(directory));
   auto state = std::make_unique<State>(directory, std::move(origin), std::move(key), std::move(disk));

@@ -82,6 +82,7 @@ class Walk {
   void compare(size_t level, uint64_t index, std::string_view computed, const std::optional<std::string>& stored, const std::string& path);
   void journal();
   std::optional<uint64_t> differs_from_journal() const;
+  std::optional<std::string> load_bundle(uint64_t index) const;
   VerifyReport conclude() const;
   VerifyReport bad(std::optional<uint64_t> entry, std::string problem) const {
     return {false, cp_.size, digest_text(cp_.root), entry, std::move(problem)};
@@ -143,7 +144,7 @@ bool Walk::walk_bundle(uint64_t index) {
   const uint64_t first = index * kTileWidth, count = std::min<uint64_t>(kTileWidth, cp_.size - first);
   const bool partial = count < kTileWidth;
   const std::string path = bundle_path(index) + (partial ? partial_suffix(count) : "");
-  const auto bytes = partial ? snapshot_.bundle : load(directory_, path, kMaxBundle);
+  const auto bytes = load_bundle(index);
   const auto stored = partial ? snapshot_.hashes[0] : load(directory_, tile_path(0, index), kTileWidth * kHashSize);
   if (!bytes) {
     lost_ = first, lost_problem_ = fmt::format("'{}' with entries {} to {} is missing", path, first, first + count - 1);
@@ -179,17 +180,22 @@ void Walk::journal() {
 
 // When entries and tiles were rewritten alike, a journal that still leads to the signed root knows which recent entry was changed.
 std::optional<uint64_t> Walk::differs_from_journal() const {
-  if (!snapshot_.journal || !snapshot_.bundle) return {};
+  if (!snapshot_.journal) return {};
   auto journal = parse_journal(*snapshot_.journal);
   if (!journal || journal->end() != cp_.size) return {};
   auto tree = Tree::restore(journal->header.start, journal->header.levels);
   if (!tree) return {};
-  BundleReader found(*snapshot_.bundle);
   std::optional<uint64_t> differs;
+  std::optional<std::string> bundle;
   std::vector<HashTile> completed;
+  BundleReader found("");
   for (const JournalFrame& frame : journal->frames) {
     BundleReader reader(frame.entries);
     while (auto recorded = reader.next()) {
+      if (tree->size() % kTileWidth == 0) {
+        bundle = load_bundle(tree->size() / kTileWidth);
+        found = BundleReader(bundle ? std::string_view(*bundle) : std::string_view());
+      }
       if (found.next() != recorded && !differs) differs = tree->size();
       tree->add(leaf_hash(*recorded), completed);
     }
@@ -197,16 +203,20 @@ std::optional<uint64_t> Walk::differs_from_journal() const {
   return tree->root() == cp_.root ? differs : std::nullopt;
 }
 
+std::optional<std::string> Walk::load_bundle(uint64_t index) const {
+  return index == tile_at(cp_.size, 0) ? snapshot_.bundle : load(directory_, bundle_path(index), kMaxBundle);
+}
+
 VerifyReport Walk::conclude() const {
   const bool same = !lost_ && tree_.root() == cp_.root;
+  if (auto index = same || mismatch_level_ == 0 ? std::nullopt : differs_from_journal())
+    return bad(index, fmt::format("entry {} is not what was signed, and its hash was rewritten or removed", *index));
   if (!same && mismatch_ && (!lost_ || *mismatch_ <= *lost_)) {
     const std::string where = mismatch_level_ == 0 ? fmt::format("entry {}", *mismatch_)
                                                    : fmt::format("an entry between {} and {}", *mismatch_,
                                                                  *mismatch_ + (uint64_t{1} << (8 * mismatch_level_)) - 1);
     return bad(mismatch_, fmt::format("{} is not what was signed", where));
   }
-  if (auto index = same ? std::nullopt : differs_from_journal())
-    return bad(index, fmt::format("entry {} is not what was signed, and its hash was rewritten or removed", *index));
   if (lost_) return bad(lost_, lost_problem_);
   if (!same) return bad({}, "the entries are not those that the checkpoint signs, and all hash tiles were rewritten to match them");
   if (extra_) return bad(extra_, extra_problem_);

@@ -140,6 +140,8 @@ TEST(Verify, narrows_a_consistent_rewrite_down_as_far_as_the_tiles_tell) {
   log.write("tile/entries/001", bundle_of(entries));
   EXPECT_EQ(verify_log(log).first_bad_entry, 265u);
   log.write("tile/0/001", hashes_of(entries));
+  EXPECT_EQ(verify_log(log).first_bad_entry, 265u) << "the journal remembers it";
+  fs::remove(log.path + "/journal");
   VerifyReport report = verify_log(log);
   EXPECT_EQ(report.first_bad_entry, 256u) << report.problem;
   EXPECT_EQ(report.problem, "an entry between 256 and 511 is not what was signed");
