@@ -160,7 +160,7 @@ void read_data_flow(const Node& node, Reader& r, Entry& out) {
     out.content = r.one_of<Trust>(*n, "content", {{"trusted", Trust::trusted}, {"untrusted", Trust::untrusted}}).value_or(Trust::untrusted);
   if (const Node* n = node.find("data")) {
     out.data = r.one_of<DataClass>(*n, "data", {{"public", DataClass::public_data}, {"internal", DataClass::internal}, {"private", DataClass::private_data}})
-                   .value_or(DataClass::private_data);
+                   .value_or(DataClass::public_data);
     if (out.data == DataClass::private_data) r.not_available(place_of(*n), "data: private (labels that follow process trees)");
   }
   out.reach = out.addresses.empty() ? Reach::external : Reach::internal;

@@ -64,7 +64,7 @@ void show_static(std::string& out, const Document& d) {
                      d.isolation == Isolation::vm ? "vm" : "namespace", d.strict);
   out += fmt::format("filesystem\n  read  [{}]\n  write [{}]\n  deny  [{}]\n  runLater {}\n", fmt::join(d.filesystem.read, " "),
                      fmt::join(d.filesystem.write, " "), fmt::join(d.filesystem.deny, " "),
-                     d.filesystem.run_later == RunLater::deny ? "deny" : "quarantine");
+                     !d.run_later_written ? "not enforced" : d.filesystem.run_later == RunLater::deny ? "deny" : "quarantine");
   out += fmt::format("process (0: no limit)\n  memory {} pids {} cpus {} openFiles {} fileSize {} wallClock {}ms\n", d.limits.memory_bytes, d.limits.pids,
                      d.limits.cpus, d.limits.open_files, d.limits.file_size_bytes, d.limits.wall_clock_ms);
 }

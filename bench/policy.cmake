@@ -1,0 +1,1 @@
+saw_bench(NAME decide DEPS policy LIBS fmt::fmt)
