@@ -22,7 +22,7 @@ MAY = {
 LINUX = re.compile(r"^(linux/|sched\.h|seccomp\.h|sys/(mount|prctl|epoll|timerfd|eventfd|signalfd|pidfd|syscall|mman|xattr|capability)\.h|pty\.h|mntent\.h)")
 HOMES = {
     r"boost/|nghttp2/": {"egress", "api", "cli"},
-    r"openssl/(ssl|x509|bio|pem|err)": {"egress", "api"},
+    r"openssl/(ssl|x509|bio|pem|err)": {"egress", "api", "control"},
     r"openssl/": {"base", "egress", "api", "control", "identity"},
     r"sqlite3\.h|libpq": {"store"}, r"yaml\.h": {"policy"}, r"CLI/": {"cli"}, r"sodium": {"store", "control"}, r"ldns/": {"egress"},
 }

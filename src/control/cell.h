@@ -1,0 +1,57 @@
+// One sandbox as the control plane sees it: a workspace, a session or a call, with its channel to saw-egress.
+//
+//   Cell cell(plane, egress, "sb-…", identity);
+//   cell.start(plan, [](Result<> r) { … });   // built by saw-node, its sockets bound to saw-egress; adopted if it lives already
+//   cell.stop([](Result<> r) { … });          // unbound first, then nothing of it is left
+//
+// The sandbox's id was chosen and, for workspaces and sessions, stored before anything was built: starting twice is starting once (R5).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "control/alive.h"
+#include "control/egress_control.h"
+#include "control/plane.h"
+
+namespace saw::control {
+
+class Cell {
+ public:
+  enum class State : uint8_t { down, found, starting, up, stopping };
+  enum class ChannelUse : uint8_t { open, closed };  // closed: its agent may not act now
+
+  Cell(Plane& plane, EgressControl& egress, std::string sandbox, egress::ChannelIdentity identity)
+      : plane_(plane), egress_(egress), sandbox_(std::move(sandbox)), identity_(std::move(identity)) {}
+
+  void start(sandbox::SandboxPlan plan, Reply<> reply);
+  void stop(Reply<> reply);
+  void rebind();                     // saw-egress is new: give it this sandbox's sockets
+  void use_channel(ChannelUse use);
+  void mark_found() { state_ = State::found; }  // recovery: saw-node holds it
+  void mark_lost() { state_ = State::down; }    // saw-node says that it ended
+  // A start from nothing after a stop gets a new name.
+  void rename(std::string sandbox) { sandbox_ = std::move(sandbox); }
+
+  State state() const { return state_; }
+  const std::string& sandbox() const { return sandbox_; }
+  const egress::ChannelIdentity& identity() const { return identity_; }
+  egress::ChannelIdentity& identity() { return identity_; }
+  const std::vector<std::string>& degraded() const { return degraded_; }
+
+ private:
+  void build(sandbox::SandboxPlan plan, Reply<> reply);
+  void on_sockets(NodeClient::Answer answer);
+
+  Plane& plane_;
+  EgressControl& egress_;
+  std::string sandbox_;
+  egress::ChannelIdentity identity_;
+  State state_ = State::down;
+  ChannelUse use_ = ChannelUse::open;
+  bool rebinding_ = false;
+  std::vector<std::string> degraded_;
+  Alive alive_;
+};
+
+}  // namespace saw::control

@@ -1,0 +1,233 @@
+#include "control/commands.h"
+
+#include <algorithm>
+#include <csignal>
+
+#include "base/bytes.h"
+#include "base/crypto.h"
+#include "base/log.h"
+#include "control/workspace_spec.h"
+#include "identity/identity.h"
+
+namespace saw::control {
+namespace {
+
+Exit to_exit(const sandbox::ExecExited& exited) {
+  switch (exited.end) {
+    case sandbox::ExecEnd::exited: return {ExitKind::exited, exited.status};
+    case sandbox::ExecEnd::signalled: return {ExitKind::signalled, exited.status};
+    case sandbox::ExecEnd::not_started: return {ExitKind::not_started, exited.status};
+    case sandbox::ExecEnd::sandbox_gone: return {ExitKind::sandbox_gone, exited.status};
+    case sandbox::ExecEnd::out_of_memory: return {ExitKind::out_of_memory, exited.status};
+  }
+  return {ExitKind::sandbox_gone, 0};
+}
+
+}  // namespace
+
+// ---- the handle -------------------------------------------------------------------------------------------------------------------
+
+CommandHandle::~CommandHandle() {
+  if (!alive_.expired()) commands_.abandon(call);
+}
+
+void CommandHandle::on_exit(std::move_only_function<void(Exit)> callback) {
+  Commands::Command* command = alive_.expired() ? nullptr : commands_.find(call);
+  if (!command) return callback({ExitKind::sandbox_gone, 0});
+  command->on_exit = std::move(callback);
+}
+
+void CommandHandle::signal(int number) {
+  Commands::Command* command = alive_.expired() ? nullptr : commands_.find(call);
+  if (command && command->stage == Commands::Stage::running)
+    commands_.plane_.node.send(sandbox::SignalExec{command->sandbox, command->exec, number});
+}
+
+void CommandHandle::resize(uint16_t rows, uint16_t columns) {
+  Commands::Command* command = alive_.expired() ? nullptr : commands_.find(call);
+  if (command && command->stage == Commands::Stage::running)
+    commands_.plane_.node.send(sandbox::ResizeExec{command->sandbox, command->exec, rows, columns});
+}
+
+// ---- start ------------------------------------------------------------------------------------------------------------------------
+
+Commands::Command* Commands::find(const std::string& key) {
+  auto found = running_.find(key);
+  return found == running_.end() ? nullptr : found->second.get();
+}
+
+void Commands::start(Workspace& workspace, ExecRequest request, Reply<std::unique_ptr<CommandHandle>> reply) {
+  auto admitted = admit(workspace, std::move(request));
+  if (!admitted) return reply(std::unexpected(std::move(admitted).error()));
+  Command& command = *(running_[(*admitted)->key] = std::move(*admitted));
+  command.reply = std::move(reply);
+  record_process(command, audit::ProcessActivity::Activity::launch,
+                 alive_.guard([this, key = command.key, &workspace](Result<> durable) {
+                   Command* recorded = find(key);
+                   if (!recorded) return;
+                   if (!durable) return fail(*recorded, std::move(durable).error());
+                   // The workspace lives: stopping it waits for this command.
+                   if (recorded->exit) return fail(*recorded, Error{"workspace.conflict", "the workspace or session is being stopped", 0});
+                   if (recorded->request.kind == ExecKind::call) build(*recorded, workspace);
+                   else execute(key);
+                 }));
+}
+
+void Commands::build(Command& command, Workspace& workspace) {
+  command.stage = Stage::building;
+  auto plan = workspace.plan(sandbox::Depth::call, command.who.session, command.sandbox);
+  if (!plan) return fail(command, std::move(plan).error());
+  command.cell = std::make_unique<Cell>(plane_, workspace.egress(), command.sandbox, command.who);
+  command.cell->start(std::move(*plan), alive_.guard([this, key = command.key](Result<> started) {
+    Command* built = find(key);
+    if (!built) return;
+    if (!started) return fail(*built, std::move(started).error());
+    if (built->exit) return fail(*built, Error{"workspace.conflict", "the call was ended before it started", 0});
+    execute(key);
+  }));
+}
+
+void Commands::execute(const std::string& key) {
+  Command& command = *find(key);
+  command.stage = Stage::starting;
+  const ExecRequest& request = command.request;
+  sandbox::ExecSpec spec{.argv = request.argv, .environment = command.environment, .directory = request.directory,
+                         .terminal = request.terminal, .rows = request.rows, .columns = request.columns};
+  plane_.node.request(sandbox::StartExec{.sandbox = command.sandbox, .spec = std::move(spec)},
+                      alive_.guard([this, key](Result<NodeClient::Answer> answer) { on_started(key, std::move(answer)); }));
+}
+
+void Commands::on_started(const std::string& key, Result<NodeClient::Answer> answer) {
+  Command* command = find(key);
+  if (!command) return;
+  if (!answer) return fail(*command, std::move(answer).error());
+  auto* started = std::get_if<sandbox::ExecStarted>(&answer->message);
+  const size_t wanted = command->request.terminal ? 1 : 3;
+  if (!started || answer->fds.size() != wanted) return fail(*command, Error{"node.malformed", "saw-node answered a StartExec with something else", 0});
+  command->exec = started->exec;
+  command->pid = started->host_pid;
+  command->stage = Stage::running;
+  std::unique_ptr<CommandHandle> handle(new CommandHandle(*this, alive_.watch(), key));
+  handle->credential = command->who.credential_id;
+  handle->trace = command->who.trace;
+  handle->input = std::move(answer->fds[0]);
+  if (wanted == 3) handle->output = std::move(answer->fds[1]), handle->error = std::move(answer->fds[2]);
+  if (command->request.timeout_ms > 0)
+    command->timer = plane_.loop.after(command->request.timeout_ms, [this, key] { time_out(key); });
+  if (command->exit) finish(*command, *std::exchange(command->exit, std::nullopt));  // somebody ended it meanwhile
+  if (Command* still = find(key)) std::exchange(still->reply, {})(std::move(handle));
+}
+
+// Before it ran: the client gets the error, and a call's sandbox goes.
+void Commands::fail(Command& command, Error error) {
+  command.timer.cancel();
+  auto reply = std::exchange(command.reply, {});
+  command.exit = Exit{ExitKind::not_started, 0};
+  command.stage = Stage::ending;
+  auto end = alive_.guard([this, key = command.key, reply = std::move(reply), error = std::move(error)](Result<>) mutable {
+    if (reply) reply(std::unexpected(std::move(error)));
+    if (Command* ended = find(key)) record_process(*ended, audit::ProcessActivity::Activity::terminate, {});
+    running_.erase(key);
+    check_drains();
+  });
+  if (command.cell) command.cell->stop(std::move(end));
+  else plane_.loop.post([end = std::move(end)]() mutable { end(Result<>()); });
+}
+
+// ---- end --------------------------------------------------------------------------------------------------------------------------
+
+void Commands::on_exec_exited(const sandbox::ExecExited& exited) {
+  for (auto& [key, command] : running_)
+    if (command->stage == Stage::running && command->sandbox == exited.sandbox && command->exec == exited.exec)
+      return finish(*command, to_exit(exited));
+}
+
+void Commands::finish(Command& command, Exit exit) {
+  if (command.stage == Stage::ending) return;
+  if (command.stage != Stage::running) {  // the step under way looks at `exit` when it ends
+    if (!command.exit) command.exit = exit;
+    return;
+  }
+  command.stage = Stage::ending;
+  command.timer.cancel();
+  command.exit = command.timed_out ? Exit{ExitKind::timed_out, SIGKILL} : exit;
+  if (!command.cell) return complete(command.key);
+  command.cell->stop(alive_.guard([this, key = command.key](Result<> stopped) {
+    if (!stopped) log_error("call {}: its sandbox was not destroyed: {}", key, stopped.error().message);
+    complete(key);
+  }));
+}
+
+void Commands::complete(const std::string& name) {
+  const std::string key = name;  // `name` may belong to the command
+  plane_.loop.post(alive_.guard([this, key] {
+    auto node = running_.extract(key);
+    if (node.empty()) return;
+    Command& command = *node.mapped();
+    record_process(command, audit::ProcessActivity::Activity::terminate, {});
+    if (command.on_exit) command.on_exit(*command.exit);
+    check_drains();
+  }));
+}
+
+void Commands::time_out(const std::string& key) {
+  Command* command = find(key);
+  if (!command || command->stage != Stage::running) return;
+  command->timed_out = true;
+  if (command->cell) return finish(*command, {ExitKind::timed_out, SIGKILL});
+  plane_.node.send(sandbox::SignalExec{command->sandbox, command->exec, SIGKILL});
+}
+
+void Commands::abandon(const std::string& key) {
+  Command* command = find(key);
+  if (!command || command->stage == Stage::ending) return;
+  command->on_exit = {};
+  command->abandoned = true;
+  if (command->cell) return finish(*command, {ExitKind::signalled, SIGKILL});
+  plane_.node.send(sandbox::SignalExec{command->sandbox, command->exec, SIGHUP});
+}
+
+void Commands::sandbox_lost(const std::string& sandbox) {
+  std::vector<Command*> lost;
+  for (auto& [key, command] : running_)
+    if (command->sandbox == sandbox) lost.push_back(command.get());
+  for (Command* command : lost) finish(*command, {ExitKind::sandbox_gone, 0});
+}
+
+void Commands::kill_agent(const std::string& agent) {
+  std::vector<Command*> its;
+  for (auto& [key, command] : running_)
+    if (command->who.agent == agent && command->cell) its.push_back(command.get());
+  for (Command* command : its) finish(*command, {ExitKind::signalled, SIGKILL});
+}
+
+std::vector<Cell*> Commands::call_cells(const std::string& workspace) {
+  std::vector<Cell*> out;
+  for (auto& [key, command] : running_)
+    if (command->cell && command->who.workspace == workspace) out.push_back(command->cell.get());
+  return out;
+}
+
+void Commands::end_commands(const std::string& workspace, const std::string& session, Reply<> reply) {
+  std::vector<Command*> ending;
+  for (auto& [key, command] : running_)
+    if (command->who.workspace == workspace && (session.empty() || command->who.session == session)) ending.push_back(command.get());
+  drains_.push_back({workspace, session, std::move(reply)});
+  for (Command* command : ending) finish(*command, {ExitKind::sandbox_gone, 0});
+  check_drains();
+}
+
+void Commands::check_drains() {
+  std::vector<Reply<>> done;
+  std::erase_if(drains_, [&](Drain& drain) {
+    const bool busy = std::ranges::any_of(running_, [&](const auto& entry) {
+      const Command& command = *entry.second;
+      return command.who.workspace == drain.workspace && (drain.session.empty() || command.who.session == drain.session);
+    });
+    if (!busy) done.push_back(std::move(drain.reply));
+    return !busy;
+  });
+  for (Reply<>& reply : done) reply({});
+}
+
+}  // namespace saw::control

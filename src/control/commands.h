@@ -1,0 +1,116 @@
+// Commands in sandboxes: admission, start, and the end. Every tool call passes here, and only here.
+//
+//   commands.start(workspace, caller, request, [](Result<std::unique_ptr<CommandHandle>> r) {
+//     (*r)->on_exit([](Exit exit) { … });                  // streams: (*r)->input, output, error
+//   });
+//
+// Admission (R23): agent → registration → sponsor → workspace are resolved from a freshly minted runtime credential that is bound to the
+// sandbox; the admission is durable in the audit log before anything starts (R100). A call gets a sandbox of its own, destroyed before
+// its exit is told (R15). Destroying the handle is "the client went away": a call is killed, another command gets SIGHUP.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "control/registry.h"
+#include "control/workspace.h"
+
+namespace saw::control {
+
+class Commands;
+
+class CommandHandle {
+ public:
+  ~CommandHandle();
+  CommandHandle(const CommandHandle&) = delete;
+  CommandHandle& operator=(const CommandHandle&) = delete;
+
+  // With a terminal only `input` is there: the pty, both ways.
+  Fd input, output, error;
+  std::string call, credential, trace;
+
+  // To be called before the function that was given the handle returns.
+  void on_exit(std::move_only_function<void(Exit)> callback);
+  void signal(int number);
+  void resize(uint16_t rows, uint16_t columns);
+
+ private:
+  friend class Commands;
+  CommandHandle(Commands& commands, std::weak_ptr<const char> alive, std::string key)
+      : call(std::move(key)), commands_(commands), alive_(std::move(alive)) {}
+  Commands& commands_;
+  std::weak_ptr<const char> alive_;
+};
+
+class Commands final : public RunningCommands {
+ public:
+  static constexpr size_t kMaxRunning = 1024;
+  static constexpr size_t kMaxArguments = 4096, kMaxBytes = 1u << 20;  // argv and environment together
+
+  Commands(Plane& plane, Agents& agents, const StoreRegistry& registry, const std::string& issuer)
+      : plane_(plane), agents_(agents), registry_(registry), issuer_(issuer) {}
+
+  void start(Workspace& workspace, ExecRequest request, Reply<std::unique_ptr<CommandHandle>> reply);
+
+  void on_exec_exited(const sandbox::ExecExited& exited);
+  void end_commands(const std::string& workspace, const std::string& session, Reply<> reply) override;
+  std::vector<Cell*> call_cells(const std::string& workspace) override;
+  void sandbox_lost(const std::string& sandbox) override;
+  void kill_agent(const std::string& agent);  // revoked: its calls end
+
+ private:
+  friend class CommandHandle;
+  enum class Stage : uint8_t { admitting, building, starting, running, ending };
+  struct Command {
+    std::string key;  // the call id
+    Stage stage = Stage::admitting;
+    ExecRequest request;
+    egress::ChannelIdentity who;
+    std::string sandbox, policy_digest;
+    std::vector<std::string> environment;
+    std::unique_ptr<Cell> cell;  // of a call
+    uint64_t exec = 0;
+    int32_t pid = 0;
+    bool timed_out = false, abandoned = false;
+    std::optional<Exit> exit;    // decided; told once the sandbox is gone
+    std::move_only_function<void(Exit)> on_exit;
+    Reply<std::unique_ptr<CommandHandle>> reply;
+    os::Loop::Timer timer;
+  };
+  struct Drain {
+    std::string workspace, session;
+    Reply<> reply;
+  };
+
+  Result<std::unique_ptr<Command>> admit(Workspace& workspace, ExecRequest request);
+  Result<> resolve_authority(Command& command, Workspace& workspace, const store::Agent& agent);
+  void record_authority(const Command& command, Nanos expires, const Error* refusal);
+  void record_process(const Command& command, audit::ProcessActivity::Activity activity, Reply<> durable);
+  void build(Command& command, Workspace& workspace);
+  void execute(const std::string& key);
+  void on_started(const std::string& key, Result<NodeClient::Answer> answer);
+  void fail(Command& command, Error error);
+  void finish(Command& command, Exit exit);
+  void complete(const std::string& key);
+  void time_out(const std::string& key);
+  void abandon(const std::string& key);
+  Command* find(const std::string& key);
+  void check_drains();
+  bool draining(const Command& command) const;
+
+  Plane& plane_;
+  Agents& agents_;
+  const StoreRegistry& registry_;
+  const std::string& issuer_;
+  std::map<std::string, std::unique_ptr<Command>> running_;  // by call id
+  std::vector<Drain> drains_;
+  Alive alive_;
+};
+
+// argv as one line for people and the audit log.
+std::string command_line(const std::vector<std::string>& argv);
+
+}  // namespace saw::control

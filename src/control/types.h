@@ -1,0 +1,124 @@
+// The values that pass between the API and the control plane: who asks, for what, and what is shown in return. No behaviour.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+
+namespace saw::control {
+
+// Every answer comes later, on the same thread.
+template <class T = void>
+using Reply = std::move_only_function<void(Result<T>)>;
+
+enum class Role : uint8_t { user, operator_ };
+struct Caller {
+  std::string sponsor;  // "uid:1000"
+  Role role = Role::user;
+};
+
+struct MountSpec {
+  std::string source, target;
+  bool writable = false;
+};
+struct WorkspaceSpec {
+  std::string name, profile, policy_yaml, policy_file, image = "host", isolation;
+  std::vector<MountSpec> mounts;
+  uint64_t memory_bytes = 0, pids = 0, cpu_millis = 0;  // 0: as the policy says; never more than it says
+};
+
+enum class WorkspaceState : uint8_t { stopped, starting, running, stopping, failed };
+std::string_view name(WorkspaceState state);
+
+struct CredentialView { std::string name, env; };
+struct WorkspaceView {
+  std::string id, name, owner, profile, policy_name, policy_digest, isolation = "namespace", image, sandbox, error;
+  WorkspaceState state = WorkspaceState::stopped;
+  Nanos created = 0;
+  std::vector<MountSpec> mounts;
+  std::vector<CredentialView> credentials;
+  std::vector<std::string> degraded;
+};
+enum class Created : uint8_t { now, before };  // before: the same content existed (idempotent repetition)
+struct WorkspaceCreated {
+  Created created = Created::now;
+  WorkspaceView workspace;
+};
+
+struct SessionView {
+  std::string id, name, workspace, state, sandbox;
+  Nanos created = 0;
+};
+struct ChangeView {
+  std::string kind, type, path;
+  uint64_t size = 0;
+};
+struct DiffView {
+  std::vector<ChangeView> changes;
+  bool complete = true;
+};
+
+struct AgentView {
+  std::string id, name, sponsor, purpose, state;
+  uint64_t version = 1;
+  Nanos expires = 0;  // 0: does not expire
+};
+enum class AgentVerb : uint8_t { suspend, resume, revoke };
+
+struct SecretView {
+  std::string name;
+  Nanos created = 0, updated = 0;
+  uint64_t version = 1;
+};
+
+struct ReviewView {
+  std::string id, state, workspace, agent, sponsor, session, call, method, scheme, host, target, rule, reason, digest, policy_digest,
+      preview, decided_by, why;
+  uint16_t port = 0;
+  uint64_t body_bytes = 0;
+  Nanos created = 0, expires = 0;
+};
+
+struct ProgramView {
+  std::string name, workspace, state;
+  int32_t pid = 0;  // 0: not known
+};
+struct StatusView {
+  std::string version, node, state;
+  bool rootless = false, audit_ok = true;
+  uint64_t audit_entries = 0;
+  std::vector<ProgramView> programs;
+  size_t workspaces = 0;
+  std::vector<std::string> degraded;
+};
+
+struct AuditPage {
+  uint64_t size = 0, first = 0;
+  std::vector<std::string> entries;
+};
+struct AuditKeyView { std::string origin, public_key, directory; };
+
+enum class ExecKind : uint8_t { workspace, session, call };
+struct ExecRequest {
+  ExecKind kind = ExecKind::call;
+  std::string session, agent, directory;
+  std::vector<std::string> argv;
+  std::map<std::string, std::string> environment;
+  bool terminal = false;
+  uint16_t rows = 24, columns = 80;
+  int64_t timeout_ms = 0;  // 0: as the policy says
+};
+enum class ExitKind : uint8_t { exited, signalled, timed_out, out_of_memory, not_started, sandbox_gone };
+std::string_view name(ExitKind kind);
+struct Exit {
+  ExitKind kind = ExitKind::exited;
+  int32_t status = 0;  // exit status, signal number, or errno (not_started)
+};
+
+}  // namespace saw::control

@@ -1,0 +1,139 @@
+// One workspace: what is stored about it, what exists of it now, and the way from one to the other.
+//
+//   workspace.want(Desired::running)    stored first; then
+//   workspace.converge(reply)           makes storage → saw-egress → its sandbox → its sessions' sandboxes, or takes them down again
+//
+// converge() is the whole life cycle: create, start, stop, decommission and recovery after a crash all store what should be and call it.
+// Every step is idempotent at saw-node, so it may be repeated from any point (R3, R5). One convergence at a time; a change of mind
+// meanwhile is taken up when it ends.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "control/agents.h"
+#include "control/alive.h"
+#include "control/cell.h"
+#include "control/egress_control.h"
+#include "control/plane.h"
+#include "control/review_desk.h"
+#include "control/secrets.h"
+#include "policy/policy.h"
+
+namespace saw::control {
+
+// Facts of this host that do not change while sawd runs.
+struct HostFacts {
+  std::string system_ca_bundle;       // PEM, shown inside sandboxes with the workspace's CA added
+  std::string upstream_trust;         // PEM, what saw-egress trusts: the system's CAs and the operator's
+};
+
+// What a workspace needs to know of the commands that run in it (commands.h).
+class RunningCommands {
+ public:
+  virtual ~RunningCommands() = default;
+  // Ends the commands and call sandboxes of a workspace, or of one session of it (session not empty); answers when none is left.
+  virtual void end_commands(const std::string& workspace, const std::string& session, Reply<> reply) = 0;
+  // The sandboxes of its calls, which have channels of their own.
+  virtual std::vector<Cell*> call_cells(const std::string& workspace) = 0;
+  virtual void sandbox_lost(const std::string& sandbox) = 0;
+};
+
+struct Surroundings {
+  Plane& plane;
+  PerimeterControl& perimeter;
+  Agents& agents;
+  Secrets& secrets;
+  ReviewDesk& reviews;
+  RunningCommands& commands;
+  const HostFacts& host;
+};
+
+class Workspace {
+ public:
+  static constexpr size_t kMaxSessions = 64;
+
+  struct Session {
+    store::Session record;
+    std::unique_ptr<Cell> cell;
+    std::string problem;
+  };
+
+  static Result<std::unique_ptr<Workspace>> open(Surroundings around, store::Workspace record);
+  ~Workspace();
+
+  const store::Workspace& record() const { return record_; }
+  const policy::Policy& policy() const { return policy_; }
+  WorkspaceState state() const { return state_; }
+  Cell& cell() { return *cell_; }
+  EgressControl& egress() { return egress_; }
+  WorkspaceView view() const;
+
+  Result<> want(store::Desired desired);
+  // `reply` when what is wanted is reached, or an attempt failed.
+  void converge(Reply<> reply);
+  bool is_gone() const { return gone_; }  // decommissioned; the owner drops it
+
+  // Sessions. Creation and end answer when it is done.
+  void start_session(const std::string& name, Reply<SessionView> reply);
+  void end_session(const std::string& id, Reply<> reply);
+  Session* find_session(std::string_view id_or_name);
+  std::vector<SessionView> session_views() const;
+  static SessionView view(const Session& session);
+
+  // Recovery: what was stored of it, and which sandboxes saw-node holds.
+  void restore_session(store::Session record);
+  void finish_ended_sessions();  // an end that a crash interrupted
+  void mark_found(const std::set<std::string>& living);
+  void on_sandbox_lost(const std::string& sandbox, const std::string& reason);
+  bool owns_sandbox(std::string_view sandbox) const;
+
+  Result<sandbox::SandboxPlan> plan(sandbox::Depth depth, const std::string& session, const std::string& sandbox) const;
+  std::vector<std::string> environment() const;  // of every command: the base, and the placeholders of credentials
+  void agent_changed(const std::string& agent);
+  void secret_changed(std::string_view secret);
+  void lifecycle_event(audit::Lifecycle::Activity activity, audit::Verdict verdict, const std::string& message, std::string by = {});
+
+ private:
+  Workspace(Surroundings around, store::Workspace record, policy::Policy policy);
+  using Step = void (Workspace::*)();
+  void settle(Result<> result);
+  void take_next_step();
+  void make_storage();
+  void start_egress();
+  void start_cell();
+  void start_next_session();
+  void end_commands();
+  void stop_next_session();
+  void stop_cell();
+  void stop_egress();
+  void remove_storage();
+  void finish_session_end(Session& session, Reply<> reply);
+  void start_session_cell(Session& session, Reply<> reply);
+  Reply<NodeClient::Answer> then(Step next);
+  Reply<> then_done(Step next);
+  Result<egress::Configure> egress_configuration() const;
+  void on_egress_ready();
+  void on_ask(egress::ReviewAsk ask);
+  Cell* cell_of(std::string_view sandbox);
+  egress::ChannelIdentity identity(const std::string& session) const;
+  Cell::ChannelUse channel_use(const Cell& cell) const;
+
+  Surroundings around_;
+  store::Workspace record_;
+  policy::Policy policy_;
+  EgressControl egress_;
+  std::unique_ptr<Cell> cell_;
+  std::map<std::string, std::unique_ptr<Session>> sessions_;  // by id
+  WorkspaceState state_ = WorkspaceState::stopped;
+  std::string problem_;
+  bool converging_ = false, gone_ = false;
+  store::Desired target_ = store::Desired::stopped;  // of the convergence under way
+  std::vector<Reply<>> waiters_;
+  Alive alive_;
+};
+
+}  // namespace saw::control

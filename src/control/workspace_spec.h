@@ -1,0 +1,29 @@
+// What a person asks for when creating a workspace, judged before anything is stored. Pure.
+//
+//   Accepted accepted = SAW_TRY(accept(spec, caller));     // compiled policy and the stored form, still without keys
+//
+// Refused: a policy that does not compile (with all diagnostics), a profile other than the policy's, an isolation this build cannot give
+// (R2: never degraded silently), host paths named by somebody who is not an operator (saw-node would open them with its own rights).
+#pragma once
+
+#include <string>
+
+#include "control/types.h"
+#include "policy/policy.h"
+#include "store/store.h"
+
+namespace saw::control {
+
+struct Accepted {
+  store::Workspace workspace;  // id, sandbox, CA, placeholders and created are not filled yet
+  policy::Policy policy;
+};
+Result<Accepted> accept(const WorkspaceSpec& spec, const Caller& caller);
+
+// Over everything that makes two specifications the same one.
+std::string spec_digest(const WorkspaceSpec& spec);
+
+// "/a/b": absolute, no empty, "." or ".." segment, no NUL, at most 4096 bytes.
+bool is_canonical_path(std::string_view path);
+
+}  // namespace saw::control

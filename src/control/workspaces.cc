@@ -1,0 +1,154 @@
+#include "control/workspaces.h"
+
+#include <algorithm>
+
+#include "base/bytes.h"
+#include "base/crypto.h"
+#include "base/log.h"
+#include "control/workspace_ca.h"
+
+namespace saw::control {
+
+using store::Desired;
+
+Workspace* Workspaces::by_id(std::string_view id) const {
+  auto found = all_.find(id);
+  return found == all_.end() || found->second->is_gone() ? nullptr : found->second.get();
+}
+
+Workspace* Workspaces::owned(std::string_view owner, std::string_view name) const {
+  for (const auto& [id, workspace] : all_)
+    if (workspace->record().owner == owner && workspace->record().name == name && !workspace->is_gone()) return workspace.get();
+  return nullptr;
+}
+
+Result<Workspace*> Workspaces::find(const Caller& caller, std::string_view id_or_name, std::string_view verb) {
+  Workspace* workspace = owned(caller.sponsor, id_or_name);
+  if (!workspace) workspace = by_id(id_or_name);
+  for (auto candidate = all_.begin(); !workspace && candidate != all_.end(); ++candidate)
+    if (candidate->second->record().name == id_or_name && !candidate->second->is_gone()) workspace = candidate->second.get();
+  if (!workspace) return Error::make("workspace.not_found", "there is no workspace '{}'", printable(id_or_name, 80));
+  if (caller.role == Role::operator_ || workspace->record().owner == caller.sponsor) return workspace;
+  auto e = event<audit::ApiActivity>(around_.plane, {.sponsor = caller.sponsor, .workspace = workspace->record().id}, audit::Verdict::denied,
+                                     fmt::format("{} was denied {} on workspace '{}' of {}", caller.sponsor, verb, workspace->record().name,
+                                                 workspace->record().owner));
+  e.reason = "access.denied";
+  e.operation = fmt::format("workspace.{}", verb);
+  e.object_kind = "workspace";
+  e.object_id = workspace->record().id;
+  e.object_name = workspace->record().name;
+  around_.plane.audit.record(audit::api_activity(e));
+  return Error::make("access.denied", "workspace '{}' belongs to somebody else", printable(id_or_name, 80));
+}
+
+std::vector<WorkspaceView> Workspaces::list(const Caller& caller) const {
+  std::vector<WorkspaceView> out;
+  for (const auto& [id, workspace] : all_)
+    if (!workspace->is_gone() && (caller.role == Role::operator_ || workspace->record().owner == caller.sponsor)) out.push_back(workspace->view());
+  return out;
+}
+
+void Workspaces::each(const std::function<void(Workspace&)>& function) const {
+  for (const auto& [id, workspace] : all_)
+    if (!workspace->is_gone()) function(*workspace);
+}
+
+// Identity, key and placeholders: everything that is drawn once.
+Result<store::Workspace> Workspaces::complete(store::Workspace record, const policy::Policy& policy) const {
+  record.id = random_id("ws-");
+  record.sandbox = random_id("sb-");
+  record.created = around_.plane.clock.now();
+  for (const policy::Credential& credential : policy.credentials()) {
+    if (!SAW_TRY(around_.secrets.exists(record.owner, credential.secret)))
+      return Error::make("secret.missing", "the policy's credential '{}' needs the secret '{}': store it first with 'saw secret put {}'",
+                         credential.name, credential.secret, credential.secret);
+    record.placeholders.try_emplace(credential.secret, random_id("saw-placeholder-"));
+  }
+  CertificateAuthority ca = SAW_TRY(make_certificate_authority(record.name, record.created));
+  record.ca_certificate = std::move(ca.certificate_pem);
+  record.ca_key_sealed = around_.plane.keys.sealer.seal(ca.key_pem, "ca/" + record.id);
+  return record;
+}
+
+void Workspaces::create(const Caller& caller, const WorkspaceSpec& spec, Reply<WorkspaceCreated> reply) {
+  if (!around_.plane.audit.available()) return reply(Error::make("audit.unavailable", "the audit log cannot be written: no workspace is created"));
+  auto accepted = accept(spec, caller);
+  if (!accepted) return reply(std::unexpected(std::move(accepted).error()));
+  if (Workspace* existing = owned(caller.sponsor, spec.name)) {
+    if (existing->record().spec_digest != accepted->workspace.spec_digest)
+      return reply(Error::make("workspace.conflict", "workspace '{}' exists with other content; a workspace's profile never changes", spec.name));
+    auto answer = [existing, reply = std::move(reply)](Result<>) mutable { reply(WorkspaceCreated{Created::before, existing->view()}); };
+    if (existing->state() == WorkspaceState::starting) return existing->converge(std::move(answer));
+    return answer({});
+  }
+  if (all_.size() >= kMaxWorkspaces) return reply(Error::make("workspace.conflict", "there are {} workspaces already", kMaxWorkspaces));
+  auto record = complete(std::move(accepted->workspace), accepted->policy);
+  if (!record) return reply(std::unexpected(std::move(record).error()));
+  auto workspace = Workspace::open(around_, *record);
+  if (!workspace) return reply(std::unexpected(std::move(workspace).error()));
+  if (auto stored = around_.plane.store.put(*record); !stored) return reply(std::unexpected(std::move(stored).error()));
+  Workspace& created = *(all_[record->id] = std::move(*workspace));
+  created.lifecycle_event(audit::Lifecycle::Activity::install, audit::Verdict::allowed,
+                          fmt::format("workspace '{}' created with policy '{}', profile {}", record->name, record->policy_name, record->profile));
+  created.converge([&created, reply = std::move(reply)](Result<> settled) mutable {
+    if (!settled) return reply(std::unexpected(std::move(settled).error()));
+    reply(WorkspaceCreated{Created::now, created.view()});
+  });
+}
+
+void Workspaces::change(Workspace& workspace, Desired desired, const Caller& caller, Reply<WorkspaceView> reply) {
+  const bool settled = (desired == Desired::running && workspace.state() == WorkspaceState::running) ||
+                       (desired == Desired::stopped && workspace.state() == WorkspaceState::stopped);
+  if (settled && workspace.record().desired == desired) return reply(workspace.view());
+  if (desired == Desired::running && !around_.plane.audit.available())
+    return reply(Error::make("audit.unavailable", "the audit log cannot be written: no workspace is started"));
+  if (auto stored = workspace.want(desired); !stored) return reply(std::unexpected(std::move(stored).error()));
+  static constexpr std::string_view kVerbs[] = {"stop", "start", "decommission"};
+  workspace.lifecycle_event(audit::Lifecycle::Activity::other, audit::Verdict::allowed,
+                            fmt::format("{}: {} workspace '{}'", caller.sponsor, kVerbs[static_cast<size_t>(desired)], workspace.record().name),
+                            caller.sponsor);
+  workspace.converge([this, id = workspace.record().id, reply = std::move(reply)](Result<> done) mutable {
+    WorkspaceView view = all_.at(id)->view();
+    drop_if_gone(id);
+    if (!done) return reply(std::unexpected(std::move(done).error()));
+    reply(std::move(view));
+  });
+}
+
+// Later: this is called from inside the workspace's own functions.
+void Workspaces::drop_if_gone(const std::string& id) {
+  around_.plane.loop.post(alive_.guard([this, id] {
+    if (auto found = all_.find(id); found != all_.end() && found->second->is_gone()) all_.erase(found);
+  }));
+}
+
+Result<> Workspaces::restore() {
+  for (store::Workspace& record : SAW_TRY(around_.plane.store.workspaces(), "reading the workspaces")) {
+    const std::string id = record.id, name = record.name;
+    auto workspace = Workspace::open(around_, std::move(record));
+    if (workspace) all_[id] = std::move(*workspace);
+    else log_error("workspace '{}' ({}) cannot be restored: {}", name, id, workspace.error().message);
+  }
+  for (store::Session& session : SAW_TRY(around_.plane.store.sessions(), "reading the sessions"))
+    if (Workspace* workspace = by_id(session.workspace)) workspace->restore_session(std::move(session));
+  return {};
+}
+
+void Workspaces::recover(const std::set<std::string>& living, Reply<> reply) {
+  struct Countdown {
+    size_t left;
+    Reply<> reply;
+  };
+  auto countdown = std::make_shared<Countdown>(Countdown{all_.size(), std::move(reply)});
+  if (all_.empty()) return countdown->reply({});
+  for (auto& [id, workspace] : all_) {
+    workspace->mark_found(living);
+    workspace->finish_ended_sessions();
+    workspace->converge([this, id, countdown](Result<>) {
+      drop_if_gone(id);
+      if (--countdown->left == 0) countdown->reply({});
+    });
+  }
+}
+
+}  // namespace saw::control
