@@ -1,5 +1,5 @@
-// Every message on the perimeter's links: decoding is total, what decodes encodes back to the same bytes, and judging what a client
-// sent is total too.
+// Every message on the perimeter's links: decoding is total, what decodes encodes back to the same bytes, and
+// judging what a client sent is total too.
 #include <cstdint>
 
 #include "egress/egress_protocol.h"

@@ -1,4 +1,5 @@
-// The perimeter file: any text gives a file or errors with a place, and no accepted file reaches loopback without a connector.
+// The perimeter file: any text gives a file or errors with a place, and no accepted file reaches loopback
+// without a connector.
 #include <cstdint>
 
 #include "base/result.h"

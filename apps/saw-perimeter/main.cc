@@ -1,8 +1,9 @@
 // saw-perimeter --config FILE
 //
-// Started by saw-node with the control link from sawd on descriptor 3 and the audit link on 4. The only program of SAW that resolves
-// names and opens upstream connections; what it does is src/egress/perimeter.h. SIGHUP reads the file again. It exits when either link
-// ends (no authority outlives the control plane) and on SIGTERM; saw-node starts it again.
+// Started by saw-node with the control link from sawd on descriptor 3 and the audit link on 4. The only
+// program of SAW that resolves names and opens upstream connections; what it does is src/egress/perimeter.h.
+// SIGHUP reads the file again. It exits when either link ends (no authority outlives the control plane) and
+// on SIGTERM; saw-node starts it again.
 #include <csignal>
 #include <cstdlib>
 #include <string>
@@ -40,7 +41,8 @@ class Configuration {
       log_warning("there is no '{}': every destination is refused", path_);
       return have_file_ = true, use({});
     }
-    // Landlock admits the file that was there at start; a replacement under the same name takes a fresh process to read.
+    // Landlock admits the file that was there at start; a replacement under the same name takes a fresh
+    // process to read.
     if (!text && have_file_ && text.error().os_errno == EACCES) return Reload::needs_restart;
     if (!text) return refuse(text.error().message);
     auto file = PerimeterFile::parse(*text, path_);
@@ -59,9 +61,11 @@ class Configuration {
     } else if (loaded_ && text.error().os_errno == EACCES) {
       return Reload::needs_restart;
     }
-    if (servers.empty()) log_warning("there is no name server in {}: only connectors and literals can be reached", kResolvConf);
+    if (servers.empty())
+      log_warning("there is no name server in {}: only connectors and literals can be reached", kResolvConf);
     network_.set_servers(std::move(servers));
-    log_info("{} entries, {} connectors, {} private ranges in force", file.allow().size(), file.connectors().size(), file.private_ranges().size());
+    log_info("{} entries, {} connectors, {} private ranges in force", file.allow().size(),
+             file.connectors().size(), file.private_ranges().size());
     perimeter_.use(std::move(file));
     loaded_ = true;
     return Reload::done;
@@ -102,7 +106,8 @@ Result<> confine(const std::string& config) {
   return {};
 }
 
-void receive_control(egress::Perimeter& perimeter, os::Loop& loop, const std::string& payload, std::vector<Fd> fds) {
+void receive_control(egress::Perimeter& perimeter, os::Loop& loop, const std::string& payload,
+                     std::vector<Fd> fds) {
   auto message = wire::decode<egress::ToPerimeter>(payload);
   if (!message || fds.size() != 1) {
     log_error("malformed message on the control link");
@@ -131,12 +136,15 @@ Result<> serve(const std::string& config) {
   configuration.load();
   auto signals = SAW_TRY(os::Signals::open(loop, {SIGTERM, SIGINT, SIGHUP}, [&](int signal) {
     if (signal != SIGHUP) return stop("asked to");
-    if (configuration.load() == Reload::needs_restart) stop("the file was replaced; a fresh process reads it");
+    if (configuration.load() == Reload::needs_restart)
+      stop("the file was replaced; a fresh process reads it");
   }));
   SAW_TRY(confine(config), "confining itself");
-  auto link = os::Link::open(loop, std::move(control),
-                             {.on_message = [&](std::string payload, std::vector<Fd> fds) { receive_control(perimeter, loop, payload, std::move(fds)); },
-                              .on_close = stop});
+  auto link = os::Link::open(
+      loop, std::move(control),
+      {.on_message = [&](std::string payload,
+                         std::vector<Fd> fds) { receive_control(perimeter, loop, payload, std::move(fds)); },
+       .on_close = stop});
   loop.run();
   return {};
 }

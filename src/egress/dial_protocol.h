@@ -38,7 +38,7 @@ struct Dialed {                         // with [connected stream socket]
 };
 struct DialRefused {
   uint64_t request = 0;
-  std::string code;                     // perimeter.not_listed | perimeter.address_class | perimeter.private_range | perimeter.resolve | perimeter.connect | perimeter.busy
+  std::string code;                     // perimeter.not_listed | perimeter.address_class | perimeter.private_range | perimeter.resolve | perimeter.connect | perimeter.busy | perimeter.misconfigured
   std::string message;
   template <class A> void members(A& a) { a(request, code, message); }
 };

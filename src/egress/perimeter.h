@@ -1,15 +1,18 @@
-// The perimeter: takes dial requests from each workspace's saw-egress, judges them by the operator's file alone, dials, and hands the
-// connected socket back. The second, independent denial (R45): it knows no policy, and trusts its clients with nothing.
+// The perimeter: takes dial requests from each workspace's saw-egress, judges them by the operator's file
+// alone, dials, and hands the connected socket back. The second, independent denial (R45): it knows no
+// policy, and trusts its clients with nothing.
 //
 //   PerimeterAudit audit(loop, std::move(channel), [&] { loop.stop(); });
 //   Perimeter perimeter(loop, clock, network, audit);
 //   perimeter.use(std::move(file));
-//   perimeter.add_client("ws-7", std::move(channel));          // Dial in, Dialed or DialRefused out (dial_protocol.h)
+//   perimeter.add_client("ws-7", std::move(channel));          // Dial in, Dialed or DialRefused out
+//   (dial_protocol.h)
 //
-// Judged in this order: connector, literal address, listed name. Every address of an answer is classified, and one that may not be
-// reached refuses the whole answer: mixed answers are how rebinding looks. The address that was judged is the one dialled; a name is
-// resolved once per dial. Without a file (or with one that does not parse) every dial is refused. A client that breaks the protocol,
-// or goes away, loses its dials in flight.
+// Judged in this order: connector, literal address, listed name. Every address of an answer is classified,
+// and one that may not be reached refuses the whole answer: mixed answers are how rebinding looks. The
+// address that was judged is the one dialled; a name is resolved once per dial. Without a file (or with one
+// that does not parse) every dial is refused. A client that breaks the protocol, or goes away, loses its
+// dials in flight.
 #pragma once
 
 #include <cstdint>
@@ -28,15 +31,18 @@
 
 namespace saw::egress {
 
-// How a dial ended, for its answer and its event. denied: somebody decided against it; none: the destination did not answer.
+// How a dial ended, for its answer and its event. denied: somebody decided against it; none: the destination
+// did not answer.
 struct Outcome {
   std::string code, message;
   audit::Verdict verdict = audit::Verdict::denied;
 };
 
 // The pure part: why this address may not be dialled for this request; nullopt: it may.
-std::optional<Outcome> judge_address(const PerimeterFile& file, const policy::Address& address, const Dial& dial);
-// Whether the fields are within bounds and `host` is a lower-case name or a literal; if not, the client is broken.
+std::optional<Outcome> judge_address(const PerimeterFile& file, const policy::Address& address,
+                                     const Dial& dial);
+// Whether the fields are within bounds and `host` is a lower-case name or a literal; if not, the client is
+// broken.
 bool is_well_formed(const Dial& dial);
 
 class Perimeter {
@@ -78,7 +84,8 @@ class Perimeter {
   void land(Key key);
   void drop_client(uint64_t client);
   void report_unrecorded();
-  void record(const Client& client, const Dial& dial, const Outcome& outcome, std::string_view rule, std::string_view address);
+  void record(const Client& client, const Dial& dial, const Outcome& outcome, std::string_view rule,
+              std::string_view address);
   Flight* find(Key key);
 
   os::Loop& loop_;

@@ -1,4 +1,5 @@
-// The perimeter's end of the audit pair (egress_protocol.h): numbers the events, counts what sawd has not yet made durable.
+// The perimeter's end of the audit pair (egress_protocol.h): numbers the events, counts what sawd has not yet
+// made durable.
 //
 //   if (!audit.has_room()) refuse();      // nothing new is admitted unrecorded (R100)
 //   audit.record(network_activity(…));
@@ -17,7 +18,8 @@ namespace saw::egress {
 
 class PerimeterAudit {
  public:
-  PerimeterAudit(os::Loop& loop, os::Channel channel, std::move_only_function<void(std::string why)> on_closed);
+  PerimeterAudit(os::Loop& loop, os::Channel channel,
+                 std::move_only_function<void(std::string why)> on_closed);
   PerimeterAudit(const PerimeterAudit&) = delete;
   PerimeterAudit& operator=(const PerimeterAudit&) = delete;
 

@@ -49,7 +49,8 @@ class Cursor {
     return message_.substr(at_ - count, count);
   }
 
-  // A name in lower case without its final dot. Pointers (RFC 1035 §4.1.4) lead strictly backwards, so reading ends.
+  // A name in lower case without its final dot. Pointers (RFC 1035 §4.1.4) lead strictly backwards, so
+  // reading ends.
   std::string name() {
     std::string out;
     size_t here = at_, before = at_;
@@ -126,8 +127,10 @@ std::optional<Record> read_record(Cursor& in) {
                           : record.type == static_cast<uint16_t>(RecordType::aaaa) ? 16
                                                                                    : data.size();
   if (data.size() != expected) return std::nullopt;
-  if (record.type == kTypeCname) record.alias = in.name_back(length);
-  else if (expected == 4 || expected == 16) record.address = to_address(data);
+  if (record.type == kTypeCname)
+    record.alias = in.name_back(length);
+  else if (expected == 4 || expected == 16)
+    record.address = to_address(data);
   if (!in.ok()) return std::nullopt;
   return record;
 }
@@ -156,7 +159,8 @@ std::optional<DnsReply> decode_answer(std::string_view datagram, const DnsQuesti
   if (!in.ok() || id != question.id || !(flags & kFlagResponse) || questions != 1) return std::nullopt;
   const std::string name = in.name();
   const uint16_t type = in.u16(), question_class = in.u16();
-  if (!in.ok() || name != question.name || type != static_cast<uint16_t>(question.type) || question_class != kClassInternet)
+  if (!in.ok() || name != question.name || type != static_cast<uint16_t>(question.type) ||
+      question_class != kClassInternet)
     return std::nullopt;
 
   const uint16_t code = flags & kMaskCode;
@@ -171,13 +175,15 @@ std::optional<DnsReply> decode_answer(std::string_view datagram, const DnsQuesti
   }
   std::string owner = name;
   for (int alias = 0; alias < kMaxAliases; ++alias) {
-    auto next = std::ranges::find_if(records, [&](const Record& r) { return r.type == kTypeCname && r.owner == owner; });
+    auto next = std::ranges::find_if(
+        records, [&](const Record& r) { return r.type == kTypeCname && r.owner == owner; });
     if (next == records.end()) break;
     owner = next->alias;
   }
   DnsReply reply{DnsReply::Outcome::answered, {}};
   for (const Record& record : records)
-    if (record.type == type && record.owner == owner && reply.addresses.size() < kMaxAddresses) reply.addresses.push_back(record.address);
+    if (record.type == type && record.owner == owner && reply.addresses.size() < kMaxAddresses)
+      reply.addresses.push_back(record.address);
   return reply;
 }
 

@@ -1,9 +1,11 @@
-// The operator's perimeter file: what may be reached from this host at all, whatever a policy says. Format: docs/perimeter.md.
+// The operator's perimeter file: what may be reached from this host at all, whatever a policy says. Format:
+// docs/perimeter.md.
 //
 //   auto file = PerimeterFile::parse(text, "perimeter.yaml");    // strict: every error with file:line:column
 //   Route route = file->route("api.github.com", 443);            // connector | resolve | refused
 //
-// Pure: nothing here opens a file or a socket. A default-constructed PerimeterFile lists nothing, so it denies everything.
+// Pure: nothing here opens a file or a socket. A default-constructed PerimeterFile lists nothing, so it
+// denies everything.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +23,8 @@
 
 namespace saw::egress {
 
-// Who answers the perimeter's questions: the name servers of /etc/resolv.conf, or one address (port 53 unless given).
+// Who answers the perimeter's questions: the name servers of /etc/resolv.conf, or one address (port 53 unless
+// given).
 struct SystemResolver {};
 struct SocketTarget {
   policy::Address address{};
@@ -54,9 +57,16 @@ struct AllowEntry {
 };
 
 // What the file says of a destination, before any name is resolved. Pointers point into the file.
-struct ViaConnector { const Connector* connector; };
-struct ViaAddress { const AllowEntry* entry; policy::Address address; };  // the host was a literal
-struct ViaName { const AllowEntry* entry; };                              // resolve, then judge each answer
+struct ViaConnector {
+  const Connector* connector;
+};
+struct ViaAddress {
+  const AllowEntry* entry;
+  policy::Address address;
+};  // the host was a literal
+struct ViaName {
+  const AllowEntry* entry;
+};  // resolve, then judge each answer
 struct NotListed {};
 using Route = std::variant<NotListed, ViaConnector, ViaAddress, ViaName>;
 
@@ -64,7 +74,8 @@ class PerimeterFile {
  public:
   static constexpr size_t kMaxBytes = 1u << 20;
 
-  static std::expected<PerimeterFile, policy::Diagnostics> parse(std::string_view yaml, std::string_view file);
+  static std::expected<PerimeterFile, policy::Diagnostics> parse(std::string_view yaml,
+                                                                 std::string_view file);
 
   Route route(std::string_view host, uint16_t port) const;
   // Whether the operator lists the private range that `address` lies in. The policy must list it as well.
@@ -87,6 +98,7 @@ class PerimeterFile {
 };
 
 // "1.2.3.4:53", "[::1]:53"; with `default_port` set, the port may be absent.
-std::optional<SocketTarget> parse_socket_target(std::string_view text, std::optional<uint16_t> default_port = std::nullopt);
+std::optional<SocketTarget> parse_socket_target(std::string_view text,
+                                                std::optional<uint16_t> default_port = std::nullopt);
 
 }  // namespace saw::egress

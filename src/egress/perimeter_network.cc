@@ -92,7 +92,8 @@ class Connecting final : public Operation {
     Network::OnConnected done = std::move(done_);
     Fd socket = std::move(socket_);
     std::string what = std::move(what_);
-    if (error) return done(std::unexpected(Error::from_errno("perimeter.connect", error, "connecting to " + what)));
+    if (error)
+      return done(std::unexpected(Error::from_errno("perimeter.connect", error, "connecting to " + what)));
     done(std::move(socket));
   }
 
@@ -128,13 +129,15 @@ class Lookup final : public Operation {
     if (half.attempt >= servers_.size() * OsNetwork::kResolveRounds) return finish(half, {});
     const SocketTarget& server = servers_[half.attempt++ % servers_.size()];
     const std::string random = random_bytes(2);
-    half.question.id = static_cast<uint16_t>(static_cast<uint8_t>(random[0]) << 8 | static_cast<uint8_t>(random[1]));
+    half.question.id =
+        static_cast<uint16_t>(static_cast<uint8_t>(random[0]) << 8 | static_cast<uint8_t>(random[1]));
     auto query = encode_query(half.question);
     if (!query) return finish(half, {});
     half.timer = loop_.after(OsNetwork::kResolveAttemptMs, [this, &half] { ask(half); });
     SocketAddress address = to_socket_address(server);
     auto socket = open_socket(address.family(), SOCK_DGRAM);
-    if (!socket || ::connect(socket->get(), address.get(), address.size) != 0) return;  // the timer goes on to the next server
+    if (!socket || ::connect(socket->get(), address.get(), address.size) != 0)
+      return;  // the timer goes on to the next server
     half.socket = std::move(*socket);
     if (::send(half.socket.get(), query->data(), query->size(), MSG_NOSIGNAL) < 0) return;
     half.watch = loop_.watch(half.socket.get(), Loop::kReadable, [this, &half](uint32_t) { receive(half); });
@@ -164,7 +167,8 @@ class Lookup final : public Operation {
     const std::string name = name_;
     Network::OnResolved done = std::move(done_);
     if (!addresses.empty()) return done(std::move(addresses));
-    done(Error::make("perimeter.resolve", "'{}' {}", name, absent ? "does not exist" : "has no address, or no name server answered"));
+    done(Error::make("perimeter.resolve", "'{}' {}", name,
+                     absent ? "does not exist" : "has no address, or no name server answered"));
   }
 
   Loop& loop_;
@@ -190,7 +194,9 @@ Result<Fd> start_connect(const Target& target) {
 
 }  // namespace
 
-OsNetwork::OsNetwork(Loop& loop, std::vector<SocketTarget> servers) : loop_(loop) { set_servers(std::move(servers)); }
+OsNetwork::OsNetwork(Loop& loop, std::vector<SocketTarget> servers) : loop_(loop) {
+  set_servers(std::move(servers));
+}
 
 void OsNetwork::set_servers(std::vector<SocketTarget> servers) {
   servers_ = std::move(servers);
@@ -203,17 +209,20 @@ std::unique_ptr<Operation> OsNetwork::resolve(const std::string& name, OnResolve
 
 std::unique_ptr<Operation> OsNetwork::connect(const ConnectorTarget& target, OnConnected done) {
   Result<Fd> socket = std::visit([](const auto& t) { return start_connect(t); }, target);
-  if (!socket) return std::make_unique<Immediate<OnConnected, Result<Fd>>>(loop_, std::move(done), std::move(socket));
+  if (!socket)
+    return std::make_unique<Immediate<OnConnected, Result<Fd>>>(loop_, std::move(done), std::move(socket));
   std::string what = std::visit([](const auto& t) { return t.text(); }, target);
   return std::make_unique<Connecting>(loop_, std::move(*socket), std::move(what), std::move(done));
 }
 
 bool OsNetwork::is_own(const policy::Address& address) {
-  // Connecting a datagram socket sends nothing, but makes the kernel choose a source: for an address of this host, that address itself.
+  // Connecting a datagram socket sends nothing, but makes the kernel choose a source: for an address of this
+  // host, that address itself.
   constexpr uint16_t kAnyPort = 9;
   SocketAddress remote = to_socket_address(SocketTarget{address, kAnyPort});
   auto socket = open_socket(remote.family(), SOCK_DGRAM);
-  if (!socket || ::connect(socket->get(), remote.get(), remote.size) != 0) return false;  // no route: the dial will say so
+  if (!socket || ::connect(socket->get(), remote.get(), remote.size) != 0)
+    return false;  // no route: the dial will say so
   SocketAddress local;
   local.size = sizeof local.storage;
   if (::getsockname(socket->get(), local.get(), &local.size) != 0) return true;

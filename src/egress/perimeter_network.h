@@ -1,8 +1,10 @@
-// What saw-perimeter asks of the world: resolve a name, connect to an address. The seam at which tests put their own world.
+// What saw-perimeter asks of the world: resolve a name, connect to an address. The seam at which tests put
+// their own world.
 //
 //   std::unique_ptr<Operation> running = network.connect(target, [&](Result<Fd> socket) { … });
 //
-// The callback runs once, later, from the loop, unless the Operation is destroyed first; it may destroy its own Operation.
+// The callback runs once, later, from the loop, unless the Operation is destroyed first; it may destroy its
+// own Operation.
 #pragma once
 
 #include <functional>
@@ -31,12 +33,13 @@ class Network {
   virtual std::unique_ptr<Operation> resolve(const std::string& name, OnResolved done) = 0;
   // A connected, non-blocking stream socket.
   virtual std::unique_ptr<Operation> connect(const ConnectorTarget& target, OnConnected done) = 0;
-  // Whether a packet to this address would come back to this very host, whatever interface carries the address.
+  // Whether a packet to this address would come back to this very host, whatever interface carries the
+  // address.
   virtual bool is_own(const policy::Address& address) = 0;
 };
 
-// The host's network. Asks `servers` (tried in order, kResolveRounds times) over UDP; one fresh socket, so one fresh source port and
-// one random id, per question.
+// The host's network. Asks `servers` (tried in order, kResolveRounds times) over UDP; one fresh socket, so
+// one fresh source port and one random id, per question.
 class OsNetwork final : public Network {
  public:
   static constexpr size_t kMaxServers = 3;
@@ -55,7 +58,8 @@ class OsNetwork final : public Network {
   std::vector<SocketTarget> servers_;
 };
 
-// The name servers of a resolv.conf(5), at most OsNetwork::kMaxServers; lines that say nothing useful are skipped.
+// The name servers of a resolv.conf(5), at most OsNetwork::kMaxServers; lines that say nothing useful are
+// skipped.
 std::vector<SocketTarget> parse_resolv_conf(std::string_view text);
 
 }  // namespace saw::egress

@@ -1,14 +1,13 @@
 #include "egress/perimeter_network.h"
 
 #include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include "egress/perimeter_dns.h"
 
@@ -17,9 +16,13 @@ namespace {
 
 using testing::ElementsAre;
 
-policy::Address address(std::string_view text) { return policy::parse_address(text).value(); }
+policy::Address address(std::string_view text) {
+  return policy::parse_address(text).value();
+}
 
-std::string u16(int value) { return {static_cast<char>(value >> 8), static_cast<char>(value & 0xff)}; }
+std::string u16(int value) {
+  return {static_cast<char>(value >> 8), static_cast<char>(value & 0xff)};
+}
 std::string name(std::string_view text) {
   std::string out;
   while (!text.empty()) {
@@ -31,7 +34,8 @@ std::string name(std::string_view text) {
   return out + '\0';
 }
 std::string record(std::string_view owner, int type, std::string_view data) {
-  return name(owner) + u16(type) + u16(1) + u16(0) + u16(60) + u16(static_cast<int>(data.size())) + std::string(data);
+  return name(owner) + u16(type) + u16(1) + u16(0) + u16(60) + u16(static_cast<int>(data.size())) +
+         std::string(data);
 }
 constexpr int kA = 1, kCname = 5;
 const std::string kGlobal("\x5d\xb8\xd8\x22", 4), kOther("\x5d\xb8\xd8\x23", 4);
@@ -50,7 +54,9 @@ TEST(PerimeterDns, the_addresses_of_the_name_asked_are_believed) {
   auto reply = decode_answer(answer(kQuestion, {record("api.example.com", kA, kGlobal)}), kQuestion);
   ASSERT_TRUE(reply);
   EXPECT_THAT(reply->addresses, ElementsAre(address("93.184.216.34")));
-  EXPECT_EQ(decode_answer(answer(kQuestion, {record("API.Example.COM", kA, kGlobal)}), kQuestion)->addresses.size(), 1u);
+  EXPECT_EQ(
+      decode_answer(answer(kQuestion, {record("API.Example.COM", kA, kGlobal)}), kQuestion)->addresses.size(),
+      1u);
 }
 
 TEST(PerimeterDns, addresses_of_other_names_are_not) {
@@ -60,9 +66,13 @@ TEST(PerimeterDns, addresses_of_other_names_are_not) {
 }
 
 TEST(PerimeterDns, an_alias_is_followed_and_a_loop_of_aliases_ends) {
-  auto reply = decode_answer(answer(kQuestion, {record("api.example.com", kCname, name("edge.example")), record("edge.example", kA, kGlobal)}), kQuestion);
+  auto reply = decode_answer(answer(kQuestion, {record("api.example.com", kCname, name("edge.example")),
+                                                record("edge.example", kA, kGlobal)}),
+                             kQuestion);
   EXPECT_THAT(reply->addresses, ElementsAre(address("93.184.216.34")));
-  reply = decode_answer(answer(kQuestion, {record("api.example.com", kCname, name("b.example")), record("b.example", kCname, name("api.example.com"))}), kQuestion);
+  reply = decode_answer(answer(kQuestion, {record("api.example.com", kCname, name("b.example")),
+                                           record("b.example", kCname, name("api.example.com"))}),
+                        kQuestion);
   EXPECT_TRUE(reply->addresses.empty());
 }
 
@@ -83,9 +93,11 @@ TEST(PerimeterDns, what_does_not_answer_the_question_is_ignored) {
 }
 
 TEST(PerimeterDns, a_cut_message_never_reads_beyond_its_end) {
-  const std::string good = answer(kQuestion, {record("api.example.com", kCname, name("edge.example")), record("edge.example", kA, kGlobal)});
+  const std::string good = answer(kQuestion, {record("api.example.com", kCname, name("edge.example")),
+                                              record("edge.example", kA, kGlobal)});
   for (size_t size = 0; size < good.size(); ++size)
-    if (auto reply = decode_answer(std::string_view(good).substr(0, size), kQuestion)) EXPECT_TRUE(reply->addresses.empty()) << size;
+    if (auto reply = decode_answer(std::string_view(good).substr(0, size), kQuestion))
+      EXPECT_TRUE(reply->addresses.empty()) << size;
 }
 
 TEST(PerimeterDns, compression_pointers_lead_backwards_only) {
@@ -93,12 +105,14 @@ TEST(PerimeterDns, compression_pointers_lead_backwards_only) {
   std::string tail = pointer_back + u16(kA) + u16(1) + u16(0) + u16(60) + u16(4) + kGlobal;
   EXPECT_EQ(decode_answer(answer(kQuestion, {tail}), kQuestion)->addresses.size(), 1u);
   const size_t at = answer(kQuestion, {}).size();
-  std::string self = std::string("\xc0", 1) + static_cast<char>(at) + u16(kA) + u16(1) + u16(0) + u16(60) + u16(4) + kGlobal;
+  std::string self =
+      std::string("\xc0", 1) + static_cast<char>(at) + u16(kA) + u16(1) + u16(0) + u16(60) + u16(4) + kGlobal;
   EXPECT_TRUE(decode_answer(answer(kQuestion, {self}), kQuestion)->addresses.empty());
 }
 
 TEST(PerimeterDns, failures_are_told_apart) {
-  EXPECT_EQ(decode_answer(answer(kQuestion, {}, 0x8183), kQuestion)->outcome, DnsReply::Outcome::no_such_name);
+  EXPECT_EQ(decode_answer(answer(kQuestion, {}, 0x8183), kQuestion)->outcome,
+            DnsReply::Outcome::no_such_name);
   EXPECT_EQ(decode_answer(answer(kQuestion, {}, 0x8182), kQuestion)->outcome, DnsReply::Outcome::failed);
   EXPECT_EQ(decode_answer(answer(kQuestion, {}), kQuestion)->outcome, DnsReply::Outcome::answered);
 }
@@ -110,9 +124,14 @@ TEST(PerimeterDns, a_name_that_does_not_fit_is_not_asked) {
 }
 
 TEST(PerimeterNetwork, name_servers_are_read_from_resolv_conf) {
-  EXPECT_THAT(parse_resolv_conf("# c\nsearch x\nnameserver 10.0.0.2\nnameserver\t::1 # v6\nnameserver bad\nnameserverx 1.1.1.1"),
-              ElementsAre(SocketTarget{address("10.0.0.2"), 53}, SocketTarget{address("::1"), 53}));
-  EXPECT_EQ(parse_resolv_conf("nameserver 1.1.1.1\nnameserver 1.1.1.2\nnameserver 1.1.1.3\nnameserver 1.1.1.4\n").size(), OsNetwork::kMaxServers);
+  EXPECT_THAT(
+      parse_resolv_conf(
+          "# c\nsearch x\nnameserver 10.0.0.2\nnameserver\t::1 # v6\nnameserver bad\nnameserverx 1.1.1.1"),
+      ElementsAre(SocketTarget{address("10.0.0.2"), 53}, SocketTarget{address("::1"), 53}));
+  EXPECT_EQ(
+      parse_resolv_conf("nameserver 1.1.1.1\nnameserver 1.1.1.2\nnameserver 1.1.1.3\nnameserver 1.1.1.4\n")
+          .size(),
+      OsNetwork::kMaxServers);
   EXPECT_TRUE(parse_resolv_conf("").empty());
 }
 
@@ -172,17 +191,21 @@ class FakeNameServer {
     char buffer[2048];
     sockaddr_storage peer{};
     socklen_t size = sizeof peer;
-    ssize_t got = ::recvfrom(socket_.get(), buffer, sizeof buffer, 0, reinterpret_cast<sockaddr*>(&peer), &size);
+    ssize_t got =
+        ::recvfrom(socket_.get(), buffer, sizeof buffer, 0, reinterpret_cast<sockaddr*>(&peer), &size);
     ASSERT_GT(got, 16);
-    DnsQuestion question{.id = static_cast<uint16_t>(static_cast<uint8_t>(buffer[0]) << 8 | static_cast<uint8_t>(buffer[1]))};
+    DnsQuestion question{
+        .id = static_cast<uint16_t>(static_cast<uint8_t>(buffer[0]) << 8 | static_cast<uint8_t>(buffer[1]))};
     size_t at = 12;
     while (buffer[at]) {
-      question.name += (question.name.empty() ? "" : ".") + std::string(buffer + at + 1, static_cast<size_t>(buffer[at]));
+      question.name +=
+          (question.name.empty() ? "" : ".") + std::string(buffer + at + 1, static_cast<size_t>(buffer[at]));
       at += 1 + static_cast<size_t>(buffer[at]);
     }
     question.type = static_cast<RecordType>(buffer[at + 2]);
     std::string reply = script_(questions++, question);
-    if (!reply.empty()) ::sendto(socket_.get(), reply.data(), reply.size(), 0, reinterpret_cast<sockaddr*>(&peer), size);
+    if (!reply.empty())
+      ::sendto(socket_.get(), reply.data(), reply.size(), 0, reinterpret_cast<sockaddr*>(&peer), size);
   }
   Fd socket_;
   std::function<std::string(int, const DnsQuestion&)> script_;
@@ -197,7 +220,8 @@ TEST_F(PerimeterNetworkTest, both_families_are_asked_and_joined) {
     return answer(q, {record(q.name, static_cast<int>(q.type), q.type == RecordType::a ? kGlobal : v6)});
   });
   OsNetwork network(loop_, {where});
-  EXPECT_THAT(resolve(network, "api.example.com").value(), ElementsAre(address("93.184.216.34"), address("2606:2800:220:1:248:1893:25c8:1946")));
+  EXPECT_THAT(resolve(network, "api.example.com").value(),
+              ElementsAre(address("93.184.216.34"), address("2606:2800:220:1:248:1893:25c8:1946")));
 }
 
 TEST_F(PerimeterNetworkTest, a_forged_answer_with_another_id_is_ignored_until_the_real_one_comes) {
@@ -206,7 +230,9 @@ TEST_F(PerimeterNetworkTest, a_forged_answer_with_another_id_is_ignored_until_th
   FakeNameServer server(loop_, std::move(socket), [](int n, const DnsQuestion& q) {
     DnsQuestion forged = q;
     forged.id ^= 1;
-    return n < 2 ? answer(forged, {record(q.name, kA, kOther)}) : q.type == RecordType::a ? answer(q, {record(q.name, kA, kGlobal)}) : answer(q, {});
+    return n < 2                     ? answer(forged, {record(q.name, kA, kOther)})
+           : q.type == RecordType::a ? answer(q, {record(q.name, kA, kGlobal)})
+                                     : answer(q, {});
   });
   OsNetwork network(loop_, {where});
   EXPECT_THAT(resolve(network, "api.example.com").value(), ElementsAre(address("93.184.216.34")));
@@ -214,10 +240,13 @@ TEST_F(PerimeterNetworkTest, a_forged_answer_with_another_id_is_ignored_until_th
 
 TEST_F(PerimeterNetworkTest, a_dead_name_server_gives_way_to_the_next) {
   SocketTarget dead;
-  { dead = bound_to(loopback_socket(SOCK_DGRAM)); }
+  {
+    dead = bound_to(loopback_socket(SOCK_DGRAM));
+  }
   Fd socket = loopback_socket(SOCK_DGRAM);
   const SocketTarget where = bound_to(socket);
-  FakeNameServer server(loop_, std::move(socket), [](int, const DnsQuestion& q) { return answer(q, {record(q.name, kA, kGlobal)}); });
+  FakeNameServer server(loop_, std::move(socket),
+                        [](int, const DnsQuestion& q) { return answer(q, {record(q.name, kA, kGlobal)}); });
   OsNetwork network(loop_, {dead, where});
   EXPECT_TRUE(resolve(network, "api.example.com"));
 }
@@ -225,7 +254,8 @@ TEST_F(PerimeterNetworkTest, a_dead_name_server_gives_way_to_the_next) {
 TEST_F(PerimeterNetworkTest, a_name_that_does_not_exist_and_a_missing_server_are_errors) {
   Fd socket = loopback_socket(SOCK_DGRAM);
   const SocketTarget where = bound_to(socket);
-  FakeNameServer server(loop_, std::move(socket), [](int, const DnsQuestion& q) { return answer(q, {}, 0x8183); });
+  FakeNameServer server(loop_, std::move(socket),
+                        [](int, const DnsQuestion& q) { return answer(q, {}, 0x8183); });
   OsNetwork network(loop_, {where});
   EXPECT_THAT(resolve(network, "nowhere.example.com").error().message, testing::HasSubstr("does not exist"));
   OsNetwork nobody(loop_, {});
@@ -249,7 +279,9 @@ TEST_F(PerimeterNetworkTest, a_socket_comes_back_connected_over_tcp_and_unix) {
 
 TEST_F(PerimeterNetworkTest, a_closed_port_and_an_absent_socket_say_so) {
   SocketTarget closed;
-  { closed = bound_to(loopback_socket(SOCK_STREAM)); }
+  {
+    closed = bound_to(loopback_socket(SOCK_STREAM));
+  }
   EXPECT_EQ(connect(closed).error().os_errno, ECONNREFUSED);
   EXPECT_EQ(connect(UnixTarget{"/nonexistent/saw.sock"}).error().os_errno, ENOENT);
 }

@@ -3,10 +3,9 @@
 #include <map>
 #include <set>
 
-#include <sys/select.h>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/select.h>
 
 namespace saw::egress {
 namespace {
@@ -20,24 +19,29 @@ class StoppedClock final : public Clock {
   Nanos monotonic() const override { return 0; }
 };
 
-policy::Address address(std::string_view text) { return policy::parse_address(text).value(); }
+policy::Address address(std::string_view text) {
+  return policy::parse_address(text).value();
+}
 
 // A world of our own: names with successive answers, addresses that accept, and a memory of what was dialled.
 class FakeNetwork final : public Network {
  public:
   explicit FakeNetwork(os::Loop& loop) : loop_(loop) {}
 
-  std::map<std::string, std::vector<std::vector<policy::Address>>> answers;  // one list per question, the last one repeats
-  std::set<std::string> refusing;                                             // targets that answer with ECONNREFUSED
+  std::map<std::string, std::vector<std::vector<policy::Address>>>
+      answers;                     // one list per question, the last one repeats
+  std::set<std::string> refusing;  // targets that answer with ECONNREFUSED
   std::set<policy::Address> own;
-  bool hang = false;                                                          // nothing ever finishes
+  bool hang = false;  // nothing ever finishes
   std::vector<std::string> asked, dialled;
 
   std::unique_ptr<Operation> resolve(const std::string& name, OnResolved done) override {
     asked.push_back(name);
     if (hang) return std::make_unique<Later>();
     auto found = answers.find(name);
-    if (found == answers.end()) return later([done = std::move(done)]() mutable { done(Error::make("perimeter.resolve", "no such name")); });
+    if (found == answers.end())
+      return later(
+          [done = std::move(done)]() mutable { done(Error::make("perimeter.resolve", "no such name")); });
     std::vector<policy::Address> answer = found->second.front();
     if (found->second.size() > 1) found->second.erase(found->second.begin());
     return later([done = std::move(done), answer]() mutable { done(answer); });
@@ -48,14 +52,18 @@ class FakeNetwork final : public Network {
     dialled.push_back(text);
     if (hang) return std::make_unique<Later>();
     if (refusing.contains(text))
-      return later([done = std::move(done)]() mutable { done(std::unexpected(Error::from_errno("perimeter.connect", ECONNREFUSED, "connecting"))); });
+      return later([done = std::move(done)]() mutable {
+        done(std::unexpected(Error::from_errno("perimeter.connect", ECONNREFUSED, "connecting")));
+      });
     return later([done = std::move(done)]() mutable { done(std::move(Pipe::create()->write)); });
   }
 
   bool is_own(const policy::Address& a) override { return own.contains(a); }
 
  private:
-  struct Later final : Operation { os::Loop::Timer timer; };
+  struct Later final : Operation {
+    os::Loop::Timer timer;
+  };
   std::unique_ptr<Operation> later(std::move_only_function<void()> callback) {
     auto operation = std::make_unique<Later>();
     operation->timer = loop_.after(0, std::move(callback));
@@ -86,9 +94,12 @@ class PerimeterTest : public testing::Test {
  protected:
   PerimeterTest() {
     auto [ours, theirs] = std::move(*os::Channel::pair());
-    sawd_ = os::Link::open(loop_, std::move(ours), {.on_message = [this](std::string payload, std::vector<Fd>) { keep_record(payload); },
-                                                    .on_close = [](std::string) {}});
-    audit_ = std::make_unique<PerimeterAudit>(loop_, std::move(theirs), [this](std::string) { audit_closed_ = true; });
+    sawd_ =
+        os::Link::open(loop_, std::move(ours),
+                       {.on_message = [this](std::string payload, std::vector<Fd>) { keep_record(payload); },
+                        .on_close = [](std::string) {}});
+    audit_ = std::make_unique<PerimeterAudit>(loop_, std::move(theirs),
+                                              [this](std::string) { audit_closed_ = true; });
     perimeter_ = std::make_unique<Perimeter>(loop_, clock_, network_, *audit_);
     use(kFile);
     peer_ = connect("ws-1");
@@ -105,10 +116,11 @@ class PerimeterTest : public testing::Test {
     EXPECT_TRUE(perimeter_->add_client(std::move(workspace), std::move(theirs)));
     auto peer = std::make_unique<Peer>();
     peer->link = os::Link::open(loop_, std::move(ours),
-                                {.on_message = [p = peer.get()](std::string payload, std::vector<Fd> fds) {
-                                   p->answers.push_back(*wire::decode<DialAnswer>(payload));
-                                   p->sockets += fds.size();
-                                 },
+                                {.on_message =
+                                     [p = peer.get()](std::string payload, std::vector<Fd> fds) {
+                                       p->answers.push_back(*wire::decode<DialAnswer>(payload));
+                                       p->sockets += fds.size();
+                                     },
                                  .on_close = [p = peer.get()](std::string) { p->closed = true; }});
     return peer;
   }
@@ -129,8 +141,10 @@ class PerimeterTest : public testing::Test {
   // One dial and its answer.
   DialAnswer dial(std::string host, uint16_t port, std::vector<std::string> ranges = {}) {
     const size_t before = peer_->answers.size(), records = records_.size();
-    peer_->link->send(wire::encode(DialRequest(Dial{++request_, std::move(host), port, std::move(ranges), "trace-1"})));
-    run_until([&, this] { return peer_->closed || (peer_->answers.size() > before && records_.size() > records); });
+    peer_->link->send(
+        wire::encode(DialRequest(Dial{++request_, std::move(host), port, std::move(ranges), "trace-1"})));
+    run_until(
+        [&, this] { return peer_->closed || (peer_->answers.size() > before && records_.size() > records); });
     return peer_->closed ? DialAnswer(DialRefused{request_, "closed", ""}) : peer_->answers.back();
   }
   std::string refusal(std::string host, uint16_t port, std::vector<std::string> ranges = {}) {
@@ -174,9 +188,9 @@ TEST_F(PerimeterTest, a_listed_name_is_dialled_at_the_address_that_was_judged) {
 TEST_F(PerimeterTest, what_the_operator_did_not_list_is_refused_without_asking_a_name_server) {
   network_.answers["evil.example"] = {{address("93.184.216.34")}};
   EXPECT_EQ(refusal("evil.example", 443), "perimeter.not_listed");
-  EXPECT_EQ(refusal("api.example.com", 80), "perimeter.not_listed");   // the name, another port
-  EXPECT_EQ(refusal("github.com", 443), "perimeter.not_listed");       // a star is one label, not none
-  EXPECT_EQ(refusal("a.b.github.com", 443), "perimeter.not_listed");   // nor two
+  EXPECT_EQ(refusal("api.example.com", 80), "perimeter.not_listed");  // the name, another port
+  EXPECT_EQ(refusal("github.com", 443), "perimeter.not_listed");      // a star is one label, not none
+  EXPECT_EQ(refusal("a.b.github.com", 443), "perimeter.not_listed");  // nor two
   EXPECT_EQ(refusal("93.184.216.35", 443), "perimeter.not_listed");
   EXPECT_TRUE(network_.asked.empty());
   EXPECT_TRUE(network_.dialled.empty());
@@ -187,11 +201,14 @@ TEST_F(PerimeterTest, what_the_operator_did_not_list_is_refused_without_asking_a
 }
 
 TEST_F(PerimeterTest, a_listed_name_never_leads_to_loopback_link_local_or_metadata_in_any_embedding) {
-  for (const char* bad : {"127.0.0.1", "127.8.9.1", "::1", "::", "0.0.0.0", "169.254.169.254", "fe80::1", "224.0.0.1", "ff02::1", "255.255.255.255",
-                          "::ffff:127.0.0.1", "::ffff:169.254.169.254", "::127.0.0.1", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::1",
-                          "2002:a9fe:a9fe::1", "fd00:ec2::254"}) {
+  for (const char* bad :
+       {"127.0.0.1", "127.8.9.1", "::1", "::", "0.0.0.0", "169.254.169.254", "fe80::1", "224.0.0.1",
+        "ff02::1", "255.255.255.255", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "::127.0.0.1",
+        "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::1", "2002:a9fe:a9fe::1", "fd00:ec2::254"}) {
     network_.answers["api.example.com"] = {{address(bad)}};
-    EXPECT_THAT(refusal("api.example.com", 443), testing::AnyOf("perimeter.address_class", "perimeter.private_range")) << bad;
+    EXPECT_THAT(refusal("api.example.com", 443),
+                testing::AnyOf("perimeter.address_class", "perimeter.private_range"))
+        << bad;
   }
   EXPECT_TRUE(network_.dialled.empty());
   network_.answers["api.example.com"] = {{address("2606:2800:220:1:248:1893:25c8:1946")}};
@@ -199,8 +216,8 @@ TEST_F(PerimeterTest, a_listed_name_never_leads_to_loopback_link_local_or_metada
 }
 
 TEST_F(PerimeterTest, a_literal_for_loopback_or_metadata_is_refused_in_every_spelling) {
-  for (const char* bad : {"127.0.0.1", "127.1", "2130706433", "0x7f.1", "0177.0.0.1", "::1", "::ffff:7f00:1", "169.254.169.254", "0xa9fea9fe",
-                          "64:ff9b::a9fe:a9fe", "0.0.0.0", "0"})
+  for (const char* bad : {"127.0.0.1", "127.1", "2130706433", "0x7f.1", "0177.0.0.1", "::1", "::ffff:7f00:1",
+                          "169.254.169.254", "0xa9fea9fe", "64:ff9b::a9fe:a9fe", "0.0.0.0", "0"})
     EXPECT_EQ(refusal(bad, 443), "perimeter.address_class") << bad;
   EXPECT_TRUE(network_.dialled.empty());
 }
@@ -231,17 +248,18 @@ TEST_F(PerimeterTest, an_address_of_this_host_is_refused_although_it_is_public) 
 
 TEST_F(PerimeterTest, a_private_address_needs_the_operator_and_the_policy) {
   network_.answers["api.example.com"] = {{address("10.20.0.7")}};
-  EXPECT_EQ(refusal("api.example.com", 443), "perimeter.private_range");                        // the policy does not list it
+  EXPECT_EQ(refusal("api.example.com", 443), "perimeter.private_range");  // the policy does not list it
   EXPECT_EQ(refusal("api.example.com", 443, {"10.30.0.0/16"}), "perimeter.private_range");
   EXPECT_EQ(refusal("api.example.com", 443, {"rubbish"}), "perimeter.private_range");
   EXPECT_EQ(refusal("api.example.com", 443, {"10.20.0.0/16"}), "dialled 10.20.0.7");
   EXPECT_EQ(refusal("10.20.0.9", 443), "perimeter.private_range");
   EXPECT_EQ(refusal("10.20.0.9", 443, {"10.20.0.0/24"}), "dialled 10.20.0.9");
   network_.answers["api.example.com"] = {{address("10.30.0.7")}};
-  EXPECT_EQ(refusal("api.example.com", 443, {"10.30.0.0/16"}), "perimeter.private_range");      // the operator does not
+  EXPECT_EQ(refusal("api.example.com", 443, {"10.30.0.0/16"}),
+            "perimeter.private_range");  // the operator does not
   EXPECT_EQ(refusal("api.example.com", 443, {"0.0.0.0/0", "10.0.0.0/8"}), "perimeter.private_range");
   network_.answers["api.example.com"] = {{address("127.0.0.1")}};
-  EXPECT_EQ(refusal("api.example.com", 443, {"127.0.0.0/8"}), "perimeter.address_class");       // nobody may
+  EXPECT_EQ(refusal("api.example.com", 443, {"127.0.0.0/8"}), "perimeter.address_class");  // nobody may
 }
 
 TEST_F(PerimeterTest, a_connector_goes_where_the_operator_says_loopback_and_unix_sockets_included) {
@@ -278,7 +296,8 @@ TEST_F(PerimeterTest, an_empty_file_lists_nothing) {
 
 TEST_F(PerimeterTest, the_257th_dial_in_flight_of_a_client_is_refused_as_busy_and_others_go_on) {
   network_.hang = true;
-  for (uint64_t i = 1; i <= kMaxDialsInFlight; ++i) peer_->link->send(wire::encode(DialRequest(Dial{i, "api.example.com", 443, {}, ""})));
+  for (uint64_t i = 1; i <= kMaxDialsInFlight; ++i)
+    peer_->link->send(wire::encode(DialRequest(Dial{i, "api.example.com", 443, {}, ""})));
   run_until([this] { return perimeter_->dials_in_flight() == kMaxDialsInFlight; });
   peer_->link->send(wire::encode(DialRequest(Dial{1000, "api.example.com", 443, {}, ""})));
   run_until([this] { return !peer_->answers.empty(); });
@@ -302,14 +321,17 @@ TEST_F(PerimeterTest, a_client_that_goes_away_takes_its_dials_with_it) {
 }
 
 TEST_F(PerimeterTest, a_client_that_breaks_the_protocol_is_dropped) {
-  for (const std::string& bad : {std::string("rubbish"), wire::encode(DialRequest(Dial{1, "Api.Example.Com", 443, {}, ""})),
-                                 wire::encode(DialRequest(Dial{1, "api.example.com", 0, {}, ""})), wire::encode(DialRequest(Dial{1, "", 443, {}, ""})),
-                                 wire::encode(DialRequest(Dial{1, "a..b", 443, {}, ""})), wire::encode(DialRequest(Dial{1, "api.example.com.", 443, {}, ""})),
-                                 wire::encode(DialRequest(Dial{1, "api.example.com\n", 443, {}, ""})),
-                                 wire::encode(DialRequest(Dial{1, "1.2.3.4.5", 443, {}, ""})),
-                                 wire::encode(DialRequest(Dial{1, std::string(300, 'a'), 443, {}, ""})),
-                                 wire::encode(DialRequest(Dial{1, "api.example.com", 443, std::vector<std::string>(65), ""})),
-                                 wire::encode(DialRequest(Dial{1, "api.example.com", 443, {}, std::string(200, 't')}))}) {
+  for (const std::string& bad :
+       {std::string("rubbish"), wire::encode(DialRequest(Dial{1, "Api.Example.Com", 443, {}, ""})),
+        wire::encode(DialRequest(Dial{1, "api.example.com", 0, {}, ""})),
+        wire::encode(DialRequest(Dial{1, "", 443, {}, ""})),
+        wire::encode(DialRequest(Dial{1, "a..b", 443, {}, ""})),
+        wire::encode(DialRequest(Dial{1, "api.example.com.", 443, {}, ""})),
+        wire::encode(DialRequest(Dial{1, "api.example.com\n", 443, {}, ""})),
+        wire::encode(DialRequest(Dial{1, "1.2.3.4.5", 443, {}, ""})),
+        wire::encode(DialRequest(Dial{1, std::string(300, 'a'), 443, {}, ""})),
+        wire::encode(DialRequest(Dial{1, "api.example.com", 443, std::vector<std::string>(65), ""})),
+        wire::encode(DialRequest(Dial{1, "api.example.com", 443, {}, std::string(200, 't')}))}) {
     auto peer = connect("ws-bad");
     peer->link->send(bad);
     run_until([&] { return peer->closed; });
@@ -320,7 +342,8 @@ TEST_F(PerimeterTest, a_client_that_breaks_the_protocol_is_dropped) {
 
 TEST_F(PerimeterTest, the_same_request_number_twice_in_flight_breaks_the_protocol) {
   network_.hang = true;
-  for (int i = 0; i < 2; ++i) peer_->link->send(wire::encode(DialRequest(Dial{1, "api.example.com", 443, {}, ""})));
+  for (int i = 0; i < 2; ++i)
+    peer_->link->send(wire::encode(DialRequest(Dial{1, "api.example.com", 443, {}, ""})));
   run_until([this] { return peer_->closed; });
   EXPECT_EQ(perimeter_->dials_in_flight(), 0u);
 }
