@@ -12,7 +12,7 @@ network:
     protocol: git
     credential: forge
     allow: [{op: fetch, repos: ["team/*"]}, {op: push, repos: ["team/*"], refs: ["refs/heads/agent/**"]}]
-    review: [{op: push, repos: ["team/*"]}]
+    review: [{op: push, repos: ["team/*"], refs: [refs/heads/main]}]
   - name: tasks
     to: {hosts: [api.demo.example], ports: [443]}
     credential: tasks
