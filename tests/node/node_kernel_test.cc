@@ -1,0 +1,284 @@
+// saw-node, saw-init and the kernel together, as root and as an ordinary user, with the test in sawd's place.
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "node_under_test.h"
+
+namespace saw::sandbox {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing_support::As;
+using testing_support::NodeUnderTest;
+
+bool user_namespaces_work() {
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    if (::geteuid() == 0 && ::setresuid(61'234, 61'234, 61'234) != 0) ::_exit(1);
+    ::_exit(::system("unshare -Ur true 2>/dev/null") == 0 ? 0 : 1);
+  }
+  int status = 1;
+  ::waitpid(pid, &status, 0);
+  return status == 0;
+}
+
+class NodeKernelTest : public testing::TestWithParam<As> {
+ protected:
+  void SetUp() override {
+    if (GetParam() == As::root && ::geteuid() != 0) GTEST_SKIP() << "needs root";
+    if (GetParam() == As::user && !user_namespaces_work()) GTEST_SKIP() << "an ordinary user cannot make user namespaces here";
+    node_ = std::make_unique<NodeUnderTest>(GetParam());
+    ASSERT_TRUE(node_->start());
+    node_->send(CreateStorage{.request = ++request_, .workspace = "w"});
+    ASSERT_NE(node_->await<Done>(request_), nullptr);
+  }
+
+  static SandboxPlan plan(const std::string& id, Depth depth) {
+    return {.id = id, .depth = depth, .workspace = "w", .session = depth == Depth::session ? "s" : "", .image_root = "/",
+            .read_paths = {"/usr", "/bin", "/lib", "/lib64", "/etc"}, .write_paths = {"/workspace", "/home/agent"},
+            .limits = {.pids = 64}, .hostname = "dev", .strictness = Strictness::best_effort};
+  }
+  void start_sandbox(const std::string& id, Depth depth) {
+    node_->send(StartSandbox{.request = ++request_, .plan = plan(id, depth)});
+    auto* started = node_->await<SandboxStarted>(request_);
+    if (started == nullptr) {
+      auto* failed = node_->await<Failed>(request_);
+      FAIL() << id << ": " << (failed != nullptr ? failed->message : "no answer");
+    }
+    EXPECT_EQ(node_->take_fds<SandboxStarted>(request_).size(), 2u);
+  }
+  void stop_sandbox(const std::string& id) {
+    node_->send(StopSandbox{.request = ++request_, .sandbox = id});
+    ASSERT_NE(node_->await<Done>(request_), nullptr);
+  }
+
+  struct Running {
+    uint64_t exec = 0;
+    int32_t host_pid = 0;
+    std::vector<Fd> fds;
+  };
+  Running start_command(const std::string& id, const std::string& script) {
+    node_->send(StartExec{.request = ++request_, .sandbox = id,
+                          .spec = {.argv = {"sh", "-c", script}, .environment = {"PATH=/usr/bin:/bin"}, .directory = "/workspace"}});
+    auto* started = node_->await<ExecStarted>(request_);
+    if (started == nullptr) {
+      ADD_FAILURE() << "'" << script << "' did not start";
+      return {};
+    }
+    return {started->exec, started->host_pid, node_->take_fds<ExecStarted>(request_)};
+  }
+  ExecExited await_end(uint64_t exec) {
+    ExecExited end;
+    EXPECT_TRUE(node_->run_until([&] {
+      auto* exited = node_->peek<ExecExited>([&](const ExecExited& e) { return e.exec == exec; });
+      if (exited != nullptr) end = *exited;
+      return exited != nullptr;
+    }));
+    return end;
+  }
+  // Output and exit status.
+  std::pair<std::string, int> run(const std::string& id, const std::string& script) {
+    Running command = start_command(id, script);
+    if (command.fds.size() != 3) return {"", -1};
+    command.fds[0].reset();
+    const std::string out = read_all(command.fds[1], 1 << 20).value_or("") + read_all(command.fds[2], 1 << 20).value_or("");
+    const ExecExited end = await_end(command.exec);
+    return {out, end.end == ExecEnd::exited ? end.status : -1};
+  }
+  void shut_down() {
+    node_->send(Shutdown{});
+    ASSERT_TRUE(node_->wait_node_ended());
+  }
+  void expect_nothing_left() {
+    EXPECT_THAT(node_->files_in_run(), IsEmpty());
+    EXPECT_THAT(node_->cgroups(), IsEmpty());
+    EXPECT_TRUE(std::filesystem::is_empty(node_->directory() + "/state/node/state"));
+    std::ifstream mounts("/proc/self/mountinfo");
+    for (std::string line; std::getline(mounts, line);) EXPECT_EQ(line.find(node_->directory()), line.npos) << line;
+  }
+
+  std::unique_ptr<NodeUnderTest> node_;
+  uint64_t request_ = 0;
+};
+
+INSTANTIATE_TEST_SUITE_P(Both, NodeKernelTest, testing::Values(As::root, As::user),
+                         [](const auto& info) { return info.param == As::root ? "as_root" : "as_an_ordinary_user"; });
+
+TEST_P(NodeKernelTest, the_start_is_announced_when_sawd_is_ready_and_a_second_start_says_so) {
+  node_->send(ControlReady{});
+  EXPECT_EQ(node_->ready_line(), "ready\n");
+  const auto [output, status] = node_->start_again();
+  EXPECT_EQ(output, "already running\n");
+  EXPECT_EQ(status, 0);
+  shut_down();
+  expect_nothing_left();
+}
+
+TEST_P(NodeKernelTest, a_command_runs_with_its_streams_and_its_status) {
+  start_sandbox("sb-w", Depth::workspace);
+  EXPECT_EQ(run("sb-w", "echo out; echo err >&2; exit 3"), (std::pair<std::string, int>{"out\nerr\n", 3}));
+  Running cat = start_command("sb-w", "cat");
+  ASSERT_EQ(cat.fds.size(), 3u);
+  ASSERT_TRUE(write_all(cat.fds[0], "through"));
+  cat.fds[0].reset();
+  EXPECT_EQ(read_all(cat.fds[1], 100).value_or(""), "through");
+  EXPECT_EQ(await_end(cat.exec).status, 0);
+  EXPECT_EQ(run("sb-w", "echo again > /dev/stdout"), (std::pair<std::string, int>{"again\n", 0}));
+  stop_sandbox("sb-w");
+  shut_down();
+  expect_nothing_left();
+}
+
+TEST_P(NodeKernelTest, a_program_that_is_not_there_is_a_command_that_did_not_start) {
+  start_sandbox("sb-w", Depth::workspace);
+  node_->send(StartExec{.request = ++request_, .sandbox = "sb-w", .spec = {.argv = {"/no/such/program"}, .directory = "/"}});
+  auto* started = node_->await<ExecStarted>(request_);
+  ASSERT_NE(started, nullptr);
+  const ExecExited end = await_end(started->exec);
+  EXPECT_EQ(end.end, ExecEnd::not_started);
+  EXPECT_EQ(end.status, ENOENT);
+}
+
+TEST_P(NodeKernelTest, a_signal_ends_a_command_and_its_group) {
+  start_sandbox("sb-w", Depth::workspace);
+  Running command = start_command("sb-w", "sleep 1000 & echo $!; wait");
+  ASSERT_EQ(command.fds.size(), 3u);
+  char byte = 0;
+  ASSERT_EQ(::read(command.fds[1].get(), &byte, 1), 1);
+  EXPECT_GT(command.host_pid, 1);
+  EXPECT_TRUE(std::filesystem::exists("/proc/" + std::to_string(command.host_pid)));
+  node_->send(SignalExec{.sandbox = "sb-w", .exec = command.exec, .signal = SIGTERM});
+  const ExecExited end = await_end(command.exec);
+  EXPECT_EQ(end.end, ExecEnd::signalled);
+  EXPECT_EQ(end.status, SIGTERM);
+  EXPECT_NE(run("sb-w", "pgrep sleep").second, 0);
+}
+
+TEST_P(NodeKernelTest, what_a_workspace_writes_survives_and_what_a_session_or_a_call_writes_does_not) {
+  start_sandbox("sb-w", Depth::workspace);
+  ASSERT_EQ(run("sb-w", "echo one > /workspace/file; mkdir /workspace/kept; echo k > /workspace/gone").second, 0);
+  stop_sandbox("sb-w");
+  start_sandbox("sb-w2", Depth::workspace);
+  EXPECT_EQ(run("sb-w2", "cat /workspace/file").first, "one\n");
+
+  start_sandbox("sb-s", Depth::session);
+  EXPECT_EQ(run("sb-s", "cat /workspace/file; echo two > /workspace/file; rm /workspace/gone; echo n > /workspace/new").first, "one\n");
+  node_->send(ListChanges{.request = ++request_, .workspace = "w", .session = "s"});
+  auto* changes = node_->await<Changes>(request_);
+  ASSERT_NE(changes, nullptr);
+  std::vector<std::string> lines;
+  for (const Change& change : changes->changes)
+    if (change.path.starts_with("/workspace/")) lines.push_back("+~-"[static_cast<int>(change.kind)] + change.path);
+  EXPECT_THAT(lines, ElementsAre("~/workspace/file", "-/workspace/gone", "+/workspace/new"));
+
+  start_sandbox("sb-c", Depth::call);
+  EXPECT_EQ(run("sb-c", "cat /workspace/file; echo three > /workspace/file; cat /workspace/file").first, "one\nthree\n");
+  stop_sandbox("sb-c");
+  stop_sandbox("sb-s");
+  node_->send(RemoveStorage{.request = ++request_, .workspace = "w", .session = "s"});
+  ASSERT_NE(node_->await<Done>(request_), nullptr);
+  EXPECT_EQ(run("sb-w2", "cat /workspace/file").first, "one\n");
+  stop_sandbox("sb-w2");
+  node_->send(RemoveStorage{.request = ++request_, .workspace = "w"});
+  ASSERT_NE(node_->await<Done>(request_), nullptr);
+  EXPECT_TRUE(std::filesystem::is_empty(node_->directory() + "/state/node/ws"));
+  shut_down();
+  expect_nothing_left();
+}
+
+TEST_P(NodeKernelTest, a_killed_saw_node_finds_its_sandboxes_again_with_their_processes) {
+  start_sandbox("sb-w", Depth::workspace);
+  start_sandbox("sb-c", Depth::call);
+  Running job = start_command("sb-w", "echo here; exec sleep 1000");
+  ASSERT_EQ(job.fds.size(), 3u);
+  char byte = 0;
+  ASSERT_EQ(::read(job.fds[1].get(), &byte, 1), 1);
+  for (int life = 0; life < 3; ++life) {
+    node_->kill_node();
+    EXPECT_EQ(::kill(job.host_pid, 0), 0) << "a sandbox outlives saw-node";
+    ASSERT_TRUE(node_->start());
+    node_->send(ListSandboxes{.request = ++request_});
+    auto* list = node_->await<SandboxList>(request_);
+    ASSERT_NE(list, nullptr);
+    ASSERT_EQ(list->sandboxes.size(), 1u) << "the call's client is gone";
+    EXPECT_EQ(list->sandboxes[0].sandbox, "sb-w");
+    node_->send(GetSockets{.request = ++request_, .sandbox = "sb-w"});
+    ASSERT_NE(node_->await<SandboxStarted>(request_), nullptr);
+    EXPECT_EQ(node_->take_fds<SandboxStarted>(request_).size(), 2u);
+    EXPECT_EQ(run("sb-w", "pgrep -c sleep").first, "1\n");
+  }
+  node_->send(SignalExec{.sandbox = "sb-w", .exec = job.exec, .signal = SIGKILL});
+  EXPECT_EQ(await_end(job.exec).status, SIGKILL);
+  shut_down();
+  EXPECT_NE(::kill(job.host_pid, 0), 0);
+  expect_nothing_left();
+}
+
+TEST_P(NodeKernelTest, a_sandbox_that_outlived_its_saw_node_and_then_died_is_cleared) {
+  start_sandbox("sb-w", Depth::workspace);
+  Running job = start_command("sb-w", "exec sleep 1000");
+  node_->kill_node();
+  // Its init, which is the parent of the command: the whole pid namespace goes with it.
+  std::ifstream stat("/proc/" + std::to_string(job.host_pid) + "/stat");
+  std::string pid, name, state;
+  int32_t init = 0;
+  stat >> pid >> name >> state >> init;
+  ASSERT_GT(init, 1);
+  auto child = os::Child::open(init);
+  ASSERT_TRUE(child);
+  child->kill(SIGKILL);
+  ASSERT_TRUE(child->wait_ended(5'000));
+  ASSERT_TRUE(node_->start());
+  node_->send(ListSandboxes{.request = ++request_});
+  ASSERT_NE(node_->await<SandboxList>(request_), nullptr);
+  EXPECT_TRUE(node_->await<SandboxList>(request_)->sandboxes.empty());
+  start_sandbox("sb-w", Depth::workspace);
+  shut_down();
+  expect_nothing_left();
+}
+
+TEST_P(NodeKernelTest, the_programs_run_without_capabilities_and_die_with_saw_node) {
+  node_->send(StartEgress{.request = ++request_, .workspace = "w"});
+  ASSERT_NE(node_->await<EgressStarted>(request_), nullptr);
+  std::vector<std::string> programs;
+  for (const auto& item : std::filesystem::directory_iterator("/proc")) {
+    std::ifstream cmdline(item.path() / "cmdline");
+    std::string text((std::istreambuf_iterator<char>(cmdline)), {});
+    std::ifstream status_file(item.path() / "status");
+    std::string status((std::istreambuf_iterator<char>(status_file)), {});
+    const bool ours = text.find(node_->directory() + "/state") != text.npos && text.starts_with("sawd");
+    if (!ours) continue;
+    programs.push_back(item.path().string());
+    for (const char* set : {"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"})
+      EXPECT_NE(status.find(std::string(set) + ":\t0000000000000000"), status.npos) << set;
+    EXPECT_NE(status.find("NoNewPrivs:\t1"), status.npos);
+    if (GetParam() == As::root) EXPECT_NE(status.find("Uid:\t720000\t720000\t720000\t720000"), status.npos);
+  }
+  ASSERT_EQ(programs.size(), 1u);
+  node_->kill_node();
+  EXPECT_TRUE(node_->run_until([&] { return !std::filesystem::exists(programs[0] + "/exe") || std::ifstream(programs[0] + "/cmdline").peek() == EOF; }));
+}
+
+TEST_P(NodeKernelTest, sawds_uid_cannot_look_into_saw_nodes_directory) {
+  if (GetParam() != As::root) GTEST_SKIP() << "one uid for everything";
+  struct stat info{};
+  ASSERT_EQ(::stat((node_->directory() + "/state/node").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777, 0700u);
+  EXPECT_EQ(info.st_uid, 0u);
+  ASSERT_EQ(::stat((node_->directory() + "/state/control").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777, 0700u);
+  EXPECT_EQ(info.st_uid, 720'000u);
+}
+
+}  // namespace
+}  // namespace saw::sandbox
