@@ -116,7 +116,7 @@ class Conversation {
   // false at the end, on an error, or after kPatience.
   bool read_more() {
     char chunk[16384];
-    bool pending = ssl_ && SSL_pending(ssl_) > 0;
+    bool pending = ssl_ && SSL_has_pending(ssl_);  // read-ahead: poll() cannot see it
     if (!pending && !wait_readable(fd_.get(), kPatience)) return false;
     ssize_t n = ssl_ ? SSL_read(ssl_, chunk, sizeof chunk) : ::recv(fd_.get(), chunk, sizeof chunk, 0);
     if (n > 0) buffer.append(chunk, static_cast<size_t>(n));
