@@ -66,11 +66,12 @@ struct Loop::State {
     int n = ::epoll_wait(epoll.get(), events, kBatch, timeout_ms);
     SAW_CHECK(n >= 0 || errno == EINTR, "epoll_wait failed");
     for (int i = 0; i < n; ++i) {
-      if (events[i].data.u64 == kTimerKey) {
+      const uint64_t key = events[i].data.u64;  // a copy: epoll_event is packed, and references need alignment
+      if (key == kTimerKey) {
         run_due();
         continue;
       }
-      auto found = watches.find(events[i].data.u64);
+      auto found = watches.find(key);
       if (found == watches.end()) continue;  // cancelled by an earlier callback of this batch
       auto callback = found->second.callback;
       (*callback)(events[i].events);
