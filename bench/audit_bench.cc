@@ -1,11 +1,7 @@
-// Durable audit events per second: the log by group size, against an fsync per event on a plain file, against SQLite (WAL,
-// synchronous=FULL). All in one run and interleaved, so that a neighbour's load hits each alike.
+// Durable audit events per second: the log by group size, against an fsync per event on a plain file, against
+// SQLite (WAL, synchronous=FULL). All in one run and interleaved, so that a neighbour's load hits each alike.
 //
 //   audit_bench [DIRECTORY] [SECONDS]      DIRECTORY: on the disk to measure (default: the current one)
-#include <fcntl.h>
-#include <sqlite3.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -13,6 +9,10 @@
 #include <functional>
 #include <string>
 #include <vector>
+
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <unistd.h>
 
 #include "audit/event.h"
 #include "audit/log.h"
@@ -28,10 +28,12 @@ std::string event() {
   e.time = SystemClock().now();
   e.layer = audit::Layer::runtime;
   e.verdict = audit::Verdict::allowed;
-  e.who = {"uid:1000", "ag-abcdefghij", "ws-abcdefghij", "dev", "s-abcdefghij", "c-abcdefghij", "rc-abcdefghij", "4bf92f3577b34da6a3ce929d0e0e4736"};
+  e.who = {"uid:1000",     "ag-abcdefghij", "ws-abcdefghij", "dev",
+           "s-abcdefghij", "c-abcdefghij",  "rc-abcdefghij", "4bf92f3577b34da6a3ce929d0e0e4736"};
   e.rule = "network.source-control.allow[0]";
   e.policy_digest = "sha256:" + std::string(64, 'a');
-  e.method = "GET", e.scheme = "https", e.host = "git.acme.example", e.target = "/repos/acme/app/info/refs?service=git-upload-pack";
+  e.method = "GET", e.scheme = "https", e.host = "git.acme.example",
+  e.target = "/repos/acme/app/info/refs?service=git-upload-pack";
   e.port = 443, e.status = 200;
   return audit::http_activity(e);
 }
@@ -55,8 +57,9 @@ struct Contender {
     double total = 0;
     for (double u : us) total += u;
     auto at = [&](double q) { return us[static_cast<size_t>(q * static_cast<double>(us.size() - 1))]; };
-    std::printf("%-28s %8.0f events/s   per commit: p50 %7.0f  p95 %7.0f  p99 %7.0f µs   n %zu\n", name.c_str(),
-                static_cast<double>(us.size() * count) / total * 1e6, at(.5), at(.95), at(.99), us.size());
+    std::printf("%-28s %8.0f events/s   per commit: p50 %7.0f  p95 %7.0f  p99 %7.0f µs   n %zu\n",
+                name.c_str(), static_cast<double>(us.size() * count) / total * 1e6, at(.5), at(.95), at(.99),
+                us.size());
   }
 };
 
@@ -103,21 +106,29 @@ int main(int argc, char** argv) {
   const double seconds = argc > 2 ? std::atof(argv[2]) : 10;
   const std::string line = event();
   auto key = [] { return must(SigningKey::from_seed(std::string(32, 'b'))); };
-  audit::Log one = must(audit::Log::open(folder + "/one", "bench/one", key())), group = must(audit::Log::open(folder + "/group", "bench/group", key())),
+  audit::Log one = must(audit::Log::open(folder + "/one", "bench/one", key())),
+             group = must(audit::Log::open(folder + "/group", "bench/group", key())),
              large = must(audit::Log::open(folder + "/large", "bench/large", key()));
   Sqlite sqlite_one(folder + "/one.db"), sqlite_group(folder + "/group.db");
   Fd file = must(Fd::open(folder + "/plain", O_WRONLY | O_CREAT | O_APPEND));
-  auto log_to = [&](audit::Log& log) { return [&](size_t n) { must(log.append(std::vector<std::string>(n, line))); }; };
+  auto log_to = [&](audit::Log& log) {
+    return [&](size_t n) { must(log.append(std::vector<std::string>(n, line))); };
+  };
 
   std::vector<Contender> contenders;
-  contenders.push_back({"file, fdatasync per event", 1, [&](size_t) { (void)write_all(file, line), ::fdatasync(file.get()); }, {}});
+  contenders.push_back({"file, fdatasync per event",
+                        1,
+                        [&](size_t) { (void)write_all(file, line), ::fdatasync(file.get()); },
+                        {}});
   contenders.push_back({"SQLite WAL FULL, 1", 1, [&](size_t n) { sqlite_one.record(n, line); }, {}});
-  contenders.push_back({"SQLite WAL FULL, groups of 32", 32, [&](size_t n) { sqlite_group.record(n, line); }, {}});
+  contenders.push_back(
+      {"SQLite WAL FULL, groups of 32", 32, [&](size_t n) { sqlite_group.record(n, line); }, {}});
   contenders.push_back({"Merkle log, 1", 1, log_to(one), {}});
   contenders.push_back({"Merkle log, groups of 32", 32, log_to(group), {}});
   contenders.push_back({"Merkle log, groups of 256", 256, log_to(large), {}});
   constexpr int kRounds = 10;
-  const auto slice = std::chrono::duration_cast<Steady::duration>(std::chrono::duration<double>(seconds / kRounds / static_cast<double>(contenders.size())));
+  const auto slice = std::chrono::duration_cast<Steady::duration>(
+      std::chrono::duration<double>(seconds / kRounds / static_cast<double>(contenders.size())));
   for (int round = 0; round < kRounds; ++round)
     for (Contender& c : contenders) c.run(slice);
   std::printf("events of %zu bytes, %d rounds, interleaved\n", line.size(), kRounds);
@@ -127,11 +138,13 @@ int main(int argc, char** argv) {
   constexpr int kEvents = 20'000;
   size_t bytes = 0;
   for (int i = 0; i < kEvents; ++i) bytes += event().size();
-  std::printf("rendering an event            %6.1f µs\n", std::chrono::duration<double, std::micro>(Steady::now() - start).count() / kEvents);
+  std::printf("rendering an event            %6.1f µs\n",
+              std::chrono::duration<double, std::micro>(Steady::now() - start).count() / kEvents);
   start = Steady::now();
   auto report = audit::verify(folder + "/large", "bench/large", key().public_key());
   const double took = std::chrono::duration<double>(Steady::now() - start).count();
-  std::printf("verifying %lu entries          %6.0f entries/s, %s\n", static_cast<unsigned long>(report.entries), static_cast<double>(report.entries) / took,
+  std::printf("verifying %lu entries          %6.0f entries/s, %s\n",
+              static_cast<unsigned long>(report.entries), static_cast<double>(report.entries) / took,
               report.ok ? "ok" : report.problem.c_str());
   std::filesystem::remove_all(folder);
   return bytes > 0 && report.ok ? 0 : 1;

@@ -1,5 +1,5 @@
-// Reading a checkpoint, a bundle and a journal is total; a checkpoint that parses says the same when it is written again, and no bytes
-// pass as signed by a key that signed nothing.
+// Reading a checkpoint, a bundle and a journal is total; a checkpoint that parses says the same when it is
+// written again, and no bytes pass as signed by a key that signed nothing.
 #include <cstdint>
 
 #include "audit/checkpoint.h"

@@ -1,5 +1,5 @@
-// Resolving a credential is total, and nothing but a minted token resolves. The input is tried as a token, and as header and as claims
-// under a good signature, which reaches the parsers behind it.
+// Resolving a credential is total, and nothing but a minted token resolves. The input is tried as a token,
+// and as header and as claims under a good signature, which reaches the parsers behind it.
 #include <cstdint>
 
 #include "base/bytes.h"
@@ -17,8 +17,12 @@ struct Generous final : Registry {
   std::optional<Registration> agent(std::string_view id) const override {
     return Registration{.id = std::string(id), .name = "a", .sponsor = "s", .state = AgentState::active};
   }
-  std::optional<Sponsor> sponsor(std::string_view id) const override { return Sponsor{.id = std::string(id)}; }
-  std::optional<WorkspaceRef> workspace(std::string_view id) const override { return WorkspaceRef{.id = std::string(id), .owner = "s"}; }
+  std::optional<Sponsor> sponsor(std::string_view id) const override {
+    return Sponsor{.id = std::string(id)};
+  }
+  std::optional<WorkspaceRef> workspace(std::string_view id) const override {
+    return WorkspaceRef{.id = std::string(id), .owner = "s"};
+  }
   bool is_revoked(std::string_view) const override { return false; }
 };
 
@@ -30,12 +34,17 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const Generous registry;
   SAW_CHECK(!resolve(bytes, key.public_key(), registry, "channel", kNow));
 
-  const Minted good = mint(key, {.agent = "a", .sponsor = "s", .workspace = "w", .call = "c", .channel = "channel"}, kNow, kMinute);
+  const Minted good =
+      mint(key, {.agent = "a", .sponsor = "s", .workspace = "w", .call = "c", .channel = "channel"}, kNow,
+           kMinute);
   const std::string header = good.token.substr(0, good.token.find('.'));
   const std::string claims = good.token.substr(header.size() + 1, good.token.rfind('.') - header.size() - 1);
   for (const std::string& part : {header + "." + to_base64url(bytes), to_base64url(bytes) + "." + claims}) {
-    auto authority = resolve(part + "." + to_base64url(key.sign(part)), key.public_key(), registry, "channel", kNow);
-    if (authority) SAW_CHECK(authority->sponsor == "s" && authority->expires > kNow && authority->expires <= kNow + kMaxCredentialTtl);
+    auto authority =
+        resolve(part + "." + to_base64url(key.sign(part)), key.public_key(), registry, "channel", kNow);
+    if (authority)
+      SAW_CHECK(authority->sponsor == "s" && authority->expires > kNow &&
+                authority->expires <= kNow + kMaxCredentialTtl);
   }
   return 0;
 }

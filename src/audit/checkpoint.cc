@@ -29,7 +29,8 @@ std::optional<std::string_view> take_line(std::string_view& text) {
 std::optional<uint64_t> parse_size(std::string_view text) {
   uint64_t value = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || (text.size() > 1 && text[0] == '0')) return {};
+  if (error != std::errc() || end != text.data() + text.size() || (text.size() > 1 && text[0] == '0'))
+    return {};
   return value;
 }
 
@@ -51,7 +52,9 @@ bool is_origin(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7f && c != '+'; });
 }
 
-std::string checkpoint_body(const Checkpoint& cp) { return fmt::format("{}\n{}\n{}\n", cp.origin, cp.size, to_base64(view(cp.root))); }
+std::string checkpoint_body(const Checkpoint& cp) {
+  return fmt::format("{}\n{}\n{}\n", cp.origin, cp.size, to_base64(view(cp.root)));
+}
 
 std::string checkpoint_note(const Checkpoint& cp, std::string_view public_key, std::string_view signature) {
   std::string signed_by = key_id(cp.origin, public_key) + std::string(signature);
@@ -59,11 +62,14 @@ std::string checkpoint_note(const Checkpoint& cp, std::string_view public_key, s
 }
 
 Result<Checkpoint> parse_checkpoint(std::string_view note) {
-  auto malformed = [](std::string_view what) { return Error::make("audit.checkpoint", "the checkpoint is malformed: {}", what); };
+  auto malformed = [](std::string_view what) {
+    return Error::make("audit.checkpoint", "the checkpoint is malformed: {}", what);
+  };
   auto parts = split(note);
   if (!parts) return malformed("it is not a signed note");
   auto origin = take_line(parts->body), size = take_line(parts->body), root = take_line(parts->body);
-  if (!origin || !size || !root || !parts->body.empty()) return malformed("its body does not have three lines");
+  if (!origin || !size || !root || !parts->body.empty())
+    return malformed("its body does not have three lines");
   auto count = parse_size(*size);
   auto hash = from_base64(*root);
   if (!is_origin(*origin)) return malformed("its origin");
@@ -74,14 +80,17 @@ Result<Checkpoint> parse_checkpoint(std::string_view note) {
   return cp;
 }
 
-Result<Checkpoint> open_checkpoint(std::string_view note, std::string_view origin, std::string_view public_key) {
+Result<Checkpoint> open_checkpoint(std::string_view note, std::string_view origin,
+                                   std::string_view public_key) {
   Checkpoint cp = SAW_TRY(parse_checkpoint(note));
-  if (cp.origin != origin) return Error::make("audit.origin", "the checkpoint is of log '{}', not of '{}'", cp.origin, origin);
+  if (cp.origin != origin)
+    return Error::make("audit.origin", "the checkpoint is of log '{}', not of '{}'", cp.origin, origin);
   Note parts = *split(note);
   const std::string prefix = fmt::format("{}{} ", kSignatureMark, origin), id = key_id(origin, public_key);
   bool valid = false;
   while (auto line = take_line(parts.signatures)) {
-    if (!line->starts_with(kSignatureMark)) return Error::make("audit.checkpoint", "the checkpoint is malformed: a signature line");
+    if (!line->starts_with(kSignatureMark))
+      return Error::make("audit.checkpoint", "the checkpoint is malformed: a signature line");
     if (!line->starts_with(prefix)) continue;
     auto bytes = from_base64(line->substr(prefix.size()));
     if (!bytes || !bytes->starts_with(id)) continue;

@@ -34,6 +34,7 @@ std::string checkpoint_note(const Checkpoint&, std::string_view public_key, std:
 // Syntax only. "audit.checkpoint" when it is not a checkpoint.
 Result<Checkpoint> parse_checkpoint(std::string_view note);
 // As above, and of `origin`, signed by `public_key`: else "audit.origin", "audit.signature".
-Result<Checkpoint> open_checkpoint(std::string_view note, std::string_view origin, std::string_view public_key);
+Result<Checkpoint> open_checkpoint(std::string_view note, std::string_view origin,
+                                   std::string_view public_key);
 
 }  // namespace saw::audit

@@ -1,12 +1,11 @@
-// The log's writer against a disk that fails: between any two of its steps, in the middle of one, with everything lost that was not
-// flushed, and when it is full.
-#include <gtest/gtest.h>
-
-#include <fcntl.h>
-#include <unistd.h>
-
+// The log's writer against a disk that fails: between any two of its steps, in the middle of one, with
+// everything lost that was not flushed, and when it is full.
 #include <algorithm>
 #include <memory>
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "audit/log.h"
 #include "audit/log_fixture_test.h"
@@ -26,7 +25,8 @@ enum class Fault {
   emptied,   // the power fails before step N: files that were not flushed are there, and empty
   full,      // step N finds no space; later steps would succeed
 };
-constexpr Fault kCrashes[] = {Fault::before, Fault::torn, Fault::after, Fault::reverted, Fault::lagging, Fault::emptied};
+constexpr Fault kCrashes[] = {Fault::before,   Fault::torn,    Fault::after,
+                              Fault::reverted, Fault::lagging, Fault::emptied};
 
 struct Plan {
   int step = -1;  // -1: no fault
@@ -41,14 +41,20 @@ class FaultyDisk final : public Disk {
 
   Result<> replace(const std::string& path, std::string_view content, Durability durability) override {
     return step([&] { return do_replace(path, content, durability); },
-                [&] { (void)replace_file(path + ".new-torn", content.substr(0, content.size() / 2), 0600, Durability::none); });
+                [&] {
+                  (void)replace_file(path + ".new-torn", content.substr(0, content.size() / 2), 0600,
+                                     Durability::none);
+                });
   }
   Result<> append(const Fd& file, uint64_t offset, std::string_view bytes) override {
-    return step([&] { return real_.append(file, offset, bytes); },
-                [&] { (void)::pwrite(file.get(), bytes.data(), bytes.size() / 2, static_cast<off_t>(offset)); });
+    return step(
+        [&] { return real_.append(file, offset, bytes); },
+        [&] { (void)::pwrite(file.get(), bytes.data(), bytes.size() / 2, static_cast<off_t>(offset)); });
   }
   Result<> flush(const std::vector<std::string>& paths, const std::string& root) override {
-    return step([&] { return do_flush(paths, root); }, [&] { (void)do_flush({paths.begin(), paths.begin() + static_cast<long>(paths.size() / 2)}, root); });
+    return step(
+        [&] { return do_flush(paths, root); },
+        [&] { (void)do_flush({paths.begin(), paths.begin() + static_cast<long>(paths.size() / 2)}, root); });
   }
   Result<> truncate(const Fd& file, uint64_t size) override {
     return step([&] { return real_.truncate(file, size); }, [] {});
@@ -71,12 +77,15 @@ class FaultyDisk final : public Disk {
     return gone(EIO);
   }
   Result<> do_replace(const std::string& path, std::string_view content, Durability durability) {
-    if (durability == Durability::fsync) std::erase_if(unflushed_, [&](const auto& u) { return u.path == path; });
-    else unflushed_.push_back({path, current(path)});
+    if (durability == Durability::fsync)
+      std::erase_if(unflushed_, [&](const auto& u) { return u.path == path; });
+    else
+      unflushed_.push_back({path, current(path)});
     return real_.replace(path, content, durability);
   }
   Result<> do_flush(const std::vector<std::string>& paths, const std::string& root) {
-    std::erase_if(unflushed_, [&](const Unflushed& u) { return std::ranges::find(paths, u.path) != paths.end(); });
+    std::erase_if(unflushed_,
+                  [&](const Unflushed& u) { return std::ranges::find(paths, u.path) != paths.end(); });
     return real_.flush(paths, root);
   }
   Result<> do_remove(const std::string& path) {
@@ -92,9 +101,12 @@ class FaultyDisk final : public Disk {
     for (size_t i = unflushed_.size(); i-- > 0;) {
       auto& [path, was] = unflushed_[i];
       if (!undone.insert(path).second && plan_.fault == Fault::lagging) continue;
-      if (plan_.fault == Fault::emptied && fs::exists(path)) fs::resize_file(path, 0);
-      else if (plan_.fault != Fault::emptied && was) (void)real_.replace(path, *was, Durability::none);
-      else if (plan_.fault != Fault::emptied) fs::remove(path);
+      if (plan_.fault == Fault::emptied && fs::exists(path))
+        fs::resize_file(path, 0);
+      else if (plan_.fault != Fault::emptied && was)
+        (void)real_.replace(path, *was, Durability::none);
+      else if (plan_.fault != Fault::emptied)
+        fs::remove(path);
     }
   }
 
@@ -111,7 +123,8 @@ Result<Log> open_faulty(const Folder& folder, Plan& plan) {
   return Log::open(folder.path, std::string(kOrigin), test_key(), std::make_unique<FaultyDisk>(plan));
 }
 
-// Appends of sizes that stay in a bundle, fill one exactly, cross one, cross two, and settle the journal; stops at the first failure.
+// Appends of sizes that stay in a bundle, fill one exactly, cross one, cross two, and settle the journal;
+// stops at the first failure.
 struct Outcome {
   uint64_t acknowledged = 0, attempted = 0;
 };
@@ -164,7 +177,8 @@ TEST(Crash, between_any_two_steps_loses_nothing_that_was_acknowledged) {
       Plan plan{.step = step, .fault = fault};
       Outcome o = scenario(folder, plan);
       ASSERT_TRUE(plan.dead);
-      expect_whole(folder, o, "fault " + std::to_string(static_cast<int>(fault)) + " at step " + std::to_string(step));
+      expect_whole(folder, o,
+                   "fault " + std::to_string(static_cast<int>(fault)) + " at step " + std::to_string(step));
       if (HasFatalFailure()) return;
     }
   }
@@ -179,7 +193,9 @@ TEST(Crash, during_recovery_from_a_crash_loses_nothing_either) {
         Plan plan{.step = step, .fault = fault}, second{.step = again, .fault = fault};
         Outcome o = scenario(folder, plan);
         (void)open_faulty(folder, second);
-        expect_whole(folder, o, "fault " + std::to_string(static_cast<int>(fault)) + " at step " + std::to_string(step) + " and " + std::to_string(again));
+        expect_whole(folder, o,
+                     "fault " + std::to_string(static_cast<int>(fault)) + " at step " + std::to_string(step) +
+                         " and " + std::to_string(again));
         if (HasFatalFailure()) return;
         if (!second.dead) break;
       }

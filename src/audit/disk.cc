@@ -1,19 +1,21 @@
 #include "audit/disk.h"
 
+#include <filesystem>
+#include <set>
+
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <filesystem>
-#include <set>
 
 namespace saw::audit {
 namespace {
 
 constexpr unsigned kFileMode = 0600, kDirectoryMode = 0700;
 
-std::string parent_of(const std::string& path) { return path.substr(0, path.find_last_of('/')); }
+std::string parent_of(const std::string& path) {
+  return path.substr(0, path.find_last_of('/'));
+}
 
 Result<> sync(const std::string& path) {
   Fd fd = SAW_TRY(Fd::open(path, O_RDONLY));
@@ -46,7 +48,8 @@ Result<> PosixDisk::flush(const std::vector<std::string>& paths, const std::stri
   std::set<std::string> folders = {root};
   for (const std::string& path : paths) {
     SAW_TRY(sync(path));
-    for (std::string folder = parent_of(path); folder.size() > root.size(); folder = parent_of(folder)) folders.insert(folder);
+    for (std::string folder = parent_of(path); folder.size() > root.size(); folder = parent_of(folder))
+      folders.insert(folder);
   }
   for (const std::string& folder : folders) SAW_TRY(sync(folder));
   return {};
@@ -61,7 +64,9 @@ Result<> PosixDisk::truncate(const Fd& file, uint64_t size) {
 Result<> PosixDisk::remove(const std::string& path) {
   std::error_code error;
   std::filesystem::remove_all(path, error);
-  if (error) return std::unexpected(Error::from_errno("audit.disk", error.value(), fmt::format("removing '{}'", path)));
+  if (error)
+    return std::unexpected(
+        Error::from_errno("audit.disk", error.value(), fmt::format("removing '{}'", path)));
   return {};
 }
 
@@ -76,7 +81,8 @@ std::vector<std::string> list_directory(const std::string& path) {
 Result<Fd> lock_file(const std::string& path) {
   Fd fd = SAW_TRY(Fd::open(path, O_RDWR | O_CREAT, kFileMode));
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
-  if (errno == EWOULDBLOCK) return Error::make("audit.locked", "another process writes to this audit log ('{}' is locked)", path);
+  if (errno == EWOULDBLOCK)
+    return Error::make("audit.locked", "another process writes to this audit log ('{}' is locked)", path);
   return Error::system("audit.disk", "locking '{}'", path);
 }
 

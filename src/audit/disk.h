@@ -1,4 +1,5 @@
-// What the log's writer does to the disk: the seam at which tests make it fail or crash between any two steps.
+// What the log's writer does to the disk: the seam at which tests make it fail or crash between any two
+// steps.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +17,8 @@ class Disk {
  public:
   virtual ~Disk() = default;
 
-  // Writes a file atomically (temporary, rename), making missing directories. With Durability::fsync the file and its name are on disk on
-  // return; the names of directories that were made are after flush() only.
+  // Writes a file atomically (temporary, rename), making missing directories. With Durability::fsync the file
+  // and its name are on disk on return; the names of directories that were made are after flush() only.
   virtual Result<> replace(const std::string& path, std::string_view content, Durability durability) = 0;
   // Writes at `offset` and flushes the data to disk.
   virtual Result<> append(const Fd& file, uint64_t offset, std::string_view bytes) = 0;

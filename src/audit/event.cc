@@ -14,7 +14,8 @@ constexpr std::string_view kSchemaVersion = "1.9.0-dev";  // of OCSF
 // An event must fit one log entry (64 KiB - 1), with every byte of every text escaped to six.
 constexpr size_t kMaxId = 96, kMaxName = 256;
 
-// Bounded, and cut between characters, not inside one. Bytes that are no UTF-8 are replaced when the JSON is written.
+// Bounded, and cut between characters, not inside one. Bytes that are no UTF-8 are replaced when the JSON is
+// written.
 std::string bounded(std::string_view text, size_t limit) {
   if (text.size() <= limit) return std::string(text);
   while (limit > 0 && (static_cast<unsigned char>(text[limit]) & 0xc0) == 0x80) --limit;
@@ -27,14 +28,18 @@ void put(Json& object, const char* key, std::string_view text, size_t limit = kM
 
 std::string_view name(Layer layer) {
   switch (layer) {
-    case Layer::governance: return "governance";
-    case Layer::runtime: return "runtime";
-    case Layer::perimeter: return "perimeter";
+    case Layer::governance:
+      return "governance";
+    case Layer::runtime:
+      return "runtime";
+    case Layer::perimeter:
+      return "perimeter";
   }
   return "unknown";
 }
 
-// How a verdict reads in OCSF: the status of the activity, and action and disposition of the security_control profile.
+// How a verdict reads in OCSF: the status of the activity, and action and disposition of the security_control
+// profile.
 struct Outcome {
   int severity_id, status_id;
   const char* status;
@@ -45,10 +50,14 @@ struct Outcome {
 };
 Outcome outcome(Verdict verdict) {
   switch (verdict) {
-    case Verdict::allowed: return {1, 1, "Success", 1, "Allowed", 1, "Allowed"};
-    case Verdict::denied: return {3, 2, "Failure", 2, "Denied", 2, "Blocked"};
-    case Verdict::reviewing: return {2, 99, "Held for review", 99, "Held for review", 14, "Delayed"};
-    case Verdict::none: break;
+    case Verdict::allowed:
+      return {1, 1, "Success", 1, "Allowed", 1, "Allowed"};
+    case Verdict::denied:
+      return {3, 2, "Failure", 2, "Denied", 2, "Blocked"};
+    case Verdict::reviewing:
+      return {2, 99, "Held for review", 99, "Held for review", 14, "Delayed"};
+    case Verdict::none:
+      break;
   }
   return {1, 1, "Success", 0, "", 0, ""};
 }
@@ -78,7 +87,11 @@ Json metadata(const Class& c, const Base& e) {
   if (c.profiles & Class::kAgent) profiles.push_back("ai_operation");
   if (c.profiles & Class::kTrace) profiles.push_back("trace");
   Json m = {{"version", kSchemaVersion},
-            {"product", {{"name", "SAW"}, {"vendor_name", "SAW"}, {"version", SAW_VERSION}, {"feature", {{"name", name(e.layer)}}}}},
+            {"product",
+             {{"name", "SAW"},
+              {"vendor_name", "SAW"},
+              {"version", SAW_VERSION},
+              {"feature", {{"name", name(e.layer)}}}}},
             {"profiles", std::move(profiles)}};
   put(m, "correlation_uid", e.who.trace, kMaxId);
   return m;
@@ -86,7 +99,8 @@ Json metadata(const Class& c, const Base& e) {
 
 Json actor(const Who& who) {
   Json a = Json::object();
-  if (!who.sponsor.empty()) a["user"] = {{"uid", bounded(who.sponsor, kMaxId)}, {"type_id", 1}, {"type", "User"}};
+  if (!who.sponsor.empty())
+    a["user"] = {{"uid", bounded(who.sponsor, kMaxId)}, {"type_id", 1}, {"type", "User"}};
   if (!who.session.empty()) a["session"] = {{"uid", bounded(who.session, kMaxId)}};
   if (a.empty()) a["app_name"] = "SAW";
   return a;
@@ -97,8 +111,10 @@ Json own_fields(const Base& e) {
   Json saw = {{"layer", name(e.layer)}};
   if (e.verdict != Verdict::none) saw["verdict"] = name(e.verdict);
   const std::pair<const char*, const std::string&> ids[] = {
-      {"sponsor", e.who.sponsor}, {"agent", e.who.agent}, {"workspace", e.who.workspace}, {"workspace_name", e.who.workspace_name},
-      {"session", e.who.session}, {"call", e.who.call},   {"credential", e.who.credential}, {"trace", e.who.trace},
+      {"sponsor", e.who.sponsor},        {"agent", e.who.agent},
+      {"workspace", e.who.workspace},    {"workspace_name", e.who.workspace_name},
+      {"session", e.who.session},        {"call", e.who.call},
+      {"credential", e.who.credential},  {"trace", e.who.trace},
       {"policy_digest", e.policy_digest}};
   for (const auto& [key, value] : ids) put(saw, key, value, kMaxId);
   put(saw, "rule", e.rule, kMaxName);
@@ -109,10 +125,16 @@ Json own_fields(const Base& e) {
 // All that every event has.
 Json start(const Class& c, Activity activity, const Base& e) {
   const Outcome o = outcome(e.verdict);
-  Json j = {{"time", e.time / kMillisecond}, {"class_uid", c.uid},  {"class_name", c.name}, {"category_uid", c.uid / 1000},
-            {"activity_id", activity.id},    {"activity_name", std::move(activity.name)},
-            {"type_uid", uint64_t{c.uid} * 100 + static_cast<uint64_t>(activity.id)}, {"severity_id", o.severity_id},
-            {"status_id", o.status_id},      {"status", o.status}};
+  Json j = {{"time", e.time / kMillisecond},
+            {"class_uid", c.uid},
+            {"class_name", c.name},
+            {"category_uid", c.uid / 1000},
+            {"activity_id", activity.id},
+            {"activity_name", std::move(activity.name)},
+            {"type_uid", uint64_t{c.uid} * 100 + static_cast<uint64_t>(activity.id)},
+            {"severity_id", o.severity_id},
+            {"status_id", o.status_id},
+            {"status", o.status}};
   put(j, "message", e.message);
   put(j, "status_detail", e.reason);
   j["metadata"] = metadata(c, e);
@@ -121,8 +143,10 @@ Json start(const Class& c, Activity activity, const Base& e) {
     j["device"] = {{"type_id", 6}, {"type", "Virtual"}, {"uid", bounded(e.who.workspace, kMaxId)}};
     put(j["device"], "name", e.who.workspace_name, kMaxId);
   }
-  if ((c.profiles & Class::kAgent) && !e.who.agent.empty()) j["ai_agent"] = {{"uid", bounded(e.who.agent, kMaxId)}};
-  if ((c.profiles & Class::kTrace) && !e.who.trace.empty()) j["trace"] = {{"uid", bounded(e.who.trace, kMaxId)}};
+  if ((c.profiles & Class::kAgent) && !e.who.agent.empty())
+    j["ai_agent"] = {{"uid", bounded(e.who.agent, kMaxId)}};
+  if ((c.profiles & Class::kTrace) && !e.who.trace.empty())
+    j["trace"] = {{"uid", bounded(e.who.trace, kMaxId)}};
   if (e.verdict != Verdict::none) {
     j["action_id"] = o.action_id, j["action"] = o.action;
     j["disposition_id"] = o.disposition_id, j["disposition"] = o.disposition;
@@ -134,7 +158,9 @@ Json start(const Class& c, Activity activity, const Base& e) {
 }
 
 // Pure ASCII, so that no terminal, pager or line splitter sees anything but this one line.
-std::string render(const Json& j) { return j.dump(-1, ' ', true, Json::error_handler_t::replace); }
+std::string render(const Json& j) {
+  return j.dump(-1, ' ', true, Json::error_handler_t::replace);
+}
 
 Json endpoint(std::string_view host, std::string_view address, uint16_t port) {
   Json e = Json::object();
@@ -151,16 +177,20 @@ Activity http_method(const std::string& method) {
     int id;
     const char* caption;
   };
-  constexpr Known kKnown[] = {{"CONNECT", 1, "Connect"}, {"DELETE", 2, "Delete"}, {"GET", 3, "Get"},     {"HEAD", 4, "Head"},   {"OPTIONS", 5, "Options"},
-                              {"POST", 6, "Post"},       {"PUT", 7, "Put"},       {"TRACE", 8, "Trace"}, {"PATCH", 9, "Patch"}, {"SEARCH", 33, "Search"}};
+  constexpr Known kKnown[] = {{"CONNECT", 1, "Connect"}, {"DELETE", 2, "Delete"},   {"GET", 3, "Get"},
+                              {"HEAD", 4, "Head"},       {"OPTIONS", 5, "Options"}, {"POST", 6, "Post"},
+                              {"PUT", 7, "Put"},         {"TRACE", 8, "Trace"},     {"PATCH", 9, "Patch"},
+                              {"SEARCH", 33, "Search"}};
   for (const Known& known : kKnown)
     if (known.method == method) return {known.id, known.caption};
   return {99, bounded(method.empty() ? "?" : method, kMaxId)};
 }
 
 Json url(const HttpActivity& e) {
-  const bool standard = e.port == 0 || (e.scheme == "https" && e.port == 443) || (e.scheme == "http" && e.port == 80);
-  std::string whole = e.scheme + "://" + bounded(e.host, kMaxName) + (standard ? "" : ":" + std::to_string(e.port)) + e.target;
+  const bool standard =
+      e.port == 0 || (e.scheme == "https" && e.port == 443) || (e.scheme == "http" && e.port == 80);
+  std::string whole = e.scheme + "://" + bounded(e.host, kMaxName) +
+                      (standard ? "" : ":" + std::to_string(e.port)) + e.target;
   Json u = Json::object();
   put(u, "url_string", whole);
   put(u, "scheme", e.scheme, kMaxId);
@@ -181,7 +211,8 @@ std::string http_activity(const HttpActivity& e) {
   if (e.status != 0) j["http_response"] = {{"code", e.status}};
   j["dst_endpoint"] = endpoint(e.host, "", e.port);
   j["traffic"] = {{"bytes_in", e.bytes_in}, {"bytes_out", e.bytes_out}, {"bytes", e.bytes_in + e.bytes_out}};
-  if (!e.review.empty() && e.verdict == Verdict::allowed) j["disposition_id"] = 8, j["disposition"] = "Approved";
+  if (!e.review.empty() && e.verdict == Verdict::allowed)
+    j["disposition_id"] = 8, j["disposition"] = "Approved";
   Json& saw = j["unmapped"]["saw"];
   put(saw, "request_digest", e.digest, kMaxId);
   put(saw, "review", e.review, kMaxId);
@@ -192,7 +223,8 @@ std::string http_activity(const HttpActivity& e) {
 std::string network_activity(const NetworkActivity& e) {
   Json j = start(kNetwork, e.verdict == Verdict::denied ? Activity{5, "Refuse"} : Activity{1, "Open"}, e);
   j["dst_endpoint"] = endpoint(e.host, e.address, e.port);
-  j["connection_info"] = {{"direction_id", 2}, {"direction", "Outbound"}, {"protocol_name", bounded(e.protocol, kMaxId)}};
+  j["connection_info"] = {
+      {"direction_id", 2}, {"direction", "Outbound"}, {"protocol_name", bounded(e.protocol, kMaxId)}};
   return render(j);
 }
 
@@ -217,8 +249,10 @@ std::string process_activity(const ProcessActivity& e) {
   put(process, "cmd_line", e.command_line);
   put(process, "sandbox", e.sandbox, kMaxId);
   j["process"] = std::move(process);
-  if (launch) j["launch_type_id"] = 3, j["launch_type"] = "Exec";
-  else j["exit_code"] = e.exit_status;
+  if (launch)
+    j["launch_type_id"] = 3, j["launch_type"] = "Exec";
+  else
+    j["exit_code"] = e.exit_status;
   return render(j);
 }
 
@@ -236,7 +270,8 @@ std::string lifecycle(const Lifecycle& e) {
       {{1, "Install"}, {2, "Remove"}, {3, "Start"}, {4, "Stop"}, {5, "Restart"}, {99, "Other"}}};
   const auto& [id, caption] = kActivities[static_cast<size_t>(e.activity)];
   Json j = start(kLifecycle, {id, caption}, e);
-  Json app = {{"name", bounded(e.object_name.empty() ? e.object_kind : e.object_name, kMaxName)}, {"vendor_name", "SAW"}};
+  Json app = {{"name", bounded(e.object_name.empty() ? e.object_kind : e.object_name, kMaxName)},
+              {"vendor_name", "SAW"}};
   put(app, "uid", e.object_id, kMaxId);
   j["app"] = std::move(app);
   put(j["unmapped"]["saw"], "object_kind", e.object_kind, kMaxId);
@@ -244,12 +279,14 @@ std::string lifecycle(const Lifecycle& e) {
 }
 
 std::string api_activity(const ApiActivity& e) {
-  constexpr std::array<std::pair<int, const char*>, 5> kActivities = {{{1, "Create"}, {2, "Read"}, {3, "Update"}, {4, "Delete"}, {99, "Other"}}};
+  constexpr std::array<std::pair<int, const char*>, 5> kActivities = {
+      {{1, "Create"}, {2, "Read"}, {3, "Update"}, {4, "Delete"}, {99, "Other"}}};
   const auto& [id, caption] = kActivities[static_cast<size_t>(e.activity)];
   Json j = start(kApi, {id, caption}, e);
   j["api"] = {{"operation", bounded(e.operation, kMaxName)}, {"service", {{"name", "SAW"}}}};
   j["src_endpoint"] = {{"svc_name", "saw"}};
-  if (!e.object_kind.empty()) j["resources"] = Json::array({object_of(e.object_kind, e.object_id, e.object_name)});
+  if (!e.object_kind.empty())
+    j["resources"] = Json::array({object_of(e.object_kind, e.object_id, e.object_name)});
   return render(j);
 }
 
@@ -270,7 +307,8 @@ std::string finding(const Finding& e) {
   j["severity_id"] = kHigh;
   j["status_id"] = 1, j["status"] = "New";
   j["is_alert"] = true;
-  Json info = {{"uid", bounded(e.finding_kind, kMaxId) + ":" + std::to_string(e.time)}, {"created_time", e.time / kMillisecond}};
+  Json info = {{"uid", bounded(e.finding_kind, kMaxId) + ":" + std::to_string(e.time)},
+               {"created_time", e.time / kMillisecond}};
   put(info, "title", e.title, kMaxName);
   if (!e.finding_kind.empty()) info["types"] = Json::array({bounded(e.finding_kind, kMaxId)});
   j["finding_info"] = std::move(info);

@@ -1,10 +1,12 @@
-// One OCSF event (schema 1.x, see the version constant in event.cc), built field by field and rendered as one line of JSON.
+// One OCSF event (schema 1.x, see the version constant in event.cc), built field by field and rendered as one
+// line of JSON.
 //
 //   std::string line = http_activity({.time = clock.now(), .layer = Layer::runtime, .who = identity, …});
 //
-// Which classes SAW emits, and when: docs/audit.md. Strings that came from the agent's side are bounded (kMaxText) and escaped here, so a
-// caller passes them raw. Every event carries who (sponsor, agent, workspace, session, call), trace, layer, rule and policy digest as far
-// as they are known: in `metadata.correlation_uid` (trace), `actor`, and `unmapped.saw`. It validates against the published schema.
+// Which classes SAW emits, and when: docs/audit.md. Strings that came from the agent's side are bounded
+// (kMaxText) and escaped here, so a caller passes them raw. Every event carries who (sponsor, agent,
+// workspace, session, call), trace, layer, rule and policy digest as far as they are known: in
+// `metadata.correlation_uid` (trace), `actor`, and `unmapped.saw`. It validates against the published schema.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +19,11 @@ namespace saw::audit {
 
 constexpr size_t kMaxText = 512;
 
-enum class Layer : uint8_t { governance, runtime, perimeter };  // sawd · saw-node and saw-egress · saw-perimeter
+enum class Layer : uint8_t {
+  governance,
+  runtime,
+  perimeter
+};  // sawd · saw-node and saw-egress · saw-perimeter
 enum class Verdict : uint8_t { none, allowed, denied, reviewing };
 
 struct Who {
@@ -31,16 +37,17 @@ struct Base {
   Verdict verdict = Verdict::none;
   Who who;
   std::string rule, reason, policy_digest;
-  std::string message;  // the event as a sentence: "agent 'coder' was denied POST https://evil.example/ (default-deny)"
+  std::string message;  // the event as a sentence: "agent 'coder' was denied POST https://evil.example/
+                        // (default-deny)"
 };
 
 // 4002 HTTP Activity
 struct HttpActivity : Base {
   std::string method, scheme, host, target, digest;
-  uint16_t port = 0, status = 0;      // status 0: no answer was relayed
+  uint16_t port = 0, status = 0;  // status 0: no answer was relayed
   uint64_t bytes_out = 0, bytes_in = 0;
-  std::string review;                 // id, when a person decided
-  std::string credential_used;        // name of the injected credential, never its value
+  std::string review;           // id, when a person decided
+  std::string credential_used;  // name of the injected credential, never its value
 };
 std::string http_activity(const HttpActivity&);
 
@@ -54,8 +61,8 @@ std::string network_activity(const NetworkActivity&);
 
 // 4003 DNS Activity
 struct DnsActivity : Base {
-  std::string name, type, answer;     // answer empty: NXDOMAIN
-  uint32_t repeats = 1;               // aggregated
+  std::string name, type, answer;  // answer empty: NXDOMAIN
+  uint32_t repeats = 1;            // aggregated
 };
 std::string dns_activity(const DnsActivity&);
 
@@ -74,7 +81,8 @@ struct Lifecycle : Base {
 };
 std::string lifecycle(const Lifecycle&);
 
-// 6003 API Activity: an administrative action by a person: agent suspended, secret put, review decided, policy changed.
+// 6003 API Activity: an administrative action by a person: agent suspended, secret put, review decided,
+// policy changed.
 struct ApiActivity : Base {
   enum class Activity : uint8_t { create, read, update, remove, other } activity = Activity::other;
   std::string operation, object_kind, object_id, object_name;  // "review.approve", "review", "rv-…"
@@ -90,11 +98,12 @@ std::string authentication(const Authentication&);
 
 // 2004 Detection Finding: something that should not happen did.
 struct Finding : Base {
-  std::string title, finding_kind;    // "audit-gap", "placeholder-misused"
+  std::string title, finding_kind;  // "audit-gap", "placeholder-misused"
 };
 std::string finding(const Finding&);
 
-// The event as a sentence with its time, for `saw audit tail`. Total on any text; colour by ANSI codes when asked.
+// The event as a sentence with its time, for `saw audit tail`. Total on any text; colour by ANSI codes when
+// asked.
 enum class Colour : uint8_t { no, yes };
 std::string sentence(std::string_view event_json, Colour colour);
 

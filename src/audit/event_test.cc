@@ -1,13 +1,12 @@
 #include "audit/event.h"
 
-#include <gtest/gtest.h>
-
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
+#include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
 #include "audit/tile.h"
@@ -24,8 +23,14 @@ Base base(Verdict verdict) {
   return {.time = kTime,
           .layer = Layer::runtime,
           .verdict = verdict,
-          .who = {.sponsor = "uid:1000", .agent = "default", .workspace = "ws-1", .workspace_name = "dev", .session = "s-1", .call = "c-1",
-                  .credential = "rc-1", .trace = "4bf92f3577b34da6"},
+          .who = {.sponsor = "uid:1000",
+                  .agent = "default",
+                  .workspace = "ws-1",
+                  .workspace_name = "dev",
+                  .session = "s-1",
+                  .call = "c-1",
+                  .credential = "rc-1",
+                  .trace = "4bf92f3577b34da6"},
           .rule = "network.git.allow[0]",
           .reason = "read",
           .policy_digest = "sha256:00ff",
@@ -36,7 +41,8 @@ Base base(Verdict verdict) {
 std::vector<std::string> samples(const Base& b) {
   using P = ProcessActivity::Activity;
   return {
-      http_activity({b, "GET", "https", "git.demo.example", "/repos/a?q=1", "sha256:aa", 443, 200, 10, 2000, "rv-1", "github"}),
+      http_activity({b, "GET", "https", "git.demo.example", "/repos/a?q=1", "sha256:aa", 443, 200, 10, 2000,
+                     "rv-1", "github"}),
       http_activity({b, "PROPFIND", "http", "h.example", "/", "", 8080, 0}),
       network_activity({b, "db.example", "203.0.113.7", 5432}),
       dns_activity({b, "git.demo.example", "A", "198.18.0.1"}),
@@ -54,7 +60,8 @@ std::vector<std::string> all_samples() {
   std::vector<std::string> lines;
   for (Verdict v : {Verdict::none, Verdict::allowed, Verdict::denied, Verdict::reviewing})
     for (std::string& line : samples(base(v))) lines.push_back(std::move(line));
-  for (std::string& line : samples({.time = kTime})) lines.push_back(std::move(line));  // nothing known but the time
+  for (std::string& line : samples({.time = kTime}))
+    lines.push_back(std::move(line));  // nothing known but the time
   return lines;
 }
 
@@ -102,7 +109,8 @@ TEST(Event, the_schema_check_notices_an_invalid_event) {
 TEST(Event, events_look_as_recorded) {
   std::string text = joined(all_samples());
   const std::string version = "\"version\":\"" SAW_VERSION "\"";
-  for (size_t at; (at = text.find(version)) != text.npos;) text.replace(at, version.size(), "\"version\":\"SAW_VERSION\"");
+  for (size_t at; (at = text.find(version)) != text.npos;)
+    text.replace(at, version.size(), "\"version\":\"SAW_VERSION\"");
   expect_golden("events.jsonl", text);
 }
 
@@ -123,7 +131,13 @@ TEST(Event, names_who_and_why) {
 // Every text field of every class filled with `hostile`.
 std::vector<std::string> hostile_samples(const std::string& hostile) {
   const std::string& h = hostile;
-  Base b{.time = kTime, .verdict = Verdict::denied, .who = {h, h, h, h, h, h, h, h}, .rule = h, .reason = h, .policy_digest = h, .message = h};
+  Base b{.time = kTime,
+         .verdict = Verdict::denied,
+         .who = {h, h, h, h, h, h, h, h},
+         .rule = h,
+         .reason = h,
+         .policy_digest = h,
+         .message = h};
   return {http_activity({b, h, h, h, h + "?" + h, h, 1, 200, 1, 1, h, h}),
           network_activity({b, h, h, 1, h}),
           dns_activity({b, h, h, h, 2}),
@@ -137,8 +151,10 @@ std::vector<std::string> hostile_samples(const std::string& hostile) {
 TEST(Event, hostile_text_stays_one_bounded_line_of_ascii) {
   std::string binary;
   for (int i = 0; i < 100'000; ++i) binary.push_back(static_cast<char>(i * 31));
-  const std::string cases[] = {std::string(100'000, '\n'), std::string(100'000, '\x01'), std::string(100'000, '\xff'),
-                               std::string(511, 'a') + "\xe2\x82\xac", "\",\"status_id\":1,\"x\":\"", binary, std::string(3, '\0')};
+  const std::string cases[] = {std::string(100'000, '\n'),    std::string(100'000, '\x01'),
+                               std::string(100'000, '\xff'),  std::string(511, 'a') + "\xe2\x82\xac",
+                               "\",\"status_id\":1,\"x\":\"", binary,
+                               std::string(3, '\0')};
   for (const std::string& hostile : cases) {
     for (const std::string& line : hostile_samples(hostile)) {
       EXPECT_LE(line.size(), kMaxEntry);
@@ -174,12 +190,15 @@ TEST(Sentence, reads_as_recorded) {
 
 TEST(Sentence, an_allowed_request_reads_like_this) {
   EXPECT_EQ(sentence(samples(base(Verdict::allowed))[0], Colour::no),
-            "03:00:00.123  dev  call c-1  agent default  ALLOWED  GET https://git.demo.example/repos/a?q=1 200 with github (network.git.allow[0])");
+            "03:00:00.123  dev  call c-1  agent default  ALLOWED  GET https://git.demo.example/repos/a?q=1 "
+            "200 with github (network.git.allow[0])");
 }
 
 TEST(Sentence, hostile_text_cannot_draw_on_the_terminal) {
-  for (const std::string& line : hostile_samples("\x1b[2J\n\r\xc2\x9b" "31m\xe2\x80\xae")) {
-    for (char c : sentence(line, Colour::no)) ASSERT_TRUE(c >= 0x20 && c < 0x7f) << sentence(line, Colour::no);
+  for (const std::string& line : hostile_samples("\x1b[2J\n\r\xc2\x9b"
+                                                 "31m\xe2\x80\xae")) {
+    for (char c : sentence(line, Colour::no))
+      ASSERT_TRUE(c >= 0x20 && c < 0x7f) << sentence(line, Colour::no);
   }
 }
 
@@ -190,9 +209,12 @@ TEST(Sentence, is_total) {
     for (int i = 0; i < 10'000; ++i) s += "{\"a\":";
     return s;
   }();
-  for (const std::string& text : {std::string(), std::string("null"), std::string("[1]"), std::string("{\"time\":-5}"), std::string("{\"time\":1e99}"),
-                                  std::string("{\"time\":18446744073709551615,\"class_uid\":4002,\"http_request\":[]}"), std::string("\xff\n\x1b"), deep,
-                                  deep_object, deep + std::string(60'000, ']'), std::string(1 << 20, 'x')}) {
+  for (const std::string& text :
+       {std::string(), std::string("null"), std::string("[1]"), std::string("{\"time\":-5}"),
+        std::string("{\"time\":1e99}"),
+        std::string("{\"time\":18446744073709551615,\"class_uid\":4002,\"http_request\":[]}"),
+        std::string("\xff\n\x1b"), deep, deep_object, deep + std::string(60'000, ']'),
+        std::string(1 << 20, 'x')}) {
     std::string s = sentence(text, Colour::no);
     EXPECT_FALSE(s.empty());
     EXPECT_EQ(s.find('\n'), s.npos);

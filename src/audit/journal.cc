@@ -14,7 +14,10 @@ constexpr size_t kLengthSize = 4;
 
 struct Length {
   uint32_t bytes = 0;
-  template <class Archive> void members(Archive& a) { a(bytes); }
+  template <class Archive>
+  void members(Archive& a) {
+    a(bytes);
+  }
 };
 
 template <class T>
@@ -46,8 +49,12 @@ bool holds(const JournalFrame& frame) {
 
 }  // namespace
 
-std::string encode_journal(const JournalHeader& header) { return std::string(kMagic) + frame(header); }
-std::string encode_frame(const JournalFrame& f) { return frame(f); }
+std::string encode_journal(const JournalHeader& header) {
+  return std::string(kMagic) + frame(header);
+}
+std::string encode_frame(const JournalFrame& f) {
+  return frame(f);
+}
 
 Result<Journal> parse_journal(std::string_view bytes) {
   const size_t total = bytes.size();
@@ -56,15 +63,18 @@ Result<Journal> parse_journal(std::string_view bytes) {
   auto head = take_frame(bytes);
   if (!head) return Error::make("audit.damaged", "the journal's header is not whole");
   Journal journal{.header = SAW_TRY(wire::decode_struct<JournalHeader>(*head), "the journal's header")};
-  if (journal.header.start % kTileWidth != 0) return Error::make("audit.damaged", "the journal starts inside a bundle");
+  if (journal.header.start % kTileWidth != 0)
+    return Error::make("audit.damaged", "the journal starts inside a bundle");
   journal.good_bytes = total - bytes.size();
   while (auto payload = take_frame(bytes)) {
     auto next = SAW_TRY(wire::decode_struct<JournalFrame>(*payload), "a frame of the journal");
-    if (next.first != journal.end() || !holds(next)) return Error::make("audit.damaged", "the journal has a hole at entry {}", journal.end());
+    if (next.first != journal.end() || !holds(next))
+      return Error::make("audit.damaged", "the journal has a hole at entry {}", journal.end());
     journal.frames.push_back(std::move(next));
     journal.good_bytes = total - bytes.size();
   }
-  if (journal.signature().empty()) return Error::make("audit.damaged", "the journal ends before its first frame");
+  if (journal.signature().empty())
+    return Error::make("audit.damaged", "the journal ends before its first frame");
   return journal;
 }
 

@@ -1,10 +1,10 @@
 #include "audit/log.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <set>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "audit/checkpoint.h"
 #include "audit/disk.h"
@@ -12,13 +12,11 @@
 #include "audit/tile.h"
 #include "audit/tree.h"
 
-
-
 namespace saw::audit {
 namespace {
 
-// When the journal is settled: what it holds beyond this is flushed as tiles, and a new one begun. Trades the flushes of about a
-// dozen files against the length of recovery.
+// When the journal is settled: what it holds beyond this is flushed as tiles, and a new one begun. Trades the
+// flushes of about a dozen files against the length of recovery.
 constexpr uint64_t kSettleEntries = 2048, kSettleBytes = 8u << 20;
 
 struct Bundle {
@@ -35,11 +33,14 @@ struct Grown {
 Result<> check_lines(std::span<const std::string> lines) {
   size_t total = 0;
   for (const std::string& line : lines) {
-    if (line.size() > kMaxEntry) return Error::make("audit.line", "an audit event of {} bytes is longer than {}", line.size(), kMaxEntry);
+    if (line.size() > kMaxEntry)
+      return Error::make("audit.line", "an audit event of {} bytes is longer than {}", line.size(),
+                         kMaxEntry);
     if (line.find('\n') != line.npos) return Error::make("audit.line", "an audit event contains a line feed");
-    total += line.size();
+    total += line.size() + 2;
   }
-  if (total > Log::kMaxBatchBytes) return Error::make("audit.line", "{} bytes of audit events in one append are too many", total);
+  if (total > Log::kMaxBatchBytes)
+    return Error::make("audit.line", "{} bytes of audit events in one append are too many", total);
   return {};
 }
 
@@ -52,11 +53,11 @@ struct Log::State {
   Fd lock, journal;
   uint64_t journal_size = 0;
   Tree tree;
-  std::string bundle;               // entries of the incomplete bundle
-  std::set<std::string> partials;   // published partial tiles, by path below `directory`
+  std::string bundle;              // entries of the incomplete bundle
+  std::set<std::string> partials;  // published partial tiles, by path below `directory`
   uint64_t journal_start = 0;
   std::vector<std::string> unflushed;  // full tiles since journal_start
-  Checkpoint durable;               // what append() has returned for
+  Checkpoint durable;                  // what append() has returned for
   bool failed = false;
 
   std::string at(std::string_view path) const { return fmt::format("{}/{}", directory, path); }
@@ -78,7 +79,8 @@ struct Log::State {
 void Log::State::add(std::string_view entry, Grown& grown) {
   append_entry(bundle, entry);
   tree.add(leaf_hash(entry), grown.tiles);
-  if (tree.size() % kTileWidth == 0) grown.bundles.push_back({tree.size() / kTileWidth - 1, std::exchange(bundle, {})});
+  if (tree.size() % kTileWidth == 0)
+    grown.bundles.push_back({tree.size() / kTileWidth - 1, std::exchange(bundle, {})});
 }
 
 // The journal comes first: whatever else exists without it was not left by a crash.
@@ -90,7 +92,8 @@ Result<> Log::State::create() {
   return disk->flush({directory}, directory.substr(0, directory.find_last_of('/') + 1));
 }
 
-// An empty file is what a power failure can leave of an unflushed rename; anything else that is no checkpoint of ours is not.
+// An empty file is what a power failure can leave of an unflushed rename; anything else that is no checkpoint
+// of ours is not.
 Result<std::optional<Checkpoint>> Log::State::read_checkpoint() const {
   auto note = read_file(at("checkpoint"), kMaxCheckpoint);
   if (!note && note.error().os_errno != ENOENT) return std::unexpected(std::move(note).error());
@@ -103,9 +106,11 @@ Result<> Log::State::recover() {
   Journal parsed = SAW_TRY(parse_journal(bytes));
   auto published = SAW_TRY(read_checkpoint());
   if (published && published->size > parsed.end())
-    return Error::make("audit.truncated", "the checkpoint says {} entries, but entry {} is not on disk", published->size, parsed.end());
+    return Error::make("audit.truncated", "the checkpoint says {} entries, but entry {} is not on disk",
+                       published->size, parsed.end());
   if (published && published->size < parsed.header.start)
-    return Error::make("audit.rollback", "the checkpoint says {} entries, the journal starts at {}", published->size, parsed.header.start);
+    return Error::make("audit.rollback", "the checkpoint says {} entries, the journal starts at {}",
+                       published->size, parsed.header.start);
   Grown grown;
   SAW_TRY(replay(parsed, published, grown));
   SAW_TRY(check_last_bundle(parsed.header.start));
@@ -118,7 +123,9 @@ Result<> Log::State::recover() {
 }
 
 Result<> Log::State::replay(const Journal& parsed, const std::optional<Checkpoint>& published, Grown& grown) {
-  auto agrees = [&] { return !published || published->size != tree.size() || published->root == tree.root(); };
+  auto agrees = [&] {
+    return !published || published->size != tree.size() || published->root == tree.root();
+  };
   tree = SAW_TRY(Tree::restore(parsed.header.start, parsed.header.levels), "the journal's header");
   bool agreed = agrees();
   for (const JournalFrame& frame : parsed.frames) {
@@ -128,26 +135,30 @@ Result<> Log::State::replay(const Journal& parsed, const std::optional<Checkpoin
       agreed = agreed && agrees();
     }
   }
-  if (!agreed) return Error::make("audit.forked", "the entries on disk are not those that the checkpoint signs");
+  if (!agreed)
+    return Error::make("audit.forked", "the entries on disk are not those that the checkpoint signs");
   if (!verify_signature(key.public_key(), checkpoint_body(checkpoint()), parsed.signature()))
     return Error::make("audit.signature", "the journal is not signed by this log's key");
   return {};
 }
 
-// The bundle before the journal must be there and be what the tree was made of: a cheap sign that tiles and journal belong together.
-// The rest is verify()'s work.
+// The bundle before the journal must be there and be what the tree was made of: a cheap sign that tiles and
+// journal belong together. The rest is verify()'s work.
 Result<> Log::State::check_last_bundle(uint64_t start) const {
   if (start == 0) return {};
   const uint64_t index = start / kTileWidth - 1;
   auto bytes = read_file(at(bundle_path(index)), kMaxJournal);
   auto hashes = read_file(at(tile_path(0, index)), kTileWidth * kHashSize);
   if (!bytes || !hashes)
-    return Error::make("audit.truncated", "the journal starts at entry {}, but the tiles of entry {} are not on disk", start, start - 1);
+    return Error::make("audit.truncated",
+                       "the journal starts at entry {}, but the tiles of entry {} are not on disk", start,
+                       start - 1);
   BundleReader reader(*bytes);
   std::string found;
   while (auto entry = reader.next()) found += view(leaf_hash(*entry));
   if (!reader.rest().empty() || found != *hashes || found.size() != kTileWidth * kHashSize)
-    return Error::make("audit.damaged", "entries {} to {} do not match their hashes", start - kTileWidth, start - 1);
+    return Error::make("audit.damaged", "entries {} to {} do not match their hashes", start - kTileWidth,
+                       start - 1);
   return {};
 }
 
@@ -165,8 +176,9 @@ Result<> Log::State::commit(std::span<const std::string> lines, Grown& grown, st
   return {};
 }
 
-// Tiles before the checkpoint that promises them; old partial tiles go last, so that a reader with the old checkpoint finds them as
-// long as it is there. Nothing is flushed: the journal has it all, until it is settled.
+// Tiles before the checkpoint that promises them; old partial tiles go last, so that a reader with the old
+// checkpoint finds them as long as it is there. Nothing is flushed: the journal has it all, until it is
+// settled.
 Result<> Log::State::publish(const Grown& grown, const std::string& signature) {
   auto write = [&](const std::string& path, std::string_view content) -> Result<> {
     SAW_TRY(disk->replace(at(path), content, Durability::none));
@@ -177,7 +189,8 @@ Result<> Log::State::publish(const Grown& grown, const std::string& signature) {
   for (const HashTile& t : grown.tiles) SAW_TRY(write(tile_path(t.level, t.index), t.hashes));
   std::set<std::string> published;
   SAW_TRY(publish_partials(published));
-  const bool full = tree.size() - journal_start >= kSettleEntries || (journal_size >= kSettleBytes && !unflushed.empty());
+  const bool full =
+      tree.size() - journal_start >= kSettleEntries || (journal_size >= kSettleBytes && !unflushed.empty());
   const Durability durability = full ? Durability::fsync : Durability::none;
   SAW_TRY(disk->replace(at("checkpoint"), checkpoint_note(durable, key.public_key(), signature), durability));
   if (full) SAW_TRY(settle(signature));
@@ -200,13 +213,14 @@ Result<> Log::State::publish_partials(std::set<std::string>& published) {
   for (size_t l = 0; l < tree.levels().size(); ++l) {
     std::string_view hashes = tree.level(l);
     const uint64_t tile = (tree.size() >> (8 * l)) / kTileWidth;
-    if (!hashes.empty()) SAW_TRY(write(tile_path(l, tile) + partial_suffix(hashes.size() / kHashSize), hashes));
+    if (!hashes.empty())
+      SAW_TRY(write(tile_path(l, tile) + partial_suffix(hashes.size() / kHashSize), hashes));
   }
   return {};
 }
 
-// What the journal alone held is flushed before the journal forgets it: the new one starts at the last bundle boundary and holds the
-// entries after it.
+// What the journal alone held is flushed before the journal forgets it: the new one starts at the last bundle
+// boundary and holds the entries after it.
 Result<> Log::State::settle(const std::string& signature) {
   SAW_TRY(disk->flush(unflushed, directory));
   unflushed.clear();
@@ -229,7 +243,8 @@ Result<> Log::State::sweep() {
     folders.insert(tile + ".p/");
   };
   visit(bundle_path(tree.size() / kTileWidth));
-  for (size_t l = 0; l <= tree.levels().size(); ++l) visit(tile_path(l, (tree.size() >> (8 * l)) / kTileWidth));
+  for (size_t l = 0; l <= tree.levels().size(); ++l)
+    visit(tile_path(l, (tree.size() >> (8 * l)) / kTileWidth));
   for (const std::string& folder : folders) {
     for (const std::string& name : list_directory(at(folder))) {
       const bool temporary = name.find(".new-") != name.npos;
@@ -244,7 +259,8 @@ Result<Log> Log::open(const std::string& directory, std::string origin, SigningK
   return open(directory, std::move(origin), std::move(key), std::make_unique<PosixDisk>());
 }
 
-Result<Log> Log::open(const std::string& given, std::string origin, SigningKey key, std::unique_ptr<Disk> disk) {
+Result<Log> Log::open(const std::string& given, std::string origin, SigningKey key,
+                      std::unique_ptr<Disk> disk) {
   std::string directory = given.starts_with('/') ? given : "./" + given;  // so that it has a parent
   while (directory.ends_with('/')) directory.pop_back();
   if (!is_origin(origin)) return Error::make("audit.origin", "'{}' cannot be the origin of a log", origin);
@@ -261,12 +277,18 @@ Log::Log(Log&&) noexcept = default;
 Log& Log::operator=(Log&&) noexcept = default;
 Log::~Log() = default;
 
-uint64_t Log::size() const { return state_->durable.size; }
-Digest Log::root() const { return state_->durable.root; }
+uint64_t Log::size() const {
+  return state_->durable.size;
+}
+Digest Log::root() const {
+  return state_->durable.root;
+}
 
 Result<uint64_t> Log::append(std::span<const std::string> lines) {
   State& s = *state_;
-  if (s.failed) return Error::make("audit.failed", "the audit log failed earlier and takes nothing until it is opened again");
+  if (s.failed)
+    return Error::make("audit.failed",
+                       "the audit log failed earlier and takes nothing until it is opened again");
   SAW_TRY(check_lines(lines));
   const uint64_t first = s.tree.size();
   if (lines.empty()) return first;

@@ -1,16 +1,18 @@
-// The audit log: events as leaves of a Merkle tree (RFC 6962 hashing), on disk in the C2SP tlog-tiles layout with a checkpoint
-// signed by Ed25519 (c2sp.org/tlog-checkpoint, signed note).
+// The audit log: events as leaves of a Merkle tree (RFC 6962 hashing), on disk in the C2SP tlog-tiles layout
+// with a checkpoint signed by Ed25519 (c2sp.org/tlog-checkpoint, signed note).
 //
-//   auto log = SAW_TRY(Log::open(directory, origin, key));     // creates it; recovers from a crash at any byte
-//   uint64_t index = SAW_TRY(log.append(lines));               // group commit: durable when it returns, one fsync for all lines
+//   auto log = SAW_TRY(Log::open(directory, origin, key));     // creates it; recovers from a crash at any
+//   byte uint64_t index = SAW_TRY(log.append(lines));               // group commit: durable when it returns,
+//   one fsync for all lines
 //
-// One writer (a lock on the directory sees to it). append() writes the journal and flushes it, then publishes tiles and checkpoint, so a
-// reader sees the entries when it returns. Recovery gives a prefix of what was appended that contains everything append() returned for.
-// If the disk refuses, append() fails and everything after it fails until reopen ("audit.failed"): the caller must refuse governed
-// actions (R100).
+// One writer (a lock on the directory sees to it). append() writes the journal and flushes it, then publishes
+// tiles and checkpoint, so a reader sees the entries when it returns. Recovery gives a prefix of what was
+// appended that contains everything append() returned for. If the disk refuses, append() fails and everything
+// after it fails until reopen ("audit.failed"): the caller must refuse governed actions (R100).
 //
-// open() refuses, and does not repair, what no crash explains: "audit.truncated" (fewer entries than the checkpoint or the tiles say),
-// "audit.forked" (other entries than the checkpoint says), "audit.rollback" (an old checkpoint), "audit.damaged", "audit.signature".
+// open() refuses, and does not repair, what no crash explains: "audit.truncated" (fewer entries than the
+// checkpoint or the tiles say), "audit.forked" (other entries than the checkpoint says), "audit.rollback" (an
+// old checkpoint), "audit.damaged", "audit.signature".
 #pragma once
 
 #include <cstdint>
@@ -31,17 +33,18 @@ class Disk;
 class Log {
  public:
   static Result<Log> open(const std::string& directory, std::string origin, SigningKey key);
-  static Result<Log> open(const std::string& directory, std::string origin, SigningKey key, std::unique_ptr<Disk> disk);
+  static Result<Log> open(const std::string& directory, std::string origin, SigningKey key,
+                          std::unique_ptr<Disk> disk);
   Log(Log&&) noexcept;
   Log& operator=(Log&&) noexcept;
   ~Log();
 
   static constexpr size_t kMaxBatchBytes = 16u << 20;
 
-  // Index of the first of `lines`. Each line: no '\n', at most 64 KiB - 1; all together at most kMaxBatchBytes. Lines that are not so
-  // are refused ("audit.line") without harm to the log.
+  // Index of the first of `lines`. Each line: no '\n', at most 64 KiB - 1; all together at most
+  // kMaxBatchBytes. Lines that are not so are refused ("audit.line") without harm to the log.
   Result<uint64_t> append(std::span<const std::string> lines);
-  uint64_t size() const;              // durable entries
+  uint64_t size() const;  // durable entries
   Digest root() const;
 
  private:
@@ -59,11 +62,13 @@ struct VerifyReport {
   std::optional<uint64_t> first_bad_entry;  // where the record stops being what was signed
   std::string problem;                      // a sentence: what is wrong and where
 };
-// Recomputes every hash from the entries, compares with tiles, checkpoint and signature (by `public_key`, 32 bytes), and the journal where
-// there is one (a copy of the log may lack it). Also while a daemon appends. Memory does not grow with the log.
+// Recomputes every hash from the entries, compares with tiles, checkpoint and signature (by `public_key`, 32
+// bytes), and the journal where there is one (a copy of the log may lack it). Also while a daemon appends.
+// Memory does not grow with the log.
 VerifyReport verify(const std::string& directory, std::string_view origin, std::string_view public_key);
 
-// Entries [first, first + count) as they are on disk, at most what the checkpoint covers. Errors name the entry.
+// Entries [first, first + count) as they are on disk, at most what the checkpoint covers. Errors name the
+// entry.
 Result<std::vector<std::string>> read_entries(const std::string& directory, uint64_t first, uint64_t count);
 Result<uint64_t> checkpoint_size(const std::string& directory);
 

@@ -1,8 +1,8 @@
 #include "audit/log.h"
 
-#include <gtest/gtest.h>
-
 #include <filesystem>
+
+#include <gtest/gtest.h>
 
 #include "audit/checkpoint.h"
 #include "audit/log_fixture_test.h"
@@ -30,7 +30,8 @@ TEST(Tree, root_is_that_of_rfc_6962_at_every_size) {
   Tree tree;
   std::vector<HashTile> completed;
   for (size_t n = 0; n <= entries.size(); ++n) {
-    if (n < 20 || n % 37 == 0 || (n > 250 && n < 260) || n > 510) ASSERT_EQ(tree.root(), mth(std::span(entries).first(n))) << n;
+    if (n < 20 || n % 37 == 0 || (n > 250 && n < 260) || n > 510)
+      ASSERT_EQ(tree.root(), mth(std::span(entries).first(n))) << n;
     if (n < entries.size()) tree.add(leaf_hash(entries[n]), completed);
   }
   EXPECT_EQ(completed.size(), 2u);
@@ -74,7 +75,8 @@ TEST(Log, what_was_appended_is_read_back_and_verifies_at_every_size) {
   ASSERT_TRUE(log);
   for (size_t n = 0; n < all.size();) {
     const size_t step = n % 7 == 0 ? 13 : 1 + n % 3;
-    std::vector<std::string> some(all.begin() + static_cast<long>(n), all.begin() + static_cast<long>(std::min(n + step, all.size())));
+    std::vector<std::string> some(all.begin() + static_cast<long>(n),
+                                  all.begin() + static_cast<long>(std::min(n + step, all.size())));
     auto first = log->append(some);
     ASSERT_TRUE(first) << first.error().message;
     ASSERT_EQ(*first, n);
@@ -103,6 +105,16 @@ TEST(Log, one_append_may_fill_many_bundles) {
   EXPECT_TRUE(verify_log(folder).ok) << verify_log(folder).problem;
 }
 
+TEST(Log, goes_on_after_a_journal_that_was_settled_at_a_bundle_boundary) {
+  Folder folder;
+  ASSERT_TRUE(open_log(folder)->append(numbered(0, 2048)));
+  auto log = open_log(folder);
+  ASSERT_TRUE(log) << log.error().message;
+  EXPECT_EQ(log->size(), 2048u);
+  ASSERT_TRUE(log->append(numbered(2048, 2049)));
+  EXPECT_TRUE(verify_log(folder).ok) << verify_log(folder).problem;
+}
+
 TEST(Log, goes_on_where_it_was_after_reopening) {
   Folder folder;
   std::vector<std::string> all = numbered(0, 530);
@@ -124,8 +136,8 @@ TEST(Log, leaves_only_the_layout_of_tlog_tiles) {
   std::set<std::string> files;
   for (const auto& e : fs::recursive_directory_iterator(folder.path))
     if (e.is_regular_file()) files.insert(fs::relative(e.path(), folder.path));
-  EXPECT_EQ(files, (std::set<std::string>{"checkpoint", "journal", "lock", "tile/0/000", "tile/0/001.p/45", "tile/1/000.p/1", "tile/entries/000",
-                                          "tile/entries/001.p/45"}));
+  EXPECT_EQ(files, (std::set<std::string>{"checkpoint", "journal", "lock", "tile/0/000", "tile/0/001.p/45",
+                                          "tile/1/000.p/1", "tile/entries/000", "tile/entries/001.p/45"}));
 }
 
 TEST(Log, refuses_a_line_that_would_be_two_and_goes_on) {
@@ -151,7 +163,8 @@ TEST(Log, has_one_writer) {
 TEST(Log, another_key_or_name_does_not_open_it) {
   Folder folder;
   ASSERT_TRUE(open_log(folder)->append(numbered(0, 3)));
-  EXPECT_EQ(Log::open(folder.path, std::string(kOrigin), SigningKey::generate()).error().code, "audit.signature");
+  EXPECT_EQ(Log::open(folder.path, std::string(kOrigin), SigningKey::generate()).error().code,
+            "audit.signature");
   EXPECT_EQ(Log::open(folder.path, "other.example/log", test_key()).error().code, "audit.origin");
   EXPECT_EQ(Log::open(folder.path, "two words", test_key()).error().code, "audit.origin");
   EXPECT_TRUE(open_log(folder));
@@ -164,7 +177,8 @@ TEST(Log, a_restored_or_shortened_log_is_refused) {
   ASSERT_TRUE(open_log(folder)->append(numbered(300, 3000)));  // the journal is settled meanwhile
 
   Folder journal_restored(folder);
-  fs::copy_file(old.path + "/journal", journal_restored.path + "/journal", fs::copy_options::overwrite_existing);
+  fs::copy_file(old.path + "/journal", journal_restored.path + "/journal",
+                fs::copy_options::overwrite_existing);
   EXPECT_EQ(open_log(journal_restored).error().code, "audit.truncated");
 
   Folder journal_cut(folder);
@@ -173,7 +187,8 @@ TEST(Log, a_restored_or_shortened_log_is_refused) {
   EXPECT_FALSE(open_log(journal_cut));
 
   Folder checkpoint_restored(folder);
-  fs::copy_file(old.path + "/checkpoint", checkpoint_restored.path + "/checkpoint", fs::copy_options::overwrite_existing);
+  fs::copy_file(old.path + "/checkpoint", checkpoint_restored.path + "/checkpoint",
+                fs::copy_options::overwrite_existing);
   EXPECT_EQ(open_log(checkpoint_restored).error().code, "audit.rollback");
 
   Folder journal_lost(folder);
@@ -230,7 +245,8 @@ TEST(Checkpoint, is_read_as_written) {
   ASSERT_TRUE(back) << back.error().message;
   EXPECT_EQ(*back, cp);
   EXPECT_EQ(open_checkpoint(note, "other", key.public_key()).error().code, "audit.origin");
-  EXPECT_EQ(open_checkpoint(note, kOrigin, SigningKey::generate().public_key()).error().code, "audit.signature");
+  EXPECT_EQ(open_checkpoint(note, kOrigin, SigningKey::generate().public_key()).error().code,
+            "audit.signature");
 }
 
 // From the example of c2sp.org/signed-note.

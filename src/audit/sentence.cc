@@ -46,10 +46,13 @@ std::string clock_time(const Json& j) {
   return fmt::format("{:02}:{:02}:{:02}.{:03}", t / 3'600'000, t / 60'000 % 60, t / 1000 % 60, t % 1000);
 }
 
-std::string in_brackets(const std::string& text) { return text.empty() ? "" : " (" + text + ")"; }
+std::string in_brackets(const std::string& text) {
+  return text.empty() ? "" : " (" + text + ")";
+}
 
 std::string http(const Json& j) {
-  std::string out = text(j, {"http_request", "http_method"}) + " " + text(j, {"http_request", "url", "url_string"});
+  std::string out =
+      text(j, {"http_request", "http_method"}) + " " + text(j, {"http_request", "url", "url_string"});
   if (auto code = number(j, {"http_response", "code"})) out += fmt::format(" {}", *code);
   if (auto used = text(j, {"unmapped", "saw", "credential_used"}); !used.empty()) out += " with " + used;
   return out;
@@ -63,7 +66,8 @@ std::string network(const Json& j) {
 }
 
 std::string dns(const Json& j) {
-  std::string out = "name " + text(j, {"query", "hostname"}) + " " + text(j, {"query", "type"}) + " " + text(j, {"rcode"});
+  std::string out =
+      "name " + text(j, {"query", "hostname"}) + " " + text(j, {"query", "type"}) + " " + text(j, {"rcode"});
   if (auto count = number(j, {"count"})) out += fmt::format(", {} times", *count);
   return out;
 }
@@ -77,7 +81,8 @@ std::string process(const Json& j) {
 std::string lifecycle_text(const Json& j) {
   std::string out = text(j, {"activity_name"});
   if (!out.empty() && out[0] >= 'A' && out[0] <= 'Z') out[0] |= 0x20;
-  const std::string parts[] = {text(j, {"unmapped", "saw", "object_kind"}), text(j, {"app", "name"}), text(j, {"app", "uid"})};
+  const std::string parts[] = {text(j, {"unmapped", "saw", "object_kind"}), text(j, {"app", "name"}),
+                               text(j, {"app", "uid"})};
   for (const std::string& part : parts)
     if (!part.empty()) out += " " + part;
   return out;
@@ -94,15 +99,25 @@ std::string api(const Json& j) {
   return out;
 }
 
-std::string authentication_text(const Json& j) { return "credential " + text(j, {"authentication_token", "uid"}); }
-std::string finding_text(const Json& j) { return "FINDING " + text(j, {"finding_info", "title"}); }
+std::string authentication_text(const Json& j) {
+  return "credential " + text(j, {"authentication_token", "uid"});
+}
+std::string finding_text(const Json& j) {
+  return "FINDING " + text(j, {"finding_info", "title"});
+}
 
 struct Describe {
   int64_t class_uid;
   std::string (*words)(const Json&);
 };
-constexpr std::array<Describe, 8> kClasses = {{{1007, process}, {2004, finding_text}, {3002, authentication_text}, {4001, network},
-                                               {4002, http}, {4003, dns}, {6002, lifecycle_text}, {6003, api}}};
+constexpr std::array<Describe, 8> kClasses = {{{1007, process},
+                                               {2004, finding_text},
+                                               {3002, authentication_text},
+                                               {4001, network},
+                                               {4002, http},
+                                               {4003, dns},
+                                               {6002, lifecycle_text},
+                                               {6003, api}}};
 
 // What happened, in the event's own words where the class is not one of ours.
 std::string what(const Json& j) {
@@ -115,7 +130,9 @@ std::string what(const Json& j) {
 struct Look {
   std::string_view verdict, word, colour;
 };
-constexpr std::array<Look, 3> kLooks = {{{"allowed", "ALLOWED", "\x1b[32m"}, {"denied", "DENIED", "\x1b[31m"}, {"reviewing", "REVIEW", "\x1b[33m"}}};
+constexpr std::array<Look, 3> kLooks = {{{"allowed", "ALLOWED", "\x1b[32m"},
+                                         {"denied", "DENIED", "\x1b[31m"},
+                                         {"reviewing", "REVIEW", "\x1b[33m"}}};
 constexpr std::string_view kFindingColour = "\x1b[1;31m", kPlain = "\x1b[0m";
 
 std::string verdict(const Json& j, Colour colour) {
@@ -134,12 +151,15 @@ std::string compose(const Json& j, Colour colour) {
   if (workspace.empty()) workspace = text(j, {"unmapped", "saw", "workspace"});
   out += (workspace.empty() ? "-" : workspace) + "  ";
   if (auto call = text(j, {"unmapped", "saw", "call"}); !call.empty()) out += "call " + call + "  ";
-  if (auto agent = text(j, {"unmapped", "saw", "agent"}); !agent.empty()) out += "agent " + agent + "  ";
-  else if (auto sponsor = text(j, {"unmapped", "saw", "sponsor"}); !sponsor.empty()) out += "by " + sponsor + "  ";
+  if (auto agent = text(j, {"unmapped", "saw", "agent"}); !agent.empty())
+    out += "agent " + agent + "  ";
+  else if (auto sponsor = text(j, {"unmapped", "saw", "sponsor"}); !sponsor.empty())
+    out += "by " + sponsor + "  ";
   out += verdict(j, colour);
   const bool alarming = colour == Colour::yes && number(j, {"class_uid"}) == 2004;
   out += alarming ? fmt::format("{}{}{}", kFindingColour, what(j), kPlain) : what(j);
-  const std::string rule = text(j, {"unmapped", "saw", "rule"}), reason = text(j, {"unmapped", "saw", "reason"});
+  const std::string rule = text(j, {"unmapped", "saw", "rule"}),
+                    reason = text(j, {"unmapped", "saw", "reason"});
   const bool denied = text(j, {"unmapped", "saw", "verdict"}) != "allowed";
   return out + in_brackets(rule) + (denied && !reason.empty() && reason != rule ? ": " + reason : "");
 }

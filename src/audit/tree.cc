@@ -18,20 +18,25 @@ Digest perfect_root(std::string_view hashes, size_t count) {
 
 }  // namespace
 
-Digest leaf_hash(std::string_view entry) { return sha256({std::string_view("\0", 1), entry}); }
+Digest leaf_hash(std::string_view entry) {
+  return sha256({std::string_view("\0", 1), entry});
+}
 
-Digest node_hash(std::string_view left, std::string_view right) { return sha256({std::string_view("\1", 1), left, right}); }
+Digest node_hash(std::string_view left, std::string_view right) {
+  return sha256({std::string_view("\1", 1), left, right});
+}
 
 Result<Tree> Tree::restore(uint64_t size, std::vector<std::string> levels) {
-  if (levels.size() > kMaxLevels) return Error::make("audit.tree", "{} levels of hashes are too many", levels.size());
+  if (levels.size() > kMaxLevels)
+    return Error::make("audit.tree", "{} levels of hashes are too many", levels.size());
   Tree tree;
   tree.size_ = size;
   for (size_t l = kMaxLevels; l-- > 0;) {
     const uint64_t expected = (size >> (8 * l)) % kTileWidth;
     std::string_view hashes = l < levels.size() ? std::string_view(levels[l]) : std::string_view();
     if (hashes.size() != expected * kHashSize)
-      return Error::make("audit.tree", "level {} has {} bytes of hashes, a tree of {} entries needs {}", l, hashes.size(), size,
-                         expected * kHashSize);
+      return Error::make("audit.tree", "level {} has {} bytes of hashes, a tree of {} entries needs {}", l,
+                         hashes.size(), size, expected * kHashSize);
     for (size_t count = kTileWidth / 2; count > 0; count /= 2) {
       if ((expected & count) == 0) continue;
       tree.peaks_.push_back(perfect_root(hashes.substr(0, count * kHashSize), count));

@@ -1,5 +1,6 @@
-// The Merkle tree of the audit log (RFC 6962 §2.1, SHA-256), grown one leaf at a time, in the portions in which it is stored: tiles of
-// 256 hashes (c2sp.org/tlog-tiles). Level 0 holds leaf hashes, level L the hashes of complete subtrees of 256^L leaves.
+// The Merkle tree of the audit log (RFC 6962 §2.1, SHA-256), grown one leaf at a time, in the portions in
+// which it is stored: tiles of 256 hashes (c2sp.org/tlog-tiles). Level 0 holds leaf hashes, level L the
+// hashes of complete subtrees of 256^L leaves.
 //
 //   Tree tree;
 //   std::vector<HashTile> completed;
@@ -22,7 +23,7 @@ namespace saw::audit {
 constexpr size_t kTileWidth = 256, kHashSize = 32;
 constexpr size_t kMaxLevels = 8;  // 256^8 leaves: all that a 64-bit index can name
 
-Digest leaf_hash(std::string_view entry);                      // SHA-256(0x00 ‖ entry)
+Digest leaf_hash(std::string_view entry);                         // SHA-256(0x00 ‖ entry)
 Digest node_hash(std::string_view left, std::string_view right);  // SHA-256(0x01 ‖ left ‖ right)
 
 struct HashTile {
@@ -41,8 +42,11 @@ class Tree {
 
   uint64_t size() const { return size_; }
   Digest root() const;  // SHA-256 of nothing when empty
-  // The hashes of the incomplete tile at `level`, concatenated; empty when the level ends with a full tile or does not exist.
-  std::string_view level(size_t level) const { return level < levels_.size() ? std::string_view(levels_[level]) : std::string_view(); }
+  // The hashes of the incomplete tile at `level`, concatenated; empty when the level ends with a full tile or
+  // does not exist.
+  std::string_view level(size_t level) const {
+    return level < levels_.size() ? std::string_view(levels_[level]) : std::string_view();
+  }
   const std::vector<std::string>& levels() const { return levels_; }
 
  private:

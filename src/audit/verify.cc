@@ -1,8 +1,8 @@
-#include <poll.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
+
+#include <poll.h>
+#include <unistd.h>
 
 #include "audit/checkpoint.h"
 #include "audit/journal.h"
@@ -26,13 +26,17 @@ std::optional<std::string> load(const std::string& directory, const std::string&
   return std::move(*bytes);
 }
 
-uint64_t width_at(uint64_t size, size_t level) { return (size >> (8 * level)) % kTileWidth; }
-uint64_t tile_at(uint64_t size, size_t level) { return (size >> (8 * level)) / kTileWidth; }
+uint64_t width_at(uint64_t size, size_t level) {
+  return (size >> (8 * level)) % kTileWidth;
+}
+uint64_t tile_at(uint64_t size, size_t level) {
+  return (size >> (8 * level)) / kTileWidth;
+}
 
 // What changes while a daemon appends, read so that it belongs to one checkpoint. Full tiles never change.
 struct Snapshot {
   std::string note;
-  std::optional<std::string> bundle;                           // partial
+  std::optional<std::string> bundle;                          // partial
   std::array<std::optional<std::string>, kMaxLevels> hashes;  // partial
   std::optional<std::string> journal;
 };
@@ -42,15 +46,18 @@ Snapshot snapshot_once(const std::string& directory) {
   s.note = load(directory, "checkpoint", kMaxCheckpoint).value_or("");
   const auto cp = parse_checkpoint(s.note);
   const uint64_t size = cp ? cp->size : 0;
-  if (uint64_t width = width_at(size, 0)) s.bundle = load(directory, bundle_path(tile_at(size, 0)) + partial_suffix(width), kMaxBundle);
+  if (uint64_t width = width_at(size, 0))
+    s.bundle = load(directory, bundle_path(tile_at(size, 0)) + partial_suffix(width), kMaxBundle);
   for (size_t l = 0; l < kMaxLevels; ++l)
     if (uint64_t width = width_at(size, l))
-      s.hashes[l] = load(directory, tile_path(l, tile_at(size, l)) + partial_suffix(width), kTileWidth * kHashSize);
+      s.hashes[l] =
+          load(directory, tile_path(l, tile_at(size, l)) + partial_suffix(width), kTileWidth * kHashSize);
   s.journal = load(directory, "journal", kMaxJournal);
   return s;
 }
 
-// Between the flush of the journal and the new checkpoint, the journal is ahead for a moment; a writer that is alive catches up.
+// Between the flush of the journal and the new checkpoint, the journal is ahead for a moment; a writer that
+// is alive catches up.
 bool settled(const Snapshot& s, const std::string& directory) {
   if (load(directory, "checkpoint", kMaxCheckpoint).value_or("") != s.note) return false;
   const auto cp = parse_checkpoint(s.note);
@@ -70,7 +77,8 @@ Snapshot take_snapshot(const std::string& directory) {
 // Walks the entries, rebuilds the tree, and remembers the first disagreement of each kind.
 class Walk {
  public:
-  Walk(const std::string& directory, const Checkpoint& cp, const Snapshot& snapshot) : directory_(directory), cp_(cp), snapshot_(snapshot) {}
+  Walk(const std::string& directory, const Checkpoint& cp, const Snapshot& snapshot)
+      : directory_(directory), cp_(cp), snapshot_(snapshot) {}
 
   VerifyReport run();
 
@@ -79,7 +87,8 @@ class Walk {
   void entry(uint64_t index, std::string_view text, const std::optional<std::string>& stored);
   void completed_tile(const HashTile& tile);
   void partial_tiles();
-  void compare(size_t level, uint64_t index, std::string_view computed, const std::optional<std::string>& stored, const std::string& path);
+  void compare(size_t level, uint64_t index, std::string_view computed,
+               const std::optional<std::string>& stored, const std::string& path);
   void journal();
   std::optional<uint64_t> differs_from_journal() const;
   std::optional<std::string> load_bundle(uint64_t index) const;
@@ -92,10 +101,10 @@ class Walk {
   const Checkpoint& cp_;
   const Snapshot& snapshot_;
   Tree tree_;
-  std::optional<uint64_t> lost_;         // the entry at which the walk had to stop
+  std::optional<uint64_t> lost_;  // the entry at which the walk had to stop
   std::string lost_problem_;
-  std::optional<uint64_t> mismatch_;     // the first entry whose hash is not the stored one
-  size_t mismatch_level_ = kMaxLevels;   // … found at this level: 0 names the entry, L names a run of 256^L
+  std::optional<uint64_t> mismatch_;    // the first entry whose hash is not the stored one
+  size_t mismatch_level_ = kMaxLevels;  // … found at this level: 0 names the entry, L names a run of 256^L
   std::string tile_problem_, extra_problem_, journal_problem_;
   std::optional<uint64_t> extra_;
 };
@@ -112,14 +121,17 @@ void Walk::entry(uint64_t index, std::string_view text, const std::optional<std:
   for (const HashTile& tile : completed) completed_tile(tile);
 }
 
-void Walk::compare(size_t level, uint64_t index, std::string_view computed, const std::optional<std::string>& stored,
-                   const std::string& path) {
+void Walk::compare(size_t level, uint64_t index, std::string_view computed,
+                   const std::optional<std::string>& stored, const std::string& path) {
   if (stored && *stored == computed) return;
-  if (tile_problem_.empty()) tile_problem_ = fmt::format("the hash tile '{}' {}", path, stored ? "does not match the entries" : "is missing");
+  if (tile_problem_.empty())
+    tile_problem_ =
+        fmt::format("the hash tile '{}' {}", path, stored ? "does not match the entries" : "is missing");
   if (!stored || level == 0 || mismatch_level_ <= level) return;
   for (size_t i = 0; i < kTileWidth; ++i) {
     std::string_view ours = computed.substr(std::min(i * kHashSize, computed.size()), kHashSize);
-    if (std::string_view(*stored).substr(std::min(i * kHashSize, stored->size()), kHashSize) == ours) continue;
+    if (std::string_view(*stored).substr(std::min(i * kHashSize, stored->size()), kHashSize) == ours)
+      continue;
     mismatch_level_ = level;
     mismatch_ = (index * kTileWidth + i) << (8 * level);
     return;
@@ -135,7 +147,8 @@ void Walk::partial_tiles() {
   for (size_t l = 0; l < kMaxLevels; ++l) {
     if (tree_.level(l).empty()) continue;
     const uint64_t index = tile_at(cp_.size, l);
-    compare(l, index, tree_.level(l), snapshot_.hashes[l], tile_path(l, index) + partial_suffix(width_at(cp_.size, l)));
+    compare(l, index, tree_.level(l), snapshot_.hashes[l],
+            tile_path(l, index) + partial_suffix(width_at(cp_.size, l)));
   }
 }
 
@@ -145,9 +158,11 @@ bool Walk::walk_bundle(uint64_t index) {
   const bool partial = count < kTileWidth;
   const std::string path = bundle_path(index) + (partial ? partial_suffix(count) : "");
   const auto bytes = load_bundle(index);
-  const auto stored = partial ? snapshot_.hashes[0] : load(directory_, tile_path(0, index), kTileWidth * kHashSize);
+  const auto stored =
+      partial ? snapshot_.hashes[0] : load(directory_, tile_path(0, index), kTileWidth * kHashSize);
   if (!bytes) {
-    lost_ = first, lost_problem_ = fmt::format("'{}' with entries {} to {} is missing", path, first, first + count - 1);
+    lost_ = first,
+    lost_problem_ = fmt::format("'{}' with entries {} to {} is missing", path, first, first + count - 1);
     return false;
   }
   BundleReader reader(*bytes);
@@ -160,7 +175,8 @@ bool Walk::walk_bundle(uint64_t index) {
     entry(first + i, *text, stored);
   }
   if (!reader.rest().empty() && !extra_)
-    extra_ = first + count, extra_problem_ = fmt::format("'{}' goes on after entry {}", path, first + count - 1);
+    extra_ = first + count,
+    extra_problem_ = fmt::format("'{}' goes on after entry {}", path, first + count - 1);
   return true;
 }
 
@@ -171,14 +187,18 @@ void Walk::journal() {
   if (!journal) {
     journal_problem_ = journal.error().message;
   } else if (journal->end() < cp_.size) {
-    journal_problem_ = fmt::format("the journal ends before entry {}, the checkpoint says {} entries", journal->end(), cp_.size);
+    journal_problem_ = fmt::format("the journal ends before entry {}, the checkpoint says {} entries",
+                                   journal->end(), cp_.size);
   } else if (journal->end() > cp_.size) {
-    journal_problem_ = fmt::format("the checkpoint says {} entries, the journal {}: an old checkpoint was put back, or the daemon died "
-                                   "while publishing and has not been started since", cp_.size, journal->end());
+    journal_problem_ = fmt::format(
+        "the checkpoint says {} entries, the journal {}: an old checkpoint was put back, or the daemon died "
+        "while publishing and has not been started since",
+        cp_.size, journal->end());
   }
 }
 
-// When entries and tiles were rewritten alike, a journal that still leads to the signed root knows which recent entry was changed.
+// When entries and tiles were rewritten alike, a journal that still leads to the signed root knows which
+// recent entry was changed.
 std::optional<uint64_t> Walk::differs_from_journal() const {
   if (!snapshot_.journal) return {};
   auto journal = parse_journal(*snapshot_.journal);
@@ -210,15 +230,20 @@ std::optional<std::string> Walk::load_bundle(uint64_t index) const {
 VerifyReport Walk::conclude() const {
   const bool same = !lost_ && tree_.root() == cp_.root;
   if (auto index = same || mismatch_level_ == 0 ? std::nullopt : differs_from_journal())
-    return bad(index, fmt::format("entry {} is not what was signed, and its hash was rewritten or removed", *index));
+    return bad(index,
+               fmt::format("entry {} is not what was signed, and its hash was rewritten or removed", *index));
   if (!same && mismatch_ && (!lost_ || *mismatch_ <= *lost_)) {
-    const std::string where = mismatch_level_ == 0 ? fmt::format("entry {}", *mismatch_)
-                                                   : fmt::format("an entry between {} and {}", *mismatch_,
-                                                                 *mismatch_ + (uint64_t{1} << (8 * mismatch_level_)) - 1);
+    const std::string where = mismatch_level_ == 0
+                                  ? fmt::format("entry {}", *mismatch_)
+                                  : fmt::format("an entry between {} and {}", *mismatch_,
+                                                *mismatch_ + (uint64_t{1} << (8 * mismatch_level_)) - 1);
     return bad(mismatch_, fmt::format("{} is not what was signed", where));
   }
   if (lost_) return bad(lost_, lost_problem_);
-  if (!same) return bad({}, "the entries are not those that the checkpoint signs, and all hash tiles were rewritten to match them");
+  if (!same)
+    return bad({},
+               "the entries are not those that the checkpoint signs, and all hash tiles were rewritten to "
+               "match them");
   if (extra_) return bad(extra_, extra_problem_);
   if (!tile_problem_.empty()) return bad({}, tile_problem_);
   if (!journal_problem_.empty()) return bad({}, journal_problem_);
@@ -237,26 +262,33 @@ VerifyReport Walk::run() {
 
 VerifyReport verify(const std::string& directory, std::string_view origin, std::string_view public_key) {
   Snapshot snapshot = take_snapshot(directory);
-  if (snapshot.note.empty()) return {.problem = fmt::format("there is no checkpoint in '{}'", directory)};
+  if (snapshot.note.empty()) {
+    auto why = read_file(directory + "/checkpoint", kMaxCheckpoint);
+    return {.problem = why ? "the checkpoint is empty" : why.error().message};
+  }
   auto cp = open_checkpoint(snapshot.note, origin, public_key);
   if (!cp) return {.problem = cp.error().message};
   return Walk(directory, *cp, snapshot).run();
 }
 
 Result<uint64_t> checkpoint_size(const std::string& directory) {
-  std::string note = SAW_TRY(read_file(directory + "/checkpoint", kMaxCheckpoint), "reading the audit log's checkpoint");
+  std::string note =
+      SAW_TRY(read_file(directory + "/checkpoint", kMaxCheckpoint), "reading the audit log's checkpoint");
   return SAW_TRY(parse_checkpoint(note)).size;
 }
 
 namespace {
 
 // Appends entries [first, end) of one bundle to `out`; false when the bundle has been superseded meanwhile.
-Result<bool> read_bundle(const std::string& directory, uint64_t size, uint64_t first, uint64_t end, std::vector<std::string>& out) {
-  const uint64_t index = first / kTileWidth, width = std::min<uint64_t>(kTileWidth, size - index * kTileWidth);
+Result<bool> read_bundle(const std::string& directory, uint64_t size, uint64_t first, uint64_t end,
+                         std::vector<std::string>& out) {
+  const uint64_t index = first / kTileWidth,
+                 width = std::min<uint64_t>(kTileWidth, size - index * kTileWidth);
   std::string path = bundle_path(index) + (width < kTileWidth ? partial_suffix(width) : "");
   auto bytes = read_file(directory + "/" + path, kMaxBundle);
   if (!bytes && bytes.error().os_errno == ENOENT && width < kTileWidth) return false;
-  if (!bytes) return std::unexpected(std::move(bytes).error().within(fmt::format("reading audit entry {}", first)));
+  if (!bytes)
+    return std::unexpected(std::move(bytes).error().within(fmt::format("reading audit entry {}", first)));
   BundleReader reader(*bytes);
   for (uint64_t i = index * kTileWidth; i < end; ++i) {
     auto entry = reader.next();
@@ -277,7 +309,8 @@ Result<std::vector<std::string>> read_entries(const std::string& directory, uint
     if (SAW_TRY(read_bundle(directory, size, first, stop, out))) {
       first = stop;
     } else {
-      if (++attempts == kReadAttempts) return Error::make("audit.damaged", "the bundle of entry {} is missing", first);
+      if (++attempts == kReadAttempts)
+        return Error::make("audit.damaged", "the bundle of entry {} is missing", first);
       size = SAW_TRY(checkpoint_size(directory));
     }
   }

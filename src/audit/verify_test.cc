@@ -1,13 +1,15 @@
 // Tampering with a log on disk: every change is reported, at the right entry.
-#include <gtest/gtest.h>
-
 #include <algorithm>
+#include <cstdlib>
+
+#include <gtest/gtest.h>
 
 #include "audit/checkpoint.h"
 #include "audit/log.h"
 #include "audit/log_fixture_test.h"
 #include "audit/tile.h"
 #include "audit/tree.h"
+#include "base/bytes.h"
 #include "base/file.h"
 
 namespace saw::audit {
@@ -74,7 +76,8 @@ void expect_every_flip_reported(const Recorded& log, unsigned char bits, size_t 
       ASSERT_FALSE(report.problem.empty());
       if (name.starts_with("tile/entries/")) {
         const uint64_t first = name.starts_with("tile/entries/000") ? 0 : kTileWidth;
-        ASSERT_EQ(report.first_bad_entry, first + entry_at(was, i)) << name << " byte " << i << ": " << report.problem;
+        ASSERT_EQ(report.first_bad_entry, first + entry_at(was, i))
+            << name << " byte " << i << ": " << report.problem;
       } else {
         ASSERT_FALSE(report.first_bad_entry) << name << " byte " << i << ": " << report.problem;
       }
@@ -89,7 +92,9 @@ TEST(Verify, reports_a_flip_of_any_byte_of_a_small_log) {
   for (unsigned char bits : {0x01, 0x20, 0x80, 0xff}) expect_every_flip_reported(log, bits, 1);
 }
 
-TEST(Verify, reports_a_flip_of_any_byte_of_a_log_with_full_tiles) { expect_every_flip_reported(Recorded(262), 0x04, 7); }
+TEST(Verify, reports_a_flip_of_any_byte_of_a_log_with_full_tiles) {
+  expect_every_flip_reported(Recorded(262), 0x04, 7);
+}
 
 struct Tampering {
   const char* what;
@@ -170,7 +175,8 @@ TEST(Verify, a_forged_checkpoint_is_not_believed) {
   std::vector<HashTile> none;
   for (const auto& e : entries) tree.add(leaf_hash(e), none);
   Checkpoint forged{std::string(kOrigin), 6, tree.root()};
-  log.write("checkpoint", checkpoint_note(forged, test_key().public_key(), other.sign(checkpoint_body(forged))));
+  log.write("checkpoint",
+            checkpoint_note(forged, test_key().public_key(), other.sign(checkpoint_body(forged))));
   EXPECT_EQ(verify_log(log).problem, "the checkpoint is not signed by this log's key");
   log.write("checkpoint", checkpoint_note(forged, other.public_key(), other.sign(checkpoint_body(forged))));
   EXPECT_EQ(verify_log(log).problem, "the checkpoint is not signed by this log's key");
@@ -189,10 +195,12 @@ TEST(Verify, an_old_checkpoint_with_its_old_tiles_is_betrayed_by_the_journal) {
   Folder old(log);
   ASSERT_TRUE(open_log(log)->append(numbered(7, 8)));
   fs::copy_file(old.path + "/checkpoint", log.path + "/checkpoint", fs::copy_options::overwrite_existing);
-  fs::copy(old.path + "/tile", log.path + "/tile", fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+  fs::copy(old.path + "/tile", log.path + "/tile",
+           fs::copy_options::recursive | fs::copy_options::overwrite_existing);
   VerifyReport report = verify_log(log);
   EXPECT_FALSE(report.ok);
-  EXPECT_NE(report.problem.find("the checkpoint says 7 entries, the journal 8"), std::string::npos) << report.problem;
+  EXPECT_NE(report.problem.find("the checkpoint says 7 entries, the journal 8"), std::string::npos)
+      << report.problem;
 }
 
 TEST(Verify, a_copy_without_the_journal_is_good) {
@@ -205,6 +213,36 @@ TEST(Verify, nothing_there_is_not_ok) {
   Folder folder;
   EXPECT_FALSE(verify_log(folder).ok);
   EXPECT_FALSE(verify_log(folder).problem.empty());
+}
+
+// The independent verifier in another language, by the files alone.
+TEST(Verify, agrees_with_the_verifier_in_python) {
+  if (std::system("python3 -c '' 2>/dev/null") != 0) GTEST_SKIP() << "no python3";
+  for (size_t size : {0, 1, 7, 256, 300}) {
+    Recorded log(size);
+    auto python = [&](const std::string& more) {
+      return std::system(("python3 " SAW_SOURCE_DIR "/tools/verify_inclusion.py " + log.path + " --key " +
+                          to_hex(test_key().public_key()) + " --origin " + std::string(kOrigin) + more +
+                          " >/dev/null 2>&1")
+                             .c_str());
+    };
+    EXPECT_EQ(python(""), 0) << size;
+    if (size == 0) continue;
+    EXPECT_EQ(python(" --entry " + std::to_string(size / 2)), 0) << size;
+    const std::string note = log.read("checkpoint");
+    log.write("checkpoint", [&] {
+      std::string s = note;
+      return s[s.size() - 10] ^= 1, s;
+    }());
+    EXPECT_NE(python(""), 0) << size;
+    log.write("checkpoint", note);
+    const std::string bundle = size < 256 ? "tile/entries/000.p/" + std::to_string(size) : "tile/entries/000";
+    log.write(bundle, [&] {
+      std::string s = log.read(bundle);
+      return s[s.size() / 2] ^= 1, s;
+    }());
+    EXPECT_NE(python(""), 0) << size;
+  }
 }
 
 TEST(ReadEntries, names_the_entry_that_is_not_there) {

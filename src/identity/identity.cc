@@ -17,7 +17,9 @@ constexpr std::string_view kType = "saw-runtime+jwt", kAlgorithm = "EdDSA";
 constexpr size_t kMaxToken = 4096, kMaxClaim = 256;
 constexpr int64_t kMaxSeconds = 253'402'300'799;  // the year 9999
 
-std::string key_id(std::string_view public_key) { return to_base64url(view(sha256(public_key)).substr(0, 12)); }
+std::string key_id(std::string_view public_key) {
+  return to_base64url(view(sha256(public_key)).substr(0, 12));
+}
 
 std::string header(std::string_view public_key) {
   return Json{{"alg", kAlgorithm}, {"typ", kType}, {"kid", key_id(public_key)}}.dump();
@@ -41,21 +43,27 @@ class Members {
 
   Members& text(const char* name, std::string& out) {
     const Json* value = take(name);
-    if (value && value->is_string() && value->get_ref<const std::string&>().size() <= kMaxClaim) out = value->get<std::string>();
-    else complete_ = false;
+    if (value && value->is_string() && value->get_ref<const std::string&>().size() <= kMaxClaim)
+      out = value->get<std::string>();
+    else
+      complete_ = false;
     return *this;
   }
   Members& number(const char* name, uint64_t& out) {
     const Json* value = take(name);
-    if (value && value->is_number_unsigned()) out = value->get<uint64_t>();
-    else complete_ = false;
+    if (value && value->is_number_unsigned())
+      out = value->get<uint64_t>();
+    else
+      complete_ = false;
     return *this;
   }
   Members& seconds(const char* name, int64_t& out) {
     uint64_t value = 0;
     number(name, value);
-    if (value > static_cast<uint64_t>(kMaxSeconds)) complete_ = false;
-    else out = static_cast<int64_t>(value);
+    if (value > static_cast<uint64_t>(kMaxSeconds))
+      complete_ = false;
+    else
+      out = static_cast<int64_t>(value);
     return *this;
   }
   Members object(const char* name) {
@@ -90,7 +98,10 @@ std::string claims_text(const CredentialRequest& r, const std::string& id, int64
               {"nbf", issued},
               {"exp", expires},
               {"saw",
-               {{"workspace", r.workspace}, {"session", r.session}, {"call", r.call}, {"agent_version", r.agent_version},
+               {{"workspace", r.workspace},
+                {"session", r.session},
+                {"call", r.call},
+                {"agent_version", r.agent_version},
                 {"policy_digest", r.policy_digest}}}}
       .dump(-1, ' ', true, Json::error_handler_t::replace);
 }
@@ -105,10 +116,16 @@ std::optional<Claims> parse_claims(std::string_view text) {
   all.seconds("iat", issued).seconds("nbf", c.not_before).seconds("exp", c.expires);
   const bool act = all.object("act").text("sub", c.who.sponsor).complete();
   const bool cnf = all.object("cnf").text("channel", c.who.channel).complete();
-  const bool saw = all.object("saw").text("workspace", c.who.workspace).text("session", c.who.session).text("call", c.who.call)
-                       .number("agent_version", c.who.agent_version).text("policy_digest", c.who.policy_digest).complete();
+  const bool saw = all.object("saw")
+                       .text("workspace", c.who.workspace)
+                       .text("session", c.who.session)
+                       .text("call", c.who.call)
+                       .number("agent_version", c.who.agent_version)
+                       .text("policy_digest", c.who.policy_digest)
+                       .complete();
   if (!act || !cnf || !saw || !all.complete()) return {};
-  const std::string* const needed[] = {&c.who.agent, &c.who.sponsor, &c.who.channel, &c.who.workspace, &c.who.call, &c.id};
+  const std::string* const needed[] = {&c.who.agent,     &c.who.sponsor, &c.who.channel,
+                                       &c.who.workspace, &c.who.call,    &c.id};
   if (std::ranges::any_of(needed, [](const std::string* s) { return s->empty(); })) return {};
   if (issued != c.not_before || c.expires < c.not_before) return {};
   return c;
@@ -146,8 +163,10 @@ Result<Claims> open(std::string_view token, std::string_view public_key) {
 
 Result<> check_use(const Claims& c, const Registry& registry, std::string_view channel, Nanos now) {
   if (c.expires - c.not_before > kMaxCredentialTtl / kSecond)
-    return refuse("too_long_lived", fmt::format("credential {} would live longer than {} s", c.id, kMaxCredentialTtl / kSecond));
-  if (now < c.not_before * kSecond) return refuse("not_yet_valid", fmt::format("credential {} is not valid yet", c.id));
+    return refuse("too_long_lived", fmt::format("credential {} would live longer than {} s", c.id,
+                                                kMaxCredentialTtl / kSecond));
+  if (now < c.not_before * kSecond)
+    return refuse("not_yet_valid", fmt::format("credential {} is not valid yet", c.id));
   if (now >= c.expires * kSecond) return refuse("expired", fmt::format("credential {} has expired", c.id));
   if (!constant_time_equal(c.who.channel, channel))
     return refuse("channel", fmt::format("credential {} was minted for another channel", c.id));
@@ -157,39 +176,50 @@ Result<> check_use(const Claims& c, const Registry& registry, std::string_view c
 
 Result<> check_agent(const Claims& c, const Registration& agent, Nanos now) {
   switch (agent.state) {
-    case AgentState::pending: return refuse("agent_pending", fmt::format("agent '{}' is not approved yet", agent.name));
-    case AgentState::suspended: return refuse("agent_suspended", fmt::format("agent '{}' is suspended", agent.name));
-    case AgentState::revoked: return refuse("agent_revoked", fmt::format("agent '{}' is revoked", agent.name));
-    case AgentState::active: break;
+    case AgentState::pending:
+      return refuse("agent_pending", fmt::format("agent '{}' is not approved yet", agent.name));
+    case AgentState::suspended:
+      return refuse("agent_suspended", fmt::format("agent '{}' is suspended", agent.name));
+    case AgentState::revoked:
+      return refuse("agent_revoked", fmt::format("agent '{}' is revoked", agent.name));
+    case AgentState::active:
+      break;
   }
-  if (agent.expires != 0 && now >= agent.expires) return refuse("agent_expired", fmt::format("the registration of agent '{}' has expired", agent.name));
+  if (agent.expires != 0 && now >= agent.expires)
+    return refuse("agent_expired", fmt::format("the registration of agent '{}' has expired", agent.name));
   if (c.who.agent_version != agent.version)
-    return refuse("agent_version", fmt::format("the credential is for version {} of agent '{}', the registration is at {}",
-                                               c.who.agent_version, agent.name, agent.version));
+    return refuse("agent_version",
+                  fmt::format("the credential is for version {} of agent '{}', the registration is at {}",
+                              c.who.agent_version, agent.name, agent.version));
   return {};
 }
 
 Result<> check_sponsor(const Claims& c, const Registration& agent, const Registry& registry) {
   auto sponsor = registry.sponsor(c.who.sponsor);
   if (!sponsor) return refuse("sponsor_unknown", fmt::format("sponsor '{}' is not known", c.who.sponsor));
-  if (!sponsor->enabled) return refuse("sponsor_disabled", fmt::format("sponsor '{}' is disabled", c.who.sponsor));
+  if (!sponsor->enabled)
+    return refuse("sponsor_disabled", fmt::format("sponsor '{}' is disabled", c.who.sponsor));
   if (agent.sponsor != c.who.sponsor)
-    return refuse("sponsor_mismatch", fmt::format("agent '{}' is not sponsored by '{}'", agent.name, c.who.sponsor));
+    return refuse("sponsor_mismatch",
+                  fmt::format("agent '{}' is not sponsored by '{}'", agent.name, c.who.sponsor));
   return {};
 }
 
 Result<> check_workspace(const Claims& c, const Registry& registry) {
   auto workspace = registry.workspace(c.who.workspace);
-  if (!workspace) return refuse("workspace_unknown", fmt::format("workspace '{}' is not known", c.who.workspace));
+  if (!workspace)
+    return refuse("workspace_unknown", fmt::format("workspace '{}' is not known", c.who.workspace));
   if (workspace->owner != c.who.sponsor)
-    return refuse("workspace_owner", fmt::format("workspace '{}' does not belong to '{}'", c.who.workspace, c.who.sponsor));
+    return refuse("workspace_owner",
+                  fmt::format("workspace '{}' does not belong to '{}'", c.who.workspace, c.who.sponsor));
   return {};
 }
 
-constexpr std::array<std::pair<AgentState, std::string_view>, 4> kStates = {{{AgentState::pending, "pending"},
-                                                                             {AgentState::active, "active"},
-                                                                             {AgentState::suspended, "suspended"},
-                                                                             {AgentState::revoked, "revoked"}}};
+constexpr std::array<std::pair<AgentState, std::string_view>, 4> kStates = {
+    {{AgentState::pending, "pending"},
+     {AgentState::active, "active"},
+     {AgentState::suspended, "suspended"},
+     {AgentState::revoked, "revoked"}}};
 
 }  // namespace
 
@@ -208,14 +238,17 @@ std::optional<AgentState> parse_agent_state(std::string_view text) {
 Minted mint(const SigningKey& key, const CredentialRequest& request, Nanos now, Nanos ttl) {
   const int64_t issued = now / kSecond, longest = issued + kMaxCredentialTtl / kSecond;
   const Nanos life = std::clamp<Nanos>(ttl, 0, kMaxCredentialTtl);
-  const int64_t expires = std::min(longest, (now + life + kSecond - 1) / kSecond);  // JWT times are whole seconds
+  const int64_t expires =
+      std::min(longest, (now + life + kSecond - 1) / kSecond);  // JWT times are whole seconds
   Minted minted{.id = random_id("rc-"), .expires = expires * kSecond};
-  std::string signed_part = to_base64url(header(key.public_key())) + "." + to_base64url(claims_text(request, minted.id, issued, expires));
+  std::string signed_part = to_base64url(header(key.public_key())) + "." +
+                            to_base64url(claims_text(request, minted.id, issued, expires));
   minted.token = signed_part + "." + to_base64url(key.sign(signed_part));
   return minted;
 }
 
-Result<Authority> resolve(std::string_view token, std::string_view public_key, const Registry& registry, std::string_view channel, Nanos now) {
+Result<Authority> resolve(std::string_view token, std::string_view public_key, const Registry& registry,
+                          std::string_view channel, Nanos now) {
   const Claims c = SAW_TRY(open(token, public_key));
   SAW_TRY(check_use(c, registry, channel, now));
   const auto agent = registry.agent(c.who.agent);
@@ -223,8 +256,8 @@ Result<Authority> resolve(std::string_view token, std::string_view public_key, c
   SAW_TRY(check_agent(c, *agent, now));
   SAW_TRY(check_sponsor(c, *agent, registry));
   SAW_TRY(check_workspace(c, registry));
-  return Authority{c.id, agent->id, agent->name, c.who.sponsor, c.who.workspace, c.who.session, c.who.call, c.who.policy_digest,
-                   c.expires * kSecond};
+  return Authority{c.id,          agent->id,  agent->name,         c.who.sponsor,      c.who.workspace,
+                   c.who.session, c.who.call, c.who.policy_digest, c.expires * kSecond};
 }
 
 }  // namespace saw::identity

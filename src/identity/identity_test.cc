@@ -1,11 +1,10 @@
 #include "identity/identity.h"
 
-#include <gtest/gtest.h>
-
 #include <map>
 #include <memory>
 #include <set>
 
+#include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -42,10 +41,22 @@ struct FakeRegistry final : Registry {
 struct Rig {
   SigningKey key = std::move(*SigningKey::from_seed(std::string(32, 's')));
   FakeRegistry registry;
-  CredentialRequest request{.issuer = "node-1", .agent = "ag-1", .sponsor = "uid:1000", .workspace = "ws-1", .session = "s-1", .call = "c-1",
-                            .channel = std::string(kChannel), .policy_digest = "sha256:00", .agent_version = 3};
+  CredentialRequest request{.issuer = "node-1",
+                            .agent = "ag-1",
+                            .sponsor = "uid:1000",
+                            .workspace = "ws-1",
+                            .session = "s-1",
+                            .call = "c-1",
+                            .channel = std::string(kChannel),
+                            .policy_digest = "sha256:00",
+                            .agent_version = 3};
   Rig() {
-    registry.agents["ag-1"] = {.id = "ag-1", .name = "coder", .sponsor = "uid:1000", .purpose = "code", .version = 3, .state = AgentState::active};
+    registry.agents["ag-1"] = {.id = "ag-1",
+                               .name = "coder",
+                               .sponsor = "uid:1000",
+                               .purpose = "code",
+                               .version = 3,
+                               .state = AgentState::active};
     registry.sponsors["uid:1000"] = {.id = "uid:1000"};
     registry.sponsors["uid:2000"] = {.id = "uid:2000"};
     registry.workspaces["ws-1"] = {.id = "ws-1", .owner = "uid:1000"};
@@ -69,7 +80,8 @@ struct Parts {
 };
 Parts parts(const std::string& token) {
   size_t a = token.find('.'), b = token.rfind('.');
-  return {*from_base64url(token.substr(0, a)), *from_base64url(token.substr(a + 1, b - a - 1)), *from_base64url(token.substr(b + 1))};
+  return {*from_base64url(token.substr(0, a)), *from_base64url(token.substr(a + 1, b - a - 1)),
+          *from_base64url(token.substr(b + 1))};
 }
 
 TEST(Credential, resolves_to_the_authority_it_was_minted_for) {
@@ -144,7 +156,8 @@ TEST(Credential, lives_from_its_second_to_its_expiry_and_no_longer_than_declared
   EXPECT_EQ(rig.code(m.token, m.expires - 1), "ok");
   EXPECT_EQ(rig.code(m.token, m.expires), "identity.expired");
   EXPECT_EQ(rig.code(m.token, kNow - kSecond), "identity.not_yet_valid");
-  for (Nanos ttl : {Nanos{0}, Nanos{1}, 10 * kSecond, 60 * kSecond, 3600 * kSecond, INT64_MAX / 2, -kSecond}) {
+  for (Nanos ttl :
+       {Nanos{0}, Nanos{1}, 10 * kSecond, 60 * kSecond, 3600 * kSecond, INT64_MAX / 2, -kSecond}) {
     Minted other = mint(rig.key, rig.request, kNow, ttl);
     EXPECT_LE(other.expires - kNow, kMaxCredentialTtl);
     EXPECT_EQ(rig.code(other.token), "ok") << ttl;
@@ -168,8 +181,8 @@ TEST(Credential, ambiguous_claims_are_malformed) {
   Parts p = parts(rig.minted().token);
   EXPECT_EQ(rig.code(rig.signed_token(p.header, p.claims)), "ok") << "the benign twin";
   const std::pair<const char*, const char*> replacements[] = {
-      {"\"sub\":\"ag-1\"", "\"sub\":\"ag-1\",\"sub\":\"ag-2\""},          // named twice
-      {"\"sub\":\"ag-1\"", "\"sub\":\"ag-1\",\"s\\u0075b\":\"ag-2\""},    // … in another spelling
+      {"\"sub\":\"ag-1\"", "\"sub\":\"ag-1\",\"sub\":\"ag-2\""},        // named twice
+      {"\"sub\":\"ag-1\"", "\"sub\":\"ag-1\",\"s\\u0075b\":\"ag-2\""},  // … in another spelling
       {"\"sub\":\"uid:1000\"", "\"sub\":\"uid:1000\",\"act\":{\"sub\":\"uid:2000\"}"},
       {"\"sub\":\"uid:1000\"", "\"sub\":\"uid:1000\",\"sub\":\"uid:1000\""},
       {"\"sub\":\"ag-1\"", "\"sub\":[\"ag-1\"]"},
@@ -189,8 +202,9 @@ TEST(Credential, ambiguous_claims_are_malformed) {
     claims.replace(at, std::string_view(from).size(), to);
     EXPECT_EQ(rig.code(rig.signed_token(p.header, claims)), "identity.malformed") << claims;
   }
-  for (const std::string& claims : {std::string(), std::string("null"), std::string("[]"), std::string("{}"), p.claims + " {}", p.claims.substr(1),
-                                    p.claims + std::string(1, '\0'), std::string(3000, '['), "{\"a\":\"\xff\"}" + std::string()})
+  for (const std::string& claims : {std::string(), std::string("null"), std::string("[]"), std::string("{}"),
+                                    p.claims + " {}", p.claims.substr(1), p.claims + std::string(1, '\0'),
+                                    std::string(3000, '['), "{\"a\":\"\xff\"}" + std::string()})
     EXPECT_EQ(rig.code(rig.signed_token(p.header, claims)), "identity.malformed") << claims;
 }
 
@@ -206,7 +220,8 @@ TEST(Credential, every_claim_is_required) {
     for (const auto& [inner, unused] : value.items()) {
       Json inner_less = whole;
       inner_less[name].erase(inner);
-      EXPECT_EQ(rig.code(rig.signed_token(p.header, inner_less.dump())), "identity.malformed") << name << "." << inner;
+      EXPECT_EQ(rig.code(rig.signed_token(p.header, inner_less.dump())), "identity.malformed")
+          << name << "." << inner;
     }
   }
 }
@@ -214,7 +229,8 @@ TEST(Credential, every_claim_is_required) {
 std::string hmac_sha256(const std::string& key, const std::string& text) {
   unsigned char out[32];
   unsigned length = 0;
-  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), reinterpret_cast<const unsigned char*>(text.data()), text.size(), out, &length);
+  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+       reinterpret_cast<const unsigned char*>(text.data()), text.size(), out, &length);
   return {reinterpret_cast<const char*>(out), length};
 }
 
@@ -250,12 +266,14 @@ TEST(Credential, the_header_cannot_choose_how_it_is_verified) {
       {with("crit", Json::array()), "identity.malformed"},
       {with("typ", "JWT"), "identity.malformed"},
       {with("alg", nullptr), "identity.malformed"},
-      {"{\"alg\":\"none\",\"alg\":\"EdDSA\",\"typ\":\"saw-runtime+jwt\",\"kid\":\"" + kid + "\"}", "identity.malformed"},
+      {"{\"alg\":\"none\",\"alg\":\"EdDSA\",\"typ\":\"saw-runtime+jwt\",\"kid\":\"" + kid + "\"}",
+       "identity.malformed"},
       {"{}", "identity.malformed"},
       {"", "identity.malformed"},
       {p.header, "ok"},
   };
-  for (const auto& [header, expected] : headers) EXPECT_EQ(rig.code(rig.signed_token(header, p.claims)), expected) << header;
+  for (const auto& [header, expected] : headers)
+    EXPECT_EQ(rig.code(rig.signed_token(header, p.claims)), expected) << header;
 }
 
 TEST(Credential, another_key_signs_in_vain) {
@@ -283,9 +301,10 @@ TEST(Credential, no_other_spelling_of_a_token_is_taken) {
   Rig rig;
   const std::string t = rig.minted().token;
   const size_t dot = t.find('.');
-  for (const std::string& other : {t + "=", t + "==", t + ".", t + " ", " " + t, "." + t, t.substr(0, dot) + "=" + t.substr(dot), t + "\n", t + t,
-                                   t.substr(0, t.size() - 1), t.substr(0, t.rfind('.')), std::string(), std::string(".."), std::string("."),
-                                   std::string(5000, 'a'), t + std::string(1, '\0'), "Bearer " + t})
+  for (const std::string& other :
+       {t + "=", t + "==", t + ".", t + " ", " " + t, "." + t, t.substr(0, dot) + "=" + t.substr(dot),
+        t + "\n", t + t, t.substr(0, t.size() - 1), t.substr(0, t.rfind('.')), std::string(),
+        std::string(".."), std::string("."), std::string(5000, 'a'), t + std::string(1, '\0'), "Bearer " + t})
     EXPECT_EQ(rig.code(other), "identity.malformed") << other;
   EXPECT_EQ(rig.code(t), "ok");
 }
@@ -302,16 +321,20 @@ TEST(Credential, no_message_repeats_the_token) {
 }
 
 TEST(AgentState, names_are_read_back) {
-  for (AgentState s : {AgentState::pending, AgentState::active, AgentState::suspended, AgentState::revoked}) EXPECT_EQ(parse_agent_state(name(s)), s);
+  for (AgentState s : {AgentState::pending, AgentState::active, AgentState::suspended, AgentState::revoked})
+    EXPECT_EQ(parse_agent_state(name(s)), s);
   EXPECT_FALSE(parse_agent_state("Active"));
   EXPECT_FALSE(parse_agent_state(""));
 }
 
 TEST(StrictJson, takes_only_what_every_parser_reads_alike) {
-  for (std::string_view good : {"{}", "{\"a\":1,\"b\":{\"a\":1}}", "{\"a\":[{\"b\":1},{\"b\":1}]}", " {\"a\":\"\\u00e9\"} "})
+  for (std::string_view good :
+       {"{}", "{\"a\":1,\"b\":{\"a\":1}}", "{\"a\":[{\"b\":1},{\"b\":1}]}", " {\"a\":\"\\u00e9\"} "})
     EXPECT_TRUE(is_strict_json_object(good)) << good;
-  for (std::string_view bad : {"", "1", "\"a\"", "[]", "[{}]", "null", "{\"a\":1,\"a\":1}", "{\"b\":{\"a\":1,\"a\":2}}", "{\"a\":1}{}", "{\"a\":1,}", "{'a':1}",
-                               "{\"a\":\"\xff\"}", "{\"a\":[[[[[[[[[[]]]]]]]]]]}", "{\"a\":1,\"\\u0061\":1}", "{\"a\":NaN}", "/**/{}"})
+  for (std::string_view bad :
+       {"", "1", "\"a\"", "[]", "[{}]", "null", "{\"a\":1,\"a\":1}", "{\"b\":{\"a\":1,\"a\":2}}",
+        "{\"a\":1}{}", "{\"a\":1,}", "{'a':1}", "{\"a\":\"\xff\"}", "{\"a\":[[[[[[[[[[]]]]]]]]]]}",
+        "{\"a\":1,\"\\u0061\":1}", "{\"a\":NaN}", "/**/{}"})
     EXPECT_FALSE(is_strict_json_object(bad)) << bad;
   EXPECT_FALSE(is_strict_json_object(std::string_view("{}\0", 3)));
 }

@@ -26,7 +26,9 @@ class StrictHandler final : public nlohmann::json_sax<Json> {
   bool end_object() override { return close(); }
   bool start_array(std::size_t) override { return inside() && open(); }
   bool end_array() override { return close(); }
-  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override { return false; }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override {
+    return false;
+  }
 
  private:
   bool inside() const { return !names_.empty(); }
@@ -45,7 +47,8 @@ class StrictHandler final : public nlohmann::json_sax<Json> {
 }  // namespace
 
 bool is_strict_json_object(std::string_view text) {
-  if (text.contains('\0')) return false;  // where nlohmann's parser would stop, and take what it had for the whole
+  if (text.contains('\0'))
+    return false;  // where nlohmann's parser would stop, and take what it had for the whole
   StrictHandler handler;
   return Json::sax_parse(text, &handler);
 }

@@ -1,5 +1,6 @@
-// Whether a text is one JSON object that every parser reads alike: valid UTF-8, no member named twice at any level, bounded depth. Asked
-// before the text is parsed for its content, because parsers disagree about which of two equal names wins.
+// Whether a text is one JSON object that every parser reads alike: valid UTF-8, no member named twice at any
+// level, bounded depth. Asked before the text is parsed for its content, because parsers disagree about which
+// of two equal names wins.
 #pragma once
 
 #include <string_view>
