@@ -147,8 +147,22 @@ sandbox::Node::Config configure(const Options& options, const Paths& paths, cons
                        .environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"}}};
 }
 
+// The user namespace of an earlier saw-node in which sandboxes still live, if any. All that live are in the same one.
+Result<Fd> earlier_user_namespace(const sandbox::StateDirectory& state) {
+  for (const sandbox::SandboxRecord& record : SAW_TRY(state.load())) {
+    if (!sandbox::find_init(record, state.boot())) continue;
+    auto above = os::user_namespace_above(record.init_pid);
+    if (above) return above;
+    log_warning("sandbox '{}' cannot be taken over: {}", record.sandbox, above.error().message);  // it may have died just now
+  }
+  return Fd();
+}
+
 Result<int> run(const Options& options, const Paths& paths, Herald& herald) {
-  const os::DaemonView view = SAW_TRY(os::enter_daemon_namespaces());
+  sandbox::StateDirectory state = SAW_TRY(sandbox::StateDirectory::open(paths.node + "/state"));
+  Fd earlier;
+  if (::geteuid() != 0) earlier = SAW_TRY(earlier_user_namespace(state));
+  const os::DaemonView view = SAW_TRY(os::enter_daemon_namespaces(std::move(earlier)));
   raise_descriptor_limit();
   if (!view.rootless) SAW_TRY(give_control_directory(paths.control));
   const sandbox::Host host{.rootless = view.rootless, .run_directory = paths.run, .scratch_directory = paths.node + "/scratch",
@@ -159,7 +173,6 @@ Result<int> run(const Options& options, const Paths& paths, Herald& herald) {
   sandbox::StorageOptions storage_options;
   if (!view.rootless) storage_options.first_agent_uid = sandbox::kFirstAgentUid;
   sandbox::Storage storage = SAW_TRY(sandbox::Storage::open(paths.node, storage_options));
-  sandbox::StateDirectory state = SAW_TRY(sandbox::StateDirectory::open(paths.node + "/state"));
   Fd listener = SAW_TRY(os::listen_unix(options.socket_path, os::SocketKind::stream, view.rootless ? 0600 : 0666));
 
   os::Loop loop = SAW_TRY(os::Loop::create());

@@ -40,7 +40,7 @@ std::string to_json(const std::vector<sandbox::HostFeature>& features) {
 
 int probe(const std::string& bin_directory) {
   std::vector<sandbox::HostFeature> features;
-  auto view = os::enter_daemon_namespaces();
+  auto view = os::enter_daemon_namespaces({});
   if (!view) {
     features.push_back({.state = sandbox::HostFeature::State::missing, .name = "namespaces", .detail = view.error().message,
                         .consequence = "no sandbox can be made; run as root, or let the host allow unprivileged user namespaces"});

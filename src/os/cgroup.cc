@@ -1,6 +1,7 @@
 #include "os/cgroup.h"
 
 #include <algorithm>
+#include <fstream>
 #include <optional>
 #include <set>
 #include <sstream>
@@ -201,6 +202,17 @@ Result<> CgroupTree::remove(const std::string& name) const {
     ::rmdir((h.base + "/" + instance_).c_str());  // succeeds with the last one
   }
   return {};
+}
+
+uint64_t CgroupTree::oom_kills(const std::string& name) const {
+  for (const Hierarchy& h : hierarchies_) {
+    if (h.controller != "memory") continue;
+    std::ifstream events(directory(h, name) + (h.version == 1 ? "/memory.oom_control" : "/memory.events"));
+    std::string key;
+    for (uint64_t value = 0; events >> key >> value;)
+      if (key == "oom_kill") return value;
+  }
+  return 0;
 }
 
 std::vector<std::string> CgroupTree::names() const {

@@ -42,6 +42,8 @@ class CgroupTree {
   // Waits for the last process to leave, at most kRemoveWaitMs. An absent group is fine.
   Result<> remove(const std::string& name) const;
   std::vector<std::string> names() const;
+  // How many processes of the group the kernel has killed for want of memory; 0 when nothing counts them.
+  uint64_t oom_kills(const std::string& name) const;
 
   static constexpr int64_t kRemoveWaitMs = 2'000;
 

@@ -180,5 +180,6 @@ Result<Launcher::Sockets> Launcher::reopen_sockets(int32_t init_pid) const {
 
 Result<> Launcher::release_cgroup(const std::string& name) const { return cgroups_.remove(name); }
 std::vector<std::string> Launcher::existing_cgroups() const { return cgroups_.names(); }
+uint64_t Launcher::oom_kills(const std::string& cgroup) const { return cgroups_.oom_kills(cgroup); }
 
 }  // namespace saw::sandbox

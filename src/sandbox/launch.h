@@ -61,6 +61,8 @@ class Launcher {
   Result<> release_cgroup(const std::string& name) const;
   // Every cgroup of ours that exists, for the clean-up of what a killed saw-node left.
   std::vector<std::string> existing_cgroups() const;
+  // How many of its processes the kernel has killed for want of memory; 0 when that cannot be known.
+  uint64_t oom_kills(const std::string& cgroup) const;
 
  private:
   Launcher(Host host, os::CgroupTree cgroups);

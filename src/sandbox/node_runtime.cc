@@ -10,7 +10,7 @@ class LauncherRuntime final : public Runtime {
   Result<Launcher::Sockets> reopen_sockets(int32_t init_pid) override { return launcher_.reopen_sockets(init_pid); }
   Result<> release_cgroup(const std::string& name) override { return launcher_.release_cgroup(name); }
   std::vector<std::string> existing_cgroups() override { return launcher_.existing_cgroups(); }
-  uint64_t oom_kills(const std::string&) override { return 0; }
+  uint64_t oom_kills(const std::string& cgroup) override { return launcher_.oom_kills(cgroup); }
 
  private:
   Launcher launcher_;

@@ -164,6 +164,20 @@ TEST_P(NodeKernelTest, a_signal_ends_a_command_and_its_group) {
   EXPECT_NE(run("sb-w", "pgrep sleep").second, 0);
 }
 
+TEST_P(NodeKernelTest, a_command_that_takes_too_much_memory_is_told_apart_from_one_that_was_killed) {
+  if (GetParam() != As::root) GTEST_SKIP() << "an ordinary user has no memory controller here";
+  SandboxPlan small = plan("sb-m", Depth::call);
+  small.limits.memory_bytes = 64u << 20;
+  node_->send(StartSandbox{.request = ++request_, .plan = small});
+  ASSERT_NE(node_->await<SandboxStarted>(request_), nullptr);
+  Running hungry = start_command("sb-m", "exec tail /dev/zero");
+  EXPECT_EQ(await_end(hungry.exec).end, ExecEnd::out_of_memory);
+  Running killed = start_command("sb-m", "kill -9 $$");
+  const ExecExited end = await_end(killed.exec);
+  EXPECT_EQ(end.end, ExecEnd::signalled);
+  EXPECT_EQ(end.status, SIGKILL);
+}
+
 TEST_P(NodeKernelTest, what_a_workspace_writes_survives_and_what_a_session_or_a_call_writes_does_not) {
   start_sandbox("sb-w", Depth::workspace);
   ASSERT_EQ(run("sb-w", "echo one > /workspace/file; mkdir /workspace/kept; echo k > /workspace/gone").second, 0);
