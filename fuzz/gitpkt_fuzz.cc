@@ -15,6 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     SAW_CHECK(valid_ref((*command)->ref) && ++count <= PushCommands::kMaxCommands);
   }
   const size_t line = raw.find('\n');
-  if (line != std::string_view::npos) (void)GitRequest::classify("POST", raw.substr(0, line), raw.substr(line + 1));
+  if (line != std::string_view::npos)
+    (void)GitRequest::classify("POST", raw.substr(0, line), raw.substr(line + 1));
   return 0;
 }

@@ -14,6 +14,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   auto again = HostName::parse(host->text());
   SAW_CHECK(again && again->text() == host->text() && again->address() == host->address());
   if (!host->address())
-    for (char c : host->text()) SAW_CHECK((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.');
+    for (char c : host->text())
+      SAW_CHECK((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.');
   return 0;
 }

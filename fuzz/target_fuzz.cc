@@ -1,4 +1,5 @@
-// A canonical target is printable ASCII, its own canonical form, starts at the root, and holds nothing that a server could resolve again.
+// A canonical target is printable ASCII, its own canonical form, starts at the root, and holds nothing that a
+// server could resolve again.
 #include <cstdint>
 
 #include "base/result.h"
@@ -16,8 +17,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!target) return 0;
   for (char c : target->text) SAW_CHECK(c > 0x20 && c < 0x7f && c != '\\' && c != '#');
   const std::string path(target->path());
-  SAW_CHECK(path.starts_with('/') && path.find("//") == std::string::npos && (path + "/").find("/./") == std::string::npos &&
-            (path + "/").find("/../") == std::string::npos && path.find("%2F") == std::string::npos && path.find("%2E") == std::string::npos);
+  SAW_CHECK(path.starts_with('/') && path.find("//") == std::string::npos &&
+            (path + "/").find("/./") == std::string::npos && (path + "/").find("/../") == std::string::npos &&
+            path.find("%2F") == std::string::npos && path.find("%2E") == std::string::npos);
   size_t octets = 0;
   ParameterReader reader(target->query());
   while (auto parameter = reader.next()) octets += parameter->key.size() + parameter->value.size();

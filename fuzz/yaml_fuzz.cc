@@ -19,7 +19,9 @@ void check(const Node& node, int depth) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   auto tree = saw::policy::yaml::parse({reinterpret_cast<const char*>(data), size}, "fuzz");
-  if (tree) check(*tree, 0);
-  else SAW_CHECK(tree.error().size() == 1 && tree.error()[0].line >= 1);
+  if (tree)
+    check(*tree, 0);
+  else
+    SAW_CHECK(tree.error().size() == 1 && tree.error()[0].line >= 1);
   return 0;
 }

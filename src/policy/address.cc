@@ -83,7 +83,9 @@ std::optional<Groups> parse_groups(std::string_view text) {
     }
     uint16_t group = 0;
     const auto [stop, error] = std::from_chars(part.data(), part.data() + part.size(), group, 16);
-    if (part.empty() || part.size() > 4 || error != std::errc() || stop != part.data() + part.size() || out.count == 8) return {};
+    if (part.empty() || part.size() > 4 || error != std::errc() || stop != part.data() + part.size() ||
+        out.count == 8)
+      return {};
     out.value[out.count++] = group;
     begin = end + 1;
   }
@@ -101,7 +103,9 @@ std::optional<Address> parse_v6(std::string_view text) {
     auto head = parse_groups(text.substr(0, gap));
     auto tail = parse_groups(text.substr(gap + 2));
     // A dotted tail is only a tail: "1.2.3.4::" is nothing.
-    if (!head || !tail || head->count + tail->count > 7 || text.substr(0, gap).find('.') != std::string_view::npos) return {};
+    if (!head || !tail || head->count + tail->count > 7 ||
+        text.substr(0, gap).find('.') != std::string_view::npos)
+      return {};
     std::copy_n(head->value.begin(), head->count, groups.begin());
     std::copy_n(tail->value.begin(), tail->count, groups.end() - static_cast<std::ptrdiff_t>(tail->count));
   }
@@ -124,9 +128,13 @@ V4 v4_at(const Address& a, size_t at) {
   return V4{a[at]} << 24 | V4{a[at + 1]} << 16 | V4{a[at + 2]} << 8 | V4{a[at + 3]};
 }
 
-bool begins(const Address& a, std::initializer_list<uint8_t> bytes) { return std::ranges::equal(bytes, std::span(a).first(bytes.size())); }
+bool begins(const Address& a, std::initializer_list<uint8_t> bytes) {
+  return std::ranges::equal(bytes, std::span(a).first(bytes.size()));
+}
 
-bool is_mapped(const Address& a) { return begins(a, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}); }
+bool is_mapped(const Address& a) {
+  return begins(a, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff});
+}
 
 struct V4Block {
   V4 base;
@@ -138,15 +146,16 @@ constexpr auto kNever = AddressClass::never, kPrivateUse = AddressClass::private
 constexpr V4Block kV4Blocks[] = {
     {0x00000000, 8, kNever},        // 0/8 this network
     {0x0A000000, 8, kPrivateUse},   // 10/8
-    {0x64400000, 10, kPrivateUse},  // 100.64/10 carrier-grade (a metadata service of one cloud lives at 100.100.100.200: next line)
+    {0x64400000, 10, kPrivateUse},  // 100.64/10 carrier-grade (a metadata service of one cloud lives at
+                                    // 100.100.100.200: next line)
     {0x646464C8, 32, kNever},       // 100.100.100.200
     {0x7F000000, 8, kNever},        // 127/8 loopback
     {0xA9FE0000, 16, kNever},       // 169.254/16 link-local, with the metadata services
     {0xAC100000, 12, kPrivateUse},  // 172.16/12
-    {0xC0000000, 24, kNever},       // 192.0.0/24 IETF protocol assignments (192.0.0.192 is a metadata service)
-    {0xC01FC400, 24, kNever},       // 192.31.196/24 AS112
-    {0xC034C100, 24, kNever},       // 192.52.193/24 AMT
-    {0xC0586300, 24, kNever},       // 192.88.99/24 6to4 relay anycast, deprecated
+    {0xC0000000, 24, kNever},  // 192.0.0/24 IETF protocol assignments (192.0.0.192 is a metadata service)
+    {0xC01FC400, 24, kNever},  // 192.31.196/24 AS112
+    {0xC034C100, 24, kNever},  // 192.52.193/24 AMT
+    {0xC0586300, 24, kNever},  // 192.88.99/24 6to4 relay anycast, deprecated
     {0xC0A80000, 16, kPrivateUse},  // 192.168/16
     {0xC0AF3000, 24, kNever},       // 192.175.48/24 AS112
     {0xC6120000, 15, kNever},       // 198.18/15 benchmarking
@@ -163,15 +172,18 @@ AddressClass classify_v4(V4 a) {
 }
 
 AddressClass classify_v6_outer(const Address& a) {
-  if (begins(a, {0x00, 0x64, 0xff, 0x9b})) return AddressClass::global;       // NAT64: the inner address decides
+  if (begins(a, {0x00, 0x64, 0xff, 0x9b})) return AddressClass::global;  // NAT64: the inner address decides
   if ((a[0] & 0xfe) == 0xfc) {
-    const bool metadata = begins(a, {0xfd, 0x00, 0x0e, 0xc2}) || begins(a, {0xfd, 0x20, 0x00, 0xce});  // fd00:ec2::/32, fd20:ce::/32
-    return metadata ? AddressClass::never : AddressClass::private_use;                                  // fc00::/7
+    const bool metadata = begins(a, {0xfd, 0x00, 0x0e, 0xc2}) ||
+                          begins(a, {0xfd, 0x20, 0x00, 0xce});          // fd00:ec2::/32, fd20:ce::/32
+    return metadata ? AddressClass::never : AddressClass::private_use;  // fc00::/7
   }
-  if ((a[0] & 0xe0) != 0x20) return AddressClass::never;                      // outside 2000::/3: loopback, link-local, multicast, reserved
-  if (begins(a, {0x20, 0x01, 0x00, 0x00})) return AddressClass::global;       // Teredo: the inner addresses decide
-  if (begins(a, {0x20, 0x01}) && (a[2] & 0xfe) == 0) return AddressClass::never;  // 2001::/23 IETF protocol assignments
-  if (begins(a, {0x3f, 0xfe})) return AddressClass::never;                    // 6bone, returned
+  if ((a[0] & 0xe0) != 0x20)
+    return AddressClass::never;  // outside 2000::/3: loopback, link-local, multicast, reserved
+  if (begins(a, {0x20, 0x01, 0x00, 0x00})) return AddressClass::global;  // Teredo: the inner addresses decide
+  if (begins(a, {0x20, 0x01}) && (a[2] & 0xfe) == 0)
+    return AddressClass::never;                             // 2001::/23 IETF protocol assignments
+  if (begins(a, {0x3f, 0xfe})) return AddressClass::never;  // 6bone, returned
   return AddressClass::global;
 }
 
@@ -215,9 +227,11 @@ std::string to_text(const Address& a) {
 AddressClass classify(const Address& a) {
   if (is_mapped(a)) return classify_v4(v4_at(a, 12));
   auto outer = classify_v6_outer(a);
-  if (begins(a, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})) outer = std::max(outer, classify_v4(v4_at(a, 12)));  // v4-compatible
+  if (begins(a, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}))
+    outer = std::max(outer, classify_v4(v4_at(a, 12)));  // v4-compatible
   if (begins(a, {0x00, 0x64, 0xff, 0x9b})) {
-    // 64:ff9b::/96, and the operator-chosen prefixes within 64:ff9b:1::/48 (RFC 8215) taken at /96; all else in 64:ff9b::/32 is unassigned.
+    // 64:ff9b::/96, and the operator-chosen prefixes within 64:ff9b:1::/48 (RFC 8215) taken at /96; all else
+    // in 64:ff9b::/32 is unassigned.
     const bool well_known = std::ranges::all_of(std::span(a).subspan(4, 8), [](uint8_t b) { return b == 0; });
     const bool local = a[4] == 0 && a[5] == 1;
     if (!well_known && !local) return AddressClass::never;
@@ -232,7 +246,7 @@ AddressClass classify(const Address& a) {
     }
   }
   if (begins(a, {0x20, 0x02})) outer = std::max(outer, classify_v4(v4_at(a, 2)));  // 6to4
-  if (begins(a, {0x20, 0x01, 0x00, 0x00})) {                                      // Teredo: server, and the client's address inverted
+  if (begins(a, {0x20, 0x01, 0x00, 0x00})) {  // Teredo: server, and the client's address inverted
     outer = std::max({outer, classify_v4(v4_at(a, 4)), classify_v4(~v4_at(a, 12))});
   }
   return outer;
@@ -240,7 +254,9 @@ AddressClass classify(const Address& a) {
 
 bool contains(const AddressRange& range, const Address& address) {
   const size_t whole = range.prefix / 8, rest = range.prefix % 8;
-  if (!std::equal(range.base.begin(), range.base.begin() + static_cast<std::ptrdiff_t>(whole), address.begin())) return false;
+  if (!std::equal(range.base.begin(), range.base.begin() + static_cast<std::ptrdiff_t>(whole),
+                  address.begin()))
+    return false;
   return rest == 0 || (range.base[whole] ^ address[whole]) >> (8 - rest) == 0;
 }
 
@@ -251,11 +267,15 @@ std::optional<AddressRange> parse_range(std::string_view text) {
   const bool v6 = address.find(':') != std::string_view::npos;
   if (address.starts_with('[')) return {};
   std::optional<Address> base;
-  if (v6) base = parse_v6(address);
-  else if (auto v4 = parse_strict_v4(address)) base = map_v4(*v4);
+  if (v6)
+    base = parse_v6(address);
+  else if (auto v4 = parse_strict_v4(address))
+    base = map_v4(*v4);
   unsigned prefix = 0;
   const auto [end, error] = std::from_chars(bits.data(), bits.data() + bits.size(), prefix);
-  if (!base || bits.empty() || (bits.size() > 1 && bits[0] == '0') || error != std::errc() || end != bits.data() + bits.size()) return {};
+  if (!base || bits.empty() || (bits.size() > 1 && bits[0] == '0') || error != std::errc() ||
+      end != bits.data() + bits.size())
+    return {};
   if (prefix > (v6 ? 128u : 32u)) return {};
   AddressRange out{*base, static_cast<uint8_t>(v6 ? prefix : prefix + 96)};
   for (size_t bit = out.prefix; bit < 128; ++bit)

@@ -13,22 +13,28 @@ namespace saw::policy {
 namespace {
 
 bool same_ranges(const Entry& a, const Entry& b) {
-  return std::ranges::equal(a.addresses, b.addresses,
-                            [](const AddressRange& x, const AddressRange& y) { return x.base == y.base && x.prefix == y.prefix; });
+  return std::ranges::equal(a.addresses, b.addresses, [](const AddressRange& x, const AddressRange& y) {
+    return x.base == y.base && x.prefix == y.prefix;
+  });
 }
 
 bool share_port(const Entry& a, const Entry& b) {
-  return std::ranges::any_of(a.ports, [&](uint16_t port) { return std::ranges::binary_search(b.ports, port); });
+  return std::ranges::any_of(a.ports,
+                             [&](uint16_t port) { return std::ranges::binary_search(b.ports, port); });
 }
 
 bool share_path(const Entry& a, const Entry& b) {
   if (a.paths.empty() || b.paths.empty()) return true;
-  return std::ranges::any_of(a.paths, [&](const Glob& p) { return std::ranges::any_of(b.paths, [&](const Glob& q) { return p.overlaps(q); }); });
+  return std::ranges::any_of(a.paths, [&](const Glob& p) {
+    return std::ranges::any_of(b.paths, [&](const Glob& q) { return p.overlaps(q); });
+  });
 }
 
-// What two entries for one destination disagree about, or nullptr. `tls` belongs to the connection, so paths cannot keep it apart.
+// What two entries for one destination disagree about, or nullptr. `tls` belongs to the connection, so paths
+// cannot keep it apart.
 const char* disagreement(const Entry& a, const Entry& b) {
-  const bool all_same = a.tls == b.tls && a.protocol == b.protocol && a.credential == b.credential && same_ranges(a, b);
+  const bool all_same =
+      a.tls == b.tls && a.protocol == b.protocol && a.credential == b.credential && same_ranges(a, b);
   if (all_same || !share_port(a, b)) return nullptr;
   if (a.tls != b.tls) return "tls";
   if (!share_path(a, b)) return nullptr;
@@ -67,7 +73,8 @@ class Ambiguity {
     for (const Seen& other : wild_)
       if (other.host->glob.overlaps(host.glob)) compare(other.entry, entry, host);
     for (const Seen& other : all_literal_)
-      if (!other.host->address && host.glob.matches(other.host->glob.text())) compare(other.entry, entry, host);
+      if (!other.host->address && host.glob.matches(other.host->glob.text()))
+        compare(other.entry, entry, host);
     wild_.push_back({entry, &host});
   }
 
@@ -76,8 +83,10 @@ class Ambiguity {
     const Entry &a = document_.network[first], &b = document_.network[second];
     const char* about = disagreement(a, b);
     if (about == nullptr || !reported_.insert({first, second}).second) return;
-    reader_.error(host.place, "policy.ambiguous",
-                  fmt::format("entries '{}' and '{}' can match the same request (host '{}') and disagree on {}", a.name, b.name, host.glob.text(), about));
+    reader_.error(
+        host.place, "policy.ambiguous",
+        fmt::format("entries '{}' and '{}' can match the same request (host '{}') and disagree on {}", a.name,
+                    b.name, host.glob.text(), about));
   }
 
   const Document& document_;
@@ -90,7 +99,8 @@ class Ambiguity {
 void check_names(const Document& d, Reader& r) {
   std::unordered_set<std::string_view> entries;
   for (const Entry& entry : d.network)
-    if (!entries.insert(entry.name).second) r.error(entry.place, "policy.duplicate", fmt::format("two entries are called '{}'", entry.name));
+    if (!entries.insert(entry.name).second)
+      r.error(entry.place, "policy.duplicate", fmt::format("two entries are called '{}'", entry.name));
 }
 
 const Entry* find_entry(const Document& d, std::string_view name) {
@@ -100,15 +110,21 @@ const Entry* find_entry(const Document& d, std::string_view name) {
 
 void check_credential_use(const Document& d, const Entry& entry, Reader& r) {
   if (entry.credential.empty()) return;
-  auto it = std::ranges::find(d.credentials, entry.credential, [](const CredentialSource& c) { return std::string_view(c.credential.name); });
+  auto it = std::ranges::find(d.credentials, entry.credential,
+                              [](const CredentialSource& c) { return std::string_view(c.credential.name); });
   if (it == d.credentials.end())
-    return r.error(entry.credential_place, "policy.unknown_reference", fmt::format("there is no credential '{}'", entry.credential));
+    return r.error(entry.credential_place, "policy.unknown_reference",
+                   fmt::format("there is no credential '{}'", entry.credential));
   if (std::ranges::find(it->credential.only, entry.name) == it->credential.only.end())
-    r.error(entry.credential_place, "policy.credential_scope", fmt::format("credential '{}' is not for entry '{}': its 'only' does not name it", entry.credential, entry.name));
+    r.error(entry.credential_place, "policy.credential_scope",
+            fmt::format("credential '{}' is not for entry '{}': its 'only' does not name it",
+                        entry.credential, entry.name));
   if (entry.protocol == Protocol::tcp || entry.tls == TlsMode::passthrough)
-    r.error(entry.credential_place, "policy.bad_value", "a credential can only be injected where SAW reads the requests");
+    r.error(entry.credential_place, "policy.bad_value",
+            "a credential can only be injected where SAW reads the requests");
   if (entry.tls == TlsMode::none && entry.protocol != Protocol::tcp)
-    r.warning(entry.credential_place, "policy.plain_credential", fmt::format("credential '{}' travels without TLS to entry '{}'", entry.credential, entry.name));
+    r.warning(entry.credential_place, "policy.plain_credential",
+              fmt::format("credential '{}' travels without TLS to entry '{}'", entry.credential, entry.name));
 }
 
 void check_credentials(const Document& d, Reader& r) {
@@ -117,9 +133,12 @@ void check_credentials(const Document& d, Reader& r) {
     const Credential& c = source.credential;
     for (const std::string& only : c.only) {
       const Entry* entry = find_entry(d, only);
-      if (!entry) r.error(source.place, "policy.unknown_reference", fmt::format("credential '{}' is for entry '{}', which does not exist", c.name, only));
+      if (!entry)
+        r.error(source.place, "policy.unknown_reference",
+                fmt::format("credential '{}' is for entry '{}', which does not exist", c.name, only));
       else if (entry->credential != c.name)
-        r.warning(source.place, "policy.no_effect", fmt::format("credential '{}' is for entry '{}', which does not use it", c.name, only));
+        r.warning(source.place, "policy.no_effect",
+                  fmt::format("credential '{}' is for entry '{}', which does not use it", c.name, only));
     }
   }
 }
@@ -132,7 +151,8 @@ void check_public_suffixes(const Document& d, Reader& r) {
     for (const HostPattern& host : entry.hosts) {
       if (host.glob.literal() || wide || !is_public_suffix(std::string(host.glob.literal_suffix()))) continue;
       r.error(host.place, "policy.public_suffix",
-              fmt::format("'{}' reaches everything below a public suffix; only 'profile: public' may, with 'allow: all' and 'reach: external'",
+              fmt::format("'{}' reaches everything below a public suffix; only 'profile: public' may, with "
+                          "'allow: all' and 'reach: external'",
                           host.glob.text()));
     }
   }
@@ -140,14 +160,21 @@ void check_public_suffixes(const Document& d, Reader& r) {
 
 void warn_of_no_effect(const Document& d, Reader& r) {
   for (const Entry& entry : d.network) {
-    const bool admits = std::ranges::any_of(entry.rules, [](const Rule& rule) { return rule.effect != Effect::deny; });
-    const bool denies = std::ranges::any_of(entry.rules, [](const Rule& rule) { return rule.effect == Effect::deny; });
-    if (!admits && !denies) r.warning(entry.place, "policy.no_effect", fmt::format("entry '{}' has neither allow nor review and allows nothing", entry.name));
+    const bool admits =
+        std::ranges::any_of(entry.rules, [](const Rule& rule) { return rule.effect != Effect::deny; });
+    const bool denies =
+        std::ranges::any_of(entry.rules, [](const Rule& rule) { return rule.effect == Effect::deny; });
+    if (!admits && !denies)
+      r.warning(entry.place, "policy.no_effect",
+                fmt::format("entry '{}' has neither allow nor review and allows nothing", entry.name));
   }
   if (!d.run_later_written)
-    r.warning(d.filesystem_place, "policy.run_later", "filesystem.runLater is not written: quarantine, its default, is not available yet, so writes on run-later paths take effect; 'deny' refuses them");
+    r.warning(d.filesystem_place, "policy.run_later",
+              "filesystem.runLater is not written: quarantine, its default, is not available yet, so writes "
+              "on run-later paths take effect; 'deny' refuses them");
   if (d.trifecta_place.line != 0)
-    r.warning(d.trifecta_place, "policy.no_effect", "labels are not tracked yet, so trifecta applies only where labels are given to it");
+    r.warning(d.trifecta_place, "policy.no_effect",
+              "labels are not tracked yet, so trifecta applies only where labels are given to it");
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// What can only be judged with the whole policy in view: names, references, ambiguity between entries, and the profile's promises.
+// What can only be judged with the whole policy in view: names, references, ambiguity between entries, and
+// the profile's promises.
 #pragma once
 
 #include "policy/document.h"
@@ -6,7 +7,8 @@
 
 namespace saw::policy {
 
-// Names are unique, references lead somewhere, no two entries can match one request and treat it differently; warns of what has no effect.
+// Names are unique, references lead somewhere, no two entries can match one request and treat it differently;
+// warns of what has no effect.
 void check_document(const Document& document, Reader& reader);
 
 // The profile as a checked property (profile.cc): errors, or for `local` one warning per relaxation.

@@ -1,4 +1,5 @@
-// Every clause of docs/policy.md "Meaning" that compiling answers for: what is refused, where, and by which code.
+// Every clause of docs/policy.md "Meaning" that compiling answers for: what is refused, where, and by which
+// code.
 #include <algorithm>
 
 #include <gmock/gmock.h>
@@ -13,7 +14,9 @@ using testing::HasSubstr;
 
 constexpr std::string_view kHead = "apiVersion: saw/v1\nkind: Policy\nmetadata: {name: t}\nprofile: local\n";
 
-std::string with(std::string_view rest) { return std::string(kHead) + std::string(rest); }
+std::string with(std::string_view rest) {
+  return std::string(kHead) + std::string(rest);
+}
 
 // The first error as text; "ok" if it compiles.
 std::string first(std::string_view yaml) {
@@ -24,7 +27,9 @@ std::string code(std::string_view yaml) {
   auto policy = Policy::compile(yaml, "f");
   return policy ? "ok" : policy.error().at(0).code;
 }
-std::string entry(std::string_view fields) { return with("network:\n  - {name: e, to: {hosts: [h.example]}, " + std::string(fields) + "}\n"); }
+std::string entry(std::string_view fields) {
+  return with("network:\n  - {name: e, to: {hosts: [h.example]}, " + std::string(fields) + "}\n");
+}
 
 struct Case {
   std::string_view yaml, code;
@@ -47,12 +52,19 @@ TEST(Compile, a_minimal_policy_has_the_documented_defaults) {
 TEST(Compile, says_where_and_what_was_probably_meant) {
   EXPECT_EQ(first(with("network:\n  - name: e\n    to: {hots: [a.example]}\n    allow: all\n")),
             "f:7:9: error: to needs 'hosts' [policy.missing_field]");
-  auto p = Policy::compile(with("network:\n  - name: e\n    to: {hosts: [a.example], prots: [443]}\n    allow: all\n"), "corp.yaml");
+  auto p = Policy::compile(
+      with("network:\n  - name: e\n    to: {hosts: [a.example], prots: [443]}\n    allow: all\n"),
+      "corp.yaml");
   ASSERT_FALSE(p);
-  EXPECT_EQ(p.error().at(0).text(), "corp.yaml:7:30: error: unknown field 'prots' in to, did you mean 'ports'? [policy.unknown_field]");
-  EXPECT_EQ(first(entry("protocol: htpp, allow: all")), "f:6:51: error: unknown value 'htpp' for protocol, did you mean 'http'? [policy.unknown_value]");
-  EXPECT_EQ(first(with("strict: yes\n")), "f:5:9: error: strict must be true or false, not 'yes' [policy.wrong_type]");
-  EXPECT_EQ(first(with("strict: true\nstrict: true\n")), "f:6:1: error: duplicate key 'strict' [policy.duplicate_key]");
+  EXPECT_EQ(
+      p.error().at(0).text(),
+      "corp.yaml:7:30: error: unknown field 'prots' in to, did you mean 'ports'? [policy.unknown_field]");
+  EXPECT_EQ(first(entry("protocol: htpp, allow: all")),
+            "f:6:51: error: unknown value 'htpp' for protocol, did you mean 'http'? [policy.unknown_value]");
+  EXPECT_EQ(first(with("strict: yes\n")),
+            "f:5:9: error: strict must be true or false, not 'yes' [policy.wrong_type]");
+  EXPECT_EQ(first(with("strict: true\nstrict: true\n")),
+            "f:6:1: error: duplicate key 'strict' [policy.duplicate_key]");
 }
 
 TEST(Compile, reports_all_errors_in_the_order_of_the_text_and_no_warnings_among_them) {
@@ -69,11 +81,15 @@ TEST(Compile, the_head_is_required) {
   EXPECT_THAT(first("apiVersion: saw/v1\nmetadata: {name: t}\nprofile: local\n"), HasSubstr("needs 'kind'"));
   EXPECT_THAT(first("apiVersion: saw/v1\nkind: Policy\nprofile: local\n"), HasSubstr("needs 'metadata'"));
   EXPECT_THAT(first("apiVersion: saw/v1\nkind: Policy\nmetadata: {name: t}\n"), HasSubstr("needs 'profile'"));
-  EXPECT_THAT(first("apiVersion: saw/v2\nkind: Policy\nmetadata: {name: t}\nprofile: local\n"), HasSubstr("'saw/v2'"));
-  EXPECT_THAT(first("apiVersion: saw/v1\nkind: Policy\nmetadata: {}\nprofile: local\n"), HasSubstr("needs 'name'"));
+  EXPECT_THAT(first("apiVersion: saw/v2\nkind: Policy\nmetadata: {name: t}\nprofile: local\n"),
+              HasSubstr("'saw/v2'"));
+  EXPECT_THAT(first("apiVersion: saw/v1\nkind: Policy\nmetadata: {}\nprofile: local\n"),
+              HasSubstr("needs 'name'"));
   EXPECT_EQ(code("[a]"), "policy.wrong_type");
-  EXPECT_EQ(code("apiVersion: saw/v1\nkind: Policy\nmetadata: {name: 42}\nprofile: local\n"), "policy.wrong_type");
-  EXPECT_EQ(code("apiVersion: saw/v1\nkind: Policy\nmetadata: {name: 'a b'}\nprofile: local\n"), "policy.bad_name");
+  EXPECT_EQ(code("apiVersion: saw/v1\nkind: Policy\nmetadata: {name: 42}\nprofile: local\n"),
+            "policy.wrong_type");
+  EXPECT_EQ(code("apiVersion: saw/v1\nkind: Policy\nmetadata: {name: 'a b'}\nprofile: local\n"),
+            "policy.bad_name");
 }
 
 TEST(Compile, static_sections_are_read_strictly) {
@@ -82,7 +98,8 @@ isolation: vm
 strict: true
 dataClassification: {name: acme, version: 4, sha256: "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}
 filesystem: {read: [/usr, /bin], write: [/workspace, /], deny: [/workspace/.secrets], runLater: deny}
-)"), "f");
+)"),
+                           "f");
   ASSERT_FALSE(p);
   EXPECT_EQ(p.error().at(0).code, "policy.protected_path");
   p = Policy::compile(with(R"(
@@ -92,7 +109,8 @@ filesystem: {read: [/usr, /bin], write: [/workspace, /dev/shm], deny: [/workspac
 process: {limits: {memory: 2GiB, pids: 256, cpus: 0.5, openFiles: 1024, fileSize: 1GiB, wallClock: 30m}}
 review: {hold: 5s, expires: 1h, approvers: other-than-requester}
 runtimeCredential: {ttl: 30s}
-)"), "f");
+)"),
+                      "f");
   ASSERT_TRUE(p) << p.error().at(0).text();
   EXPECT_EQ(p->isolation(), Isolation::vm);
   EXPECT_TRUE(p->strict());
@@ -197,22 +215,33 @@ TEST(Compile, refuses_bad_entries_by_their_own_code) {
       {"{hosts: [a.example], addresses: [0.0.0.0/0]}", "policy.bad_address"},
       {"{hosts: [a.example], addresses: [93.184.216.0/24]}", "policy.bad_address"},
       {"{hosts: [a.example], addresses: [\"::/0\"]}", "policy.bad_address"},
-      {"{hosts: [A.Example., \"*.ok.example\", \"[2606:2800::1]\"], ports: [443, 8443], paths: [/a], addresses: [10.0.0.0/8, \"fd00::/8\"]}", "ok"},
+      {"{hosts: [A.Example., \"*.ok.example\", \"[2606:2800::1]\"], ports: [443, 8443], paths: [/a], "
+       "addresses: [10.0.0.0/8, \"fd00::/8\"]}",
+       "ok"},
   };
-  for (const Case& c : tos) EXPECT_EQ(code(with("network:\n  - {name: e, to: " + std::string(c.yaml) + ", allow: all}\n")), c.code) << c.yaml;
+  for (const Case& c : tos)
+    EXPECT_EQ(code(with("network:\n  - {name: e, to: " + std::string(c.yaml) + ", allow: all}\n")), c.code)
+        << c.yaml;
 }
 
 TEST(Compile, what_cannot_be_enforced_yet_is_refused_and_never_ignored) {
-  for (std::string_view section : {"inference: [{model: \"acme-*\", via: hub, data: [public]}]\n", "budget: {perDay: {calls: 20000, uploadBytes: 1GiB, tokens: 5}}\n",
-                                   "filesystem: {runLater: quarantine}\n", "filesystem: {labels: [{path: /workspace/c, add: private}]}\n",
+  for (std::string_view section : {"inference: [{model: \"acme-*\", via: hub, data: [public]}]\n",
+                                   "budget: {perDay: {calls: 20000, uploadBytes: 1GiB, tokens: 5}}\n",
+                                   "filesystem: {runLater: quarantine}\n",
+                                   "filesystem: {labels: [{path: /workspace/c, add: private}]}\n",
                                    "filesystem: {labels: [{path: /workspace/c, add: untrusted}]}\n"})
     EXPECT_EQ(code(with(section)), "policy.not_available_yet") << section;
   for (std::string_view fields :
-       {"protocol: graphql, allow: [{types: [query], names: [a], fields: [b]}]", "protocol: jsonrpc, allow: [{methods: [\"a*\"], params: {/x: y}}]",
-        "protocol: mcp, allow: [{methods: [tools/call], tools: [search_*], arguments: {/path: \"/public/**\"}}]",
-        "protocol: websocket, allow: [{paths: [\"/a\"], messages: [\"b*\"], binary: allow}]", "protocol: registry, allow: [{ecosystem: npm, op: read, minAgeDays: 7}]",
-        "tls: passthrough, allow: all", "data: private, allow: all", "limits: {requestsPerMinute: 1}, allow: all", "limits: {concurrent: 1}, allow: all",
-        "limits: {uploadBytesPerHour: 1MiB}, allow: all", "allow: [{methods: [GET], when: {labels: {none: [private]}}}]"})
+       {"protocol: graphql, allow: [{types: [query], names: [a], fields: [b]}]",
+        "protocol: jsonrpc, allow: [{methods: [\"a*\"], params: {/x: y}}]",
+        "protocol: mcp, allow: [{methods: [tools/call], tools: [search_*], arguments: {/path: "
+        "\"/public/**\"}}]",
+        "protocol: websocket, allow: [{paths: [\"/a\"], messages: [\"b*\"], binary: allow}]",
+        "protocol: registry, allow: [{ecosystem: npm, op: read, minAgeDays: 7}]",
+        "tls: passthrough, allow: all", "data: private, allow: all",
+        "limits: {requestsPerMinute: 1}, allow: all", "limits: {concurrent: 1}, allow: all",
+        "limits: {uploadBytesPerHour: 1MiB}, allow: all",
+        "allow: [{methods: [GET], when: {labels: {none: [private]}}}]"})
     EXPECT_EQ(code(entry(fields)), "policy.not_available_yet") << fields;
   EXPECT_EQ(code(with("trifecta: {privateAndUntrusted: review}\n")), "ok");
 }
@@ -227,57 +256,95 @@ TEST(Compile, rules_of_future_protocols_are_checked_too) {
   };
   EXPECT_THAT(codes("protocol: mcp, allow: [{tool: [x]}]"), testing::Contains("policy.unknown_field"));
   EXPECT_THAT(codes("protocol: mcp, allow: [{tools: [\"[x\"]}]"), testing::Contains("policy.bad_glob"));
-  EXPECT_THAT(codes("protocol: registry, allow: [{ecosystem: cpan}]"), testing::Contains("policy.unknown_value"));
-  EXPECT_THAT(codes("allow: [{methods: [GET], when: {labels: {none: [secret]}}}]"), testing::Contains("policy.unknown_value"));
+  EXPECT_THAT(codes("protocol: registry, allow: [{ecosystem: cpan}]"),
+              testing::Contains("policy.unknown_value"));
+  EXPECT_THAT(codes("allow: [{methods: [GET], when: {labels: {none: [secret]}}}]"),
+              testing::Contains("policy.unknown_value"));
 }
 
 TEST(Compile, two_entries_for_one_request_must_agree) {
   auto two = [](std::string_view a, std::string_view b) {
-    return code(with("network:\n  - {name: a, " + std::string(a) + ", allow: [{methods: [GET]}]}\n  - {name: b, " + std::string(b) + ", allow: [{methods: [GET]}]}\n"));
+    return code(with("network:\n  - {name: a, " + std::string(a) +
+                     ", allow: [{methods: [GET]}]}\n  - {name: b, " + std::string(b) +
+                     ", allow: [{methods: [GET]}]}\n"));
   };
   EXPECT_EQ(two("to: {hosts: [h.example]}", "to: {hosts: [h.example]}"), "ok");
-  EXPECT_EQ(two("to: {hosts: [h.example], ports: [8080]}", "to: {hosts: [h.example], ports: [8080]}, tls: none"), "policy.ambiguous");
-  EXPECT_EQ(two("to: {hosts: [h.example], ports: [8080]}", "to: {hosts: [h.example], ports: [8081]}, tls: none"), "ok");
-  EXPECT_EQ(two("to: {hosts: [\"*.a.example\"], ports: [8080]}", "to: {hosts: [x.a.example], ports: [8080]}, tls: none"), "policy.ambiguous");
-  EXPECT_EQ(two("to: {hosts: [x.a.example], ports: [8080]}", "to: {hosts: [\"**.a.example\"], ports: [8080]}, tls: none"), "policy.ambiguous");
-  EXPECT_EQ(two("to: {hosts: [\"*.a.example\"], ports: [8080]}", "to: {hosts: [\"x*.a.example\"], ports: [8080]}, tls: none"), "policy.ambiguous");
-  EXPECT_EQ(two("to: {hosts: [\"y*.a.example\"], ports: [8080]}", "to: {hosts: [\"x*.a.example\"], ports: [8080]}, tls: none"), "ok");
-  EXPECT_EQ(two("to: {hosts: [h.example]}", "to: {hosts: [h.example], addresses: [10.0.0.0/8]}"), "policy.ambiguous");
-  EXPECT_EQ(two("to: {hosts: [h.example], paths: [\"/a/**\"]}", "to: {hosts: [h.example], addresses: [10.0.0.0/8], paths: [\"/b/**\"]}"), "ok");
+  EXPECT_EQ(
+      two("to: {hosts: [h.example], ports: [8080]}", "to: {hosts: [h.example], ports: [8080]}, tls: none"),
+      "policy.ambiguous");
+  EXPECT_EQ(
+      two("to: {hosts: [h.example], ports: [8080]}", "to: {hosts: [h.example], ports: [8081]}, tls: none"),
+      "ok");
+  EXPECT_EQ(two("to: {hosts: [\"*.a.example\"], ports: [8080]}",
+                "to: {hosts: [x.a.example], ports: [8080]}, tls: none"),
+            "policy.ambiguous");
+  EXPECT_EQ(two("to: {hosts: [x.a.example], ports: [8080]}",
+                "to: {hosts: [\"**.a.example\"], ports: [8080]}, tls: none"),
+            "policy.ambiguous");
+  EXPECT_EQ(two("to: {hosts: [\"*.a.example\"], ports: [8080]}",
+                "to: {hosts: [\"x*.a.example\"], ports: [8080]}, tls: none"),
+            "policy.ambiguous");
+  EXPECT_EQ(two("to: {hosts: [\"y*.a.example\"], ports: [8080]}",
+                "to: {hosts: [\"x*.a.example\"], ports: [8080]}, tls: none"),
+            "ok");
+  EXPECT_EQ(two("to: {hosts: [h.example]}", "to: {hosts: [h.example], addresses: [10.0.0.0/8]}"),
+            "policy.ambiguous");
+  EXPECT_EQ(two("to: {hosts: [h.example], paths: [\"/a/**\"]}",
+                "to: {hosts: [h.example], addresses: [10.0.0.0/8], paths: [\"/b/**\"]}"),
+            "ok");
   const std::string http_and_git = with(
-      "network:\n  - {name: a, to: {hosts: [h.example]}, allow: [{methods: [GET]}]}\n  - {name: b, to: {hosts: [h.example]}, protocol: git, allow: [{op: fetch}]}\n");
-  EXPECT_EQ(first(http_and_git), "f:7:28: error: entries 'a' and 'b' can match the same request (host 'h.example') and disagree on protocol [policy.ambiguous]");
+      "network:\n  - {name: a, to: {hosts: [h.example]}, allow: [{methods: [GET]}]}\n  - {name: b, to: "
+      "{hosts: [h.example]}, protocol: git, allow: [{op: fetch}]}\n");
+  EXPECT_EQ(first(http_and_git),
+            "f:7:28: error: entries 'a' and 'b' can match the same request (host 'h.example') and disagree "
+            "on protocol [policy.ambiguous]");
   const std::string apart = with(
       "network:\n  - {name: a, to: {hosts: [h.example], paths: [\"/api/**\"]}, allow: [{methods: [GET]}]}\n"
       "  - {name: b, to: {hosts: [h.example], paths: [\"/git/**\"]}, protocol: git, allow: [{op: fetch}]}\n");
   EXPECT_EQ(code(apart), "ok");
-  EXPECT_EQ(code(with("network:\n  - {name: a, to: {hosts: [h.example]}, allow: all}\n  - {name: a, to: {hosts: [i.example]}, allow: all}\n")), "policy.duplicate");
+  EXPECT_EQ(code(with("network:\n  - {name: a, to: {hosts: [h.example]}, allow: all}\n  - {name: a, to: "
+                      "{hosts: [i.example]}, allow: all}\n")),
+            "policy.duplicate");
 }
 
 TEST(Compile, credentials_lead_somewhere_and_are_put_only_where_they_may) {
   auto policy = [](std::string_view use, std::string_view credential) {
-    return code(with("network:\n  - {name: e, to: {hosts: [h.example]}, " + std::string(use) + "allow: all}\ncredentials:\n  c: " + std::string(credential) + "\n"));
+    return code(with("network:\n  - {name: e, to: {hosts: [h.example]}, " + std::string(use) +
+                     "allow: all}\ncredentials:\n  c: " + std::string(credential) + "\n"));
   };
-  const std::string_view good = "{secret: s, inject: {header: Authorization, format: \"Bearer {secret}\"}, only: [e]}";
+  const std::string_view good =
+      "{secret: s, inject: {header: Authorization, format: \"Bearer {secret}\"}, only: [e]}";
   EXPECT_EQ(policy("credential: c, ", good), "ok");
   EXPECT_EQ(policy("", good), "ok");
   EXPECT_EQ(policy("credential: d, ", good), "policy.unknown_reference");
-  EXPECT_EQ(policy("credential: c, ", "{secret: s, inject: {header: A, format: \"{secret}\"}, only: [e, x]}"), "policy.unknown_reference");
-  EXPECT_EQ(policy("credential: c, ", "{secret: s, inject: {header: A, format: \"{secret}\"}}"), "policy.missing_field");
-  EXPECT_EQ(policy("credential: c, ", "{secret: s, inject: {header: A, format: \"secret\"}, only: [e]}"), "policy.bad_value");
-  EXPECT_EQ(policy("credential: c, ", "{secret: s, inject: {header: A, format: \"{secret}{secret}\"}, only: [e]}"), "policy.bad_value");
-  for (std::string_view header : {"Host", "Content-Length", "transfer-encoding", "Proxy-Authorization", "\"a b\"", "\"a:\""})
-    EXPECT_EQ(policy("credential: c, ", "{secret: s, inject: {header: " + std::string(header) + ", format: \"{secret}\"}, only: [e]}"), "policy.bad_value") << header;
-  EXPECT_EQ(code(with("network:\n  - {name: e, to: {hosts: [h.example]}, credential: c, allow: all}\n  - {name: f, to: {hosts: [i.example]}, allow: all}\n"
-                      "credentials:\n  c: {secret: s, inject: {header: A, format: \"{secret}\"}, only: [f]}\n")),
-            "policy.credential_scope");
+  EXPECT_EQ(policy("credential: c, ", "{secret: s, inject: {header: A, format: \"{secret}\"}, only: [e, x]}"),
+            "policy.unknown_reference");
+  EXPECT_EQ(policy("credential: c, ", "{secret: s, inject: {header: A, format: \"{secret}\"}}"),
+            "policy.missing_field");
+  EXPECT_EQ(policy("credential: c, ", "{secret: s, inject: {header: A, format: \"secret\"}, only: [e]}"),
+            "policy.bad_value");
+  EXPECT_EQ(
+      policy("credential: c, ", "{secret: s, inject: {header: A, format: \"{secret}{secret}\"}, only: [e]}"),
+      "policy.bad_value");
+  for (std::string_view header :
+       {"Host", "Content-Length", "transfer-encoding", "Proxy-Authorization", "\"a b\"", "\"a:\""})
+    EXPECT_EQ(policy("credential: c, ", "{secret: s, inject: {header: " + std::string(header) +
+                                            ", format: \"{secret}\"}, only: [e]}"),
+              "policy.bad_value")
+        << header;
+  EXPECT_EQ(
+      code(with("network:\n  - {name: e, to: {hosts: [h.example]}, credential: c, allow: all}\n  - {name: f, "
+                "to: {hosts: [i.example]}, allow: all}\n"
+                "credentials:\n  c: {secret: s, inject: {header: A, format: \"{secret}\"}, only: [f]}\n")),
+      "policy.credential_scope");
 }
 
 TEST(Compile, an_entry_without_allow_or_review_allows_nothing_and_is_warned_of) {
   auto p = Policy::compile(with("network:\n  - {name: e, to: {hosts: [h.example]}}\n"), "f");
   ASSERT_TRUE(p);
   EXPECT_EQ(p->decide({.host = "h.example", .method = "GET", .target = "/"}).effect, Effect::deny);
-  EXPECT_TRUE(std::ranges::any_of(p->warnings(), [](const Diagnostic& d) { return d.code == "policy.no_effect"; }));
+  EXPECT_TRUE(
+      std::ranges::any_of(p->warnings(), [](const Diagnostic& d) { return d.code == "policy.no_effect"; }));
 }
 
 TEST(Compile, the_count_of_diagnostics_is_bounded) {

@@ -8,13 +8,16 @@ namespace saw::policy {
 
 void HostIndex::add(const HostPattern& host, uint16_t port, uint32_t entry) {
   const Slot slot{port, entry, &host.glob};
-  if (host.glob.literal()) exact_[host.glob.text()].push_back(slot);
-  else by_tail_[std::string(host.glob.literal_suffix())].push_back(slot);
+  if (host.glob.literal())
+    exact_[host.glob.text()].push_back(slot);
+  else
+    by_tail_[std::string(host.glob.literal_suffix())].push_back(slot);
 }
 
 void HostIndex::finish() {
   for (TextMap<Bucket>* map : {&exact_, &by_tail_})
-    for (auto& [name, bucket] : *map) std::ranges::sort(bucket, {}, [](const Slot& s) { return std::pair(s.port, s.entry); });
+    for (auto& [name, bucket] : *map)
+      std::ranges::sort(bucket, {}, [](const Slot& s) { return std::pair(s.port, s.entry); });
 }
 
 void RuleIndex::add(const Rule& rule, uint32_t number) {
@@ -45,7 +48,8 @@ void build_indexes(Policy::Impl& impl) {
     impl.to_ids.push_back(fmt::format("network.{}.to", entry.name));
   }
   impl.hosts.finish();
-  for (const CredentialSource& source : impl.document.credentials) impl.credentials.push_back(source.credential);
+  for (const CredentialSource& source : impl.document.credentials)
+    impl.credentials.push_back(source.credential);
 }
 
 }  // namespace saw::policy

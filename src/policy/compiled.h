@@ -1,10 +1,13 @@
 // What Policy holds: the document, and the indexes that make deciding quicker than reading it.
 //
-//   host ─▶ HostIndex: exact names by hash; globs by hash of their literal tail ("example.com" of "*.example.com")
+//   host ─▶ HostIndex: exact names by hash; globs by hash of their literal tail ("example.com" of
+//   "*.example.com")
 //        ─▶ port      (sorted within each bucket)
-//        ─▶ entry     ─▶ RuleIndex: rules by hash of the literal head of their path globs ("/repos" of "/repos/*/issues")
+//        ─▶ entry     ─▶ RuleIndex: rules by hash of the literal head of their path globs ("/repos" of
+//        "/repos/*/issues")
 //
-// Both indexes look at as many prefixes or suffixes of the text as the policy has depths, so that a long path costs no more than a deep policy.
+// Both indexes look at as many prefixes or suffixes of the text as the policy has depths, so that a long path
+// costs no more than a deep policy.
 #pragma once
 
 #include <algorithm>
@@ -30,11 +33,13 @@ class HostIndex {
   void add(const HostPattern& host, uint16_t port, uint32_t entry);
   void finish();
 
-  // Calls visit(entry) for each entry that lists the host and port; an entry may come more than once. Stops when visit returns false.
+  // Calls visit(entry) for each entry that lists the host and port; an entry may come more than once. Stops
+  // when visit returns false.
   template <class Visit>
   void at(const HostName& host, uint16_t port, Visit visit) const {
     each_bucket(host, [&](const Bucket& bucket, bool exact) {
-      auto it = std::lower_bound(bucket.begin(), bucket.end(), port, [](const Slot& s, uint16_t p) { return s.port < p; });
+      auto it = std::lower_bound(bucket.begin(), bucket.end(), port,
+                                 [](const Slot& s, uint16_t p) { return s.port < p; });
       for (; it != bucket.end() && it->port == port; ++it)
         if ((exact || it->glob->matches(host.text())) && !visit(it->entry)) return false;
       return true;
@@ -64,7 +69,8 @@ class HostIndex {
     if (auto it = exact_.find(text); it != exact_.end() && !visit(it->second, true)) return;
     if (host.address()) return;  // wildcards are for names
     for (size_t begin = 0;; begin = text.find('.', begin) + 1) {
-      if (auto it = by_tail_.find(text.substr(begin)); it != by_tail_.end() && !visit(it->second, false)) return;
+      if (auto it = by_tail_.find(text.substr(begin)); it != by_tail_.end() && !visit(it->second, false))
+        return;
       if (text.find('.', begin) == std::string_view::npos) break;
     }
     if (auto it = by_tail_.find(std::string_view()); it != by_tail_.end()) visit(it->second, false);

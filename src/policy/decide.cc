@@ -10,7 +10,8 @@ namespace {
 using Reason = std::string_view;  // empty: fine
 
 bool same_letters(std::string_view a, std::string_view lower) {
-  return std::ranges::equal(a, lower, [](char x, char y) { return (x >= 'A' && x <= 'Z' ? static_cast<char>(x + 32) : x) == y; });
+  return std::ranges::equal(
+      a, lower, [](char x, char y) { return (x >= 'A' && x <= 'Z' ? static_cast<char>(x + 32) : x) == y; });
 }
 
 // The strictest rule seen so far; among equals the first of the text.
@@ -40,9 +41,10 @@ struct Subject {
 
 Reason check_method(std::string_view method) {
   constexpr size_t kMaxMethod = 32;
-  const bool token = !method.empty() && method.size() <= kMaxMethod && std::ranges::all_of(method, [](char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-  });
+  const bool token =
+      !method.empty() && method.size() <= kMaxMethod && std::ranges::all_of(method, [](char c) {
+        return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+      });
   return token && method != "CONNECT" ? Reason() : "malformed:method";
 }
 
@@ -58,6 +60,12 @@ Reason check_authority(std::string_view text, const Subject& s) {
   return authority->host.text() == s.host.text() && same_port ? Reason() : "malformed:host-mismatch";
 }
 
+// Fields by which some servers take another method than the request's own.
+bool overrides_method(std::string_view name) {
+  constexpr std::string_view kFields[] = {"x-http-method-override", "x-http-method", "x-method-override"};
+  return std::ranges::any_of(kFields, [&](std::string_view field) { return same_letters(name, field); });
+}
+
 Reason check_headers(const Subject& s) {
   std::string_view length;
   bool host_seen = false, length_seen = false, chunked = false;
@@ -67,11 +75,14 @@ Reason check_headers(const Subject& s) {
       host_seen = true;
       if (auto reason = check_authority(header.value, s); !reason.empty()) return reason;
     } else if (same_letters(header.name, "content-length")) {
-      if (!digits_only(header.value) || (length_seen && header.value != length)) return "malformed:content-length";
+      if (!digits_only(header.value) || (length_seen && header.value != length))
+        return "malformed:content-length";
       length = header.value;
       length_seen = true;
     } else if (same_letters(header.name, "transfer-encoding")) {
       chunked = true;
+    } else if (overrides_method(header.name)) {
+      return "malformed:method-override";
     } else if (same_letters(header.name, "upgrade") && same_letters(header.value.substr(0, 9), "websocket")) {
       return "protocol-mismatch";
     }
@@ -89,7 +100,8 @@ Reason check_sni(const Subject& s) {
 std::expected<Target, Reason> read_target(const Subject& s) {
   const TargetParts parts = split_target(s.request.target);
   if (parts.scheme.empty()) return canonical_target(parts.rest);
-  if (!same_letters(parts.scheme, s.request.tls ? "https" : "http")) return std::unexpected("malformed:scheme");
+  if (!same_letters(parts.scheme, s.request.tls ? "https" : "http"))
+    return std::unexpected("malformed:scheme");
   if (auto reason = check_authority(parts.authority, s); !reason.empty()) return std::unexpected(reason);
   return canonical_target(parts.rest.empty() ? std::string_view("/") : parts.rest);
 }
@@ -98,7 +110,8 @@ std::expected<Target, Reason> read_target(const Subject& s) {
 
 bool method_matches(const Rule& rule, std::string_view method) {
   if (rule.methods.empty()) return true;
-  return std::ranges::any_of(rule.methods, [&](const std::string& m) { return m == method || (m == "GET" && method == "HEAD"); });
+  return std::ranges::any_of(
+      rule.methods, [&](const std::string& m) { return m == method || (m == "GET" && method == "HEAD"); });
 }
 
 // A named key holds where it is present and all its values match; in a deny rule one matching value suffices.
@@ -139,7 +152,8 @@ bool any_matches(const std::vector<Glob>& globs, std::string_view text) {
 
 class Judge {
  public:
-  Judge(const Policy::Impl& impl, const Subject& subject) : impl_(impl), subject_(subject), reason_("default-deny") {}
+  Judge(const Policy::Impl& impl, const Subject& subject)
+      : impl_(impl), subject_(subject), reason_("default-deny") {}
 
   Decision http();
   Decision tcp();
@@ -147,7 +161,8 @@ class Judge {
 
  private:
   const Entry& entry(uint32_t e) const { return impl_.document.network[e]; }
-  // Calls visit(entry number) for the entries whose `to` matches and that may carry this request; remembers why others may not.
+  // Calls visit(entry number) for the entries whose `to` matches and that may carry this request; remembers
+  // why others may not.
   template <class Visit>
   void each_entry(Visit visit);
   Reason unfit(const Entry& candidate) const;
@@ -159,18 +174,23 @@ class Judge {
 
   const Policy::Impl& impl_;
   const Subject& subject_;
-  Reason reason_;            // of the denial when no rule matches
-  bool external_ = false;    // some matching entry is an outward communication
+  Reason reason_;          // of the denial when no rule matches
+  bool external_ = false;  // some matching entry is an outward communication
 };
 
 // Why an entry whose `to` matches cannot carry the request.
 Reason Judge::unfit(const Entry& candidate) const {
   const bool raw = subject_.request.kind == Request::Kind::tcp;
   const bool websocket = subject_.request.kind == Request::Kind::websocket;
-  if (raw != (candidate.protocol == Protocol::tcp) || websocket != (candidate.protocol == Protocol::websocket)) return "protocol-mismatch";
-  if (!raw && subject_.request.tls != (candidate.tls != TlsMode::none)) return subject_.request.tls ? "tls-unexpected" : "tls-required";
+  if (raw != (candidate.protocol == Protocol::tcp) ||
+      websocket != (candidate.protocol == Protocol::websocket))
+    return "protocol-mismatch";
+  if (!raw && subject_.request.tls != (candidate.tls != TlsMode::none))
+    return subject_.request.tls ? "tls-unexpected" : "tls-required";
   const bool listed = !subject_.address || classify(*subject_.address) != AddressClass::private_use ||
-                      std::ranges::any_of(candidate.addresses, [&](const AddressRange& range) { return contains(range, *subject_.address); });
+                      std::ranges::any_of(candidate.addresses, [&](const AddressRange& range) {
+                        return contains(range, *subject_.address);
+                      });
   return listed ? Reason() : "address-private";
 }
 
@@ -191,7 +211,8 @@ void Judge::each_entry(Visit visit) {
 
 Decision Judge::outcome(const Best& best, Reason action) const {
   if (best.rule == nullptr) return refuse(reason_);
-  Decision out{.effect = best.rule->effect, .rule = best.rule->id, .reason = action, .entry = entry(best.entry).name};
+  Decision out{
+      .effect = best.rule->effect, .rule = best.rule->id, .reason = action, .entry = entry(best.entry).name};
   if (out.effect == Effect::deny) out.reason = "denied-by-rule";
   constexpr Labels kBoth = kPrivate | kUntrusted;
   if (external_ && (subject_.request.labels & kBoth) == kBoth && impl_.document.trifecta > out.effect) {
@@ -212,7 +233,9 @@ Decision Judge::http() {
     if (candidate.protocol != Protocol::http) return;
     impl_.rules[e].at(subject_.path, [&](uint32_t r) {
       const Rule& rule = candidate.rules[r];
-      if (method_matches(rule, request.method) && query_matches(rule, subject_.query) && headers_match(rule, request.headers)) best.offer(rule, e);
+      if (method_matches(rule, request.method) && query_matches(rule, subject_.query) &&
+          headers_match(rule, request.headers))
+        best.offer(rule, e);
     });
   });
   // Entries that can match one request agree on the protocol: the compiler made sure.
@@ -221,7 +244,8 @@ Decision Judge::http() {
   return outcome(best, reads ? "read" : "write");
 }
 
-// An empty ref stands for the discovery of refs before a push, which every push to the repository begins with.
+// An empty ref stands for the discovery of refs before a push, which every push to the repository begins
+// with.
 bool Judge::git_rule_holds(const Rule& rule, const GitRequest& request, std::string_view ref) const {
   if (rule.everything) return true;
   const GitOp op = request.kind == GitRequest::Kind::fetch ? GitOp::fetch : GitOp::push;
@@ -293,7 +317,8 @@ Decision Judge::dns() {
   return {.effect = Effect::allow, .rule = impl_.to_ids[number], .reason = "resolve", .entry = found->name};
 }
 
-// The address that would be dialled; an unreadable one is malformed, one of the never-classes is refused whatever the rules say (R48).
+// The address that would be dialled; an unreadable one is malformed, one of the never-classes is refused
+// whatever the rules say (R48).
 Reason judge_address(Subject& s) {
   s.address = s.host.address();
   if (!s.request.ip.empty()) {
@@ -323,13 +348,17 @@ Decision Policy::decide(const Request& request) const {
   auto host = HostName::parse(request.host);
   if (!host) return {.effect = Effect::deny, .reason = host.error()};
   Subject subject{.request = request, .host = *host};
-  if (Reason reason = judge_address(subject); !reason.empty()) return {.effect = Effect::deny, .reason = reason};
+  if (Reason reason = judge_address(subject); !reason.empty())
+    return {.effect = Effect::deny, .reason = reason};
   switch (request.kind) {
-    case Request::Kind::dns: return Judge(*impl_, subject).dns();
-    case Request::Kind::tcp: return Judge(*impl_, subject).tcp();
+    case Request::Kind::dns:
+      return Judge(*impl_, subject).dns();
+    case Request::Kind::tcp:
+      return Judge(*impl_, subject).tcp();
     // No entry of protocol websocket compiles yet, so every upgrade is refused with its reason.
     case Request::Kind::websocket:
-    case Request::Kind::http: return decide_http(*impl_, subject);
+    case Request::Kind::http:
+      return decide_http(*impl_, subject);
   }
   return {.effect = Effect::deny, .reason = "malformed:kind"};
 }

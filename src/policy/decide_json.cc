@@ -17,7 +17,7 @@ using nlohmann::json;
 
 // The members of a request, owned.
 struct Members {
-  std::string id, host, protocol = "http", sni, method = "GET", target = "/", message, ip, agent, tool;
+  std::string id, host, protocol = "http", sni, method, target, message, ip, agent, tool;
   std::optional<std::string> body;
   std::optional<uint16_t> port;
   std::optional<bool> tls;
@@ -31,22 +31,35 @@ std::optional<Nanos> parse_time(std::string_view text) {
   int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0;
   auto field = [&](size_t at, size_t size, int& out) {
     const std::string_view digits = text.substr(at, size);
-    return digits.size() == size && std::from_chars(digits.data(), digits.data() + size, out).ptr == digits.data() + size && digits[0] != '-';
+    return digits.size() == size &&
+           std::from_chars(digits.data(), digits.data() + size, out).ptr == digits.data() + size &&
+           digits[0] != '-';
   };
-  if (text.size() < 20 || text.size() > 30 || text[4] != '-' || text[7] != '-' || text[10] != 'T' || text[13] != ':' || text[16] != ':' || text.back() != 'Z') return {};
-  if (!field(0, 4, year) || !field(5, 2, month) || !field(8, 2, day) || !field(11, 2, hour) || !field(14, 2, minute) || !field(17, 2, second)) return {};
+  if (text.size() < 20 || text.size() > 30 || text[4] != '-' || text[7] != '-' || text[10] != 'T' ||
+      text[13] != ':' || text[16] != ':' || text.back() != 'Z')
+    return {};
+  if (!field(0, 4, year) || !field(5, 2, month) || !field(8, 2, day) || !field(11, 2, hour) ||
+      !field(14, 2, minute) || !field(17, 2, second))
+    return {};
   const std::string_view fraction = text.substr(19, text.size() - 20);
-  const bool fraction_ok = fraction.empty() || (fraction.size() > 1 && fraction[0] == '.' && fraction.find_first_not_of("0123456789", 1) == std::string_view::npos);
-  const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(static_cast<unsigned>(month)), std::chrono::day(static_cast<unsigned>(day))};
-  if (!fraction_ok || !date.ok() || hour > 23 || minute > 59 || second > 60) return {};
+  const bool fraction_ok =
+      fraction.empty() || (fraction.size() > 1 && fraction[0] == '.' &&
+                           fraction.find_first_not_of("0123456789", 1) == std::string_view::npos);
+  const std::chrono::year_month_day date{std::chrono::year(year),
+                                         std::chrono::month(static_cast<unsigned>(month)),
+                                         std::chrono::day(static_cast<unsigned>(day))};
+  constexpr int kFirstYear = 1970, kLastYear = 2199;  // what Nanos can hold, with room
+  if (year < kFirstYear || year > kLastYear || !fraction_ok || !date.ok() || hour > 23 || minute > 59 ||
+      second > 60)
+    return {};
   Nanos nanos = 0;
   for (size_t i = 1; i < 10; ++i) nanos = nanos * 10 + (i < fraction.size() ? fraction[i] - '0' : 0);
   const auto days = std::chrono::sys_days(date).time_since_epoch().count();
   return ((days * 24 + hour) * 60 + minute) * kMinute + second * kSecond + nanos;
 }
 
-// Reads exactly the shape of a request: one object of scalars, "headers" an object of texts, "labels" a list of texts. The parser is
-// nlohmann's, which would take the last of duplicate members; this refuses them.
+// Reads exactly the shape of a request: one object of scalars, "headers" an object of texts, "labels" a list
+// of texts. The parser is nlohmann's, which would take the last of duplicate members; this refuses them.
 class RequestReader final : public nlohmann::json_sax<json> {
  public:
   Members members;
@@ -94,7 +107,9 @@ class RequestReader final : public nlohmann::json_sax<json> {
     (depth_ == 1 ? key_ : header_) = name;
     return true;
   }
-  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override { return false; }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override {
+    return false;
+  }
 
  private:
   bool fail(std::string why) {
@@ -116,9 +131,12 @@ bool RequestReader::string(string_t& value) {
     return true;
   }
   if (in_labels_) {
-    if (value == "private") members.labels |= kPrivate;
-    else if (value == "untrusted") members.labels |= kUntrusted;
-    else return fail("malformed:label");
+    if (value == "private")
+      members.labels |= kPrivate;
+    else if (value == "untrusted")
+      members.labels |= kUntrusted;
+    else
+      return fail("malformed:label");
     return true;
   }
   return member(value);
@@ -126,9 +144,10 @@ bool RequestReader::string(string_t& value) {
 
 bool RequestReader::member(std::string& value) {
   static constexpr std::pair<std::string_view, std::string Members::*> kTexts[] = {
-      {"id", &Members::id},           {"host", &Members::host},       {"protocol", &Members::protocol}, {"sni", &Members::sni},
-      {"method", &Members::method},   {"target", &Members::target},   {"message", &Members::message},   {"ip", &Members::ip},
-      {"agent", &Members::agent},     {"tool", &Members::tool}};
+      {"id", &Members::id},           {"host", &Members::host},     {"protocol", &Members::protocol},
+      {"sni", &Members::sni},         {"method", &Members::method}, {"target", &Members::target},
+      {"message", &Members::message}, {"ip", &Members::ip},         {"agent", &Members::agent},
+      {"tool", &Members::tool}};
   for (const auto& [name, place] : kTexts)
     if (key_ == name) {
       members.*place = std::move(value);
@@ -173,13 +192,29 @@ std::string malformed(const std::string& id, std::string_view reason, std::strin
 std::string decide_members(const Policy& policy, const Members& m, std::string_view line) {
   auto kind = kind_of(m.protocol);
   if (!kind) return malformed(m.id, "malformed:protocol", line);
-  if (m.host.empty()) return malformed(m.id, "malformed:host", line);
+  const bool http = *kind == Request::Kind::http, websocket = *kind == Request::Kind::websocket;
+  const bool complete = !m.host.empty() && (!http || !m.method.empty()) &&
+                        (!(http || websocket) || !m.target.empty()) &&
+                        (*kind != Request::Kind::tcp || m.port);
+  if (!complete) return malformed(m.id, "malformed:missing-member", line);
   std::vector<Header> headers;
   for (const auto& [name, value] : m.headers) headers.push_back({name, value});
   const uint16_t port = m.port.value_or(m.tls.value_or(true) ? 443 : 80);
-  const Request request{.kind = *kind, .host = m.host, .port = port, .tls = m.tls.value_or(port != 80), .sni = m.sni, .method = m.method,
-                        .target = m.target, .headers = headers, .body = m.body ? std::optional<std::string_view>(*m.body) : std::nullopt,
-                        .message = m.message, .ip = m.ip, .labels = m.labels, .time = m.time, .agent = m.agent, .tool = m.tool};
+  const Request request{.kind = *kind,
+                        .host = m.host,
+                        .port = port,
+                        .tls = m.tls.value_or(port != 80),
+                        .sni = m.sni,
+                        .method = websocket && m.method.empty() ? std::string_view("GET") : m.method,
+                        .target = m.target,
+                        .headers = headers,
+                        .body = m.body ? std::optional<std::string_view>(*m.body) : std::nullopt,
+                        .message = m.message,
+                        .ip = m.ip,
+                        .labels = m.labels,
+                        .time = m.time,
+                        .agent = m.agent,
+                        .tool = m.tool};
   const Decision decision = policy.decide(request);
   return answer(m.id, decision, digest_text(request_digest(request, decision.canonical_target)));
 }
@@ -190,9 +225,13 @@ Digest request_digest(const Request& request, std::string_view canonical_target)
   const bool http = request.kind == Request::Kind::http || request.kind == Request::Kind::websocket;
   std::string host(request.host);
   if (auto canonical = HostName::parse(request.host)) host = canonical->text();
-  const std::string_view scheme = request.kind == Request::Kind::dns ? "dns" : !http ? "tcp" : request.tls ? "https" : "http";
+  const std::string_view scheme = request.kind == Request::Kind::dns ? "dns"
+                                  : !http                            ? "tcp"
+                                  : request.tls                      ? "https"
+                                                                     : "http";
   const std::string_view target = canonical_target.empty() ? request.target : canonical_target;
-  const std::string head = fmt::format("{}\n{}\n{}:{}\n{}\n\n", http ? request.method : "", scheme, host, request.port, http ? target : "");
+  const std::string head = fmt::format("{}\n{}\n{}:{}\n{}\n\n", http ? request.method : "", scheme, host,
+                                       request.port, http ? target : "");
   return sha256({head, request.body.value_or(""), request.message});
 }
 

@@ -32,7 +32,8 @@ class DecideLine : public testing::Test {
 };
 
 TEST_F(DecideLine, answers_the_documented_request) {
-  auto answer = ask(R"({"id":"1","host":"api.example.com","port":443,"protocol":"http","tls":true,"sni":"api.example.com",
+  auto answer = ask(
+      R"({"id":"1","host":"api.example.com","port":443,"protocol":"http","tls":true,"sni":"api.example.com",
     "method":"POST","target":"/repos/o/r/pulls?draft=1","headers":{"content-type":"application/json"},
     "body":"{}","ip":"203.0.113.7","labels":["private"],"time":"2026-11-24T03:00:00Z","agent":"a","tool":"t"})");
   EXPECT_EQ(answer["id"], "1");
@@ -45,12 +46,14 @@ TEST_F(DecideLine, answers_the_documented_request) {
 }
 
 TEST_F(DecideLine, absent_members_have_sensible_values) {
-  EXPECT_EQ(ask(R"({"host":"api.example.com","target":"/user"})")["effect"], "allow");
-  EXPECT_EQ(ask(R"({"host":"plain.example.com","port":80})")["effect"], "allow");
-  EXPECT_EQ(ask(R"({"host":"plain.example.com","tls":false})")["effect"], "allow");
+  EXPECT_EQ(ask(R"({"host":"api.example.com","method":"GET","target":"/user"})")["effect"], "allow");
+  EXPECT_EQ(ask(R"({"host":"plain.example.com","port":80,"method":"GET","target":"/"})")["effect"], "allow");
+  EXPECT_EQ(ask(R"({"host":"plain.example.com","tls":false,"method":"GET","target":"/"})")["effect"],
+            "allow");
   EXPECT_EQ(ask(R"({"host":"api.example.com","protocol":"dns"})")["effect"], "allow");
   EXPECT_EQ(ask(R"({"host":"db.example.com","port":5432,"protocol":"tcp"})")["effect"], "allow");
-  EXPECT_EQ(ask(R"({"host":"api.example.com","protocol":"websocket","message":"hi"})")["reason"], "protocol-mismatch");
+  EXPECT_EQ(ask(R"({"host":"api.example.com","protocol":"websocket","target":"/","message":"hi"})")["reason"],
+            "protocol-mismatch");
 }
 
 TEST_F(DecideLine, what_cannot_be_read_is_denied_as_malformed) {
@@ -59,7 +62,11 @@ TEST_F(DecideLine, what_cannot_be_read_is_denied_as_malformed) {
   EXPECT_EQ(reason("{} {}"), "malformed:json");
   EXPECT_EQ(reason("[]"), "malformed:type");
   EXPECT_EQ(reason("\"x\""), "malformed:type");
-  EXPECT_EQ(reason("{}"), "malformed:host");
+  EXPECT_EQ(reason("{}"), "malformed:missing-member");
+  EXPECT_EQ(reason(R"({"host":"a.example","target":"/"})"), "malformed:missing-member");
+  EXPECT_EQ(reason(R"({"host":"a.example","method":"GET"})"), "malformed:missing-member");
+  EXPECT_EQ(reason(R"({"host":"a.example","protocol":"tcp"})"), "malformed:missing-member");
+  EXPECT_EQ(reason(R"({"host":"a.example","time":"8888-01-01T00:00:00Z"})"), "malformed:time");
   EXPECT_EQ(reason(R"({"host":"a.example","hots":"x"})"), "malformed:unknown-member");
   EXPECT_EQ(reason(R"({"host":"a.example","host":"b.example"})"), "malformed:duplicate-member");
   EXPECT_EQ(reason(R"({"host":"a.example","headers":{"a":"1","a":"2"}})"), "malformed:duplicate-member");
@@ -82,15 +89,20 @@ TEST_F(DecideLine, what_cannot_be_read_is_denied_as_malformed) {
   EXPECT_EQ(reason("{\"host\":\"\xff\"}"), "malformed:json");
 }
 
-TEST_F(DecideLine, an_unreadable_line_keeps_its_id) { EXPECT_EQ(ask(R"({"id":"7","x":1})")["id"], "7"); }
+TEST_F(DecideLine, an_unreadable_line_keeps_its_id) {
+  EXPECT_EQ(ask(R"({"id":"7","x":1})")["id"], "7");
+}
 
 TEST_F(DecideLine, the_digest_names_the_canonical_request) {
   auto digest = [&](std::string_view line) { return ask(line)["digest"]; };
-  auto a = digest(R"({"host":"api.example.com","target":"/user"})");
-  EXPECT_EQ(a, digest(R"({"id":"x","host":"API.example.com.","target":"/./%75ser","headers":{"a":"b"}})"));
-  EXPECT_NE(a, digest(R"({"host":"api.example.com","target":"/user2"})"));
-  EXPECT_NE(a, digest(R"({"host":"api.example.com","target":"/user","body":"x"})"));
-  EXPECT_NE(a, digest(R"({"host":"api.example.com","target":"/user","method":"HEAD"})"));
+  auto a = digest(R"({"host":"api.example.com","method":"GET","target":"/user"})");
+  EXPECT_EQ(
+      a,
+      digest(
+          R"({"id":"x","host":"API.example.com.","method":"GET","target":"/./%75ser","headers":{"a":"b"}})"));
+  EXPECT_NE(a, digest(R"({"host":"api.example.com","method":"GET","target":"/user2"})"));
+  EXPECT_NE(a, digest(R"({"host":"api.example.com","method":"GET","target":"/user","body":"x"})"));
+  EXPECT_NE(a, digest(R"({"host":"api.example.com","method":"HEAD","target":"/user"})"));
 }
 
 }  // namespace

@@ -12,9 +12,12 @@ Policy compile(std::string_view yaml) {
   return std::move(policy.value());
 }
 
-constexpr std::string_view kHead = "apiVersion: saw/v1\nkind: Policy\nmetadata: {name: t}\nprofile: local\nnetwork:\n";
+constexpr std::string_view kHead =
+    "apiVersion: saw/v1\nkind: Policy\nmetadata: {name: t}\nprofile: local\nnetwork:\n";
 
-Policy network(std::string_view entries) { return compile(std::string(kHead) + std::string(entries)); }
+Policy network(std::string_view entries) {
+  return compile(std::string(kHead) + std::string(entries));
+}
 
 const std::string_view kGithub = R"(
   - name: github-api
@@ -56,7 +59,8 @@ TEST(Decide, judges_http_by_method_path_and_query) {
       {"GET", "/repos/acme/x/%72ulesets", Effect::deny, "network.github-api.deny[0]", "denied-by-rule"},
       {"GET", "/repos/acme/./x//rulesets", Effect::deny, "network.github-api.deny[0]", "denied-by-rule"},
       {"HEAD", "/repos/acme/secret", Effect::deny, "network.github-api.deny[1]", "denied-by-rule"},
-      {"GET", "/repos/acme/q?mode=cooked&mode=raw", Effect::deny, "network.github-api.deny[2]", "denied-by-rule"},
+      {"GET", "/repos/acme/q?mode=cooked&mode=raw", Effect::deny, "network.github-api.deny[2]",
+       "denied-by-rule"},
       {"GET", "/repos/acme/q?m%6Fde=r%61w", Effect::deny, "network.github-api.deny[2]", "denied-by-rule"},
       {"GET", "/repos/acme/q?mode=cooked", Effect::allow, "network.github-api.allow[0]", "read"},
       {"get", "/user", Effect::deny, "", "malformed:method"},
@@ -84,7 +88,8 @@ TEST(Decide, an_allow_rule_needs_every_named_key_and_all_its_values) {
   EXPECT_EQ(effect("/search?scope=acme-a", {kind}), Effect::allow);
   EXPECT_EQ(effect("/search?scope=acme-a&scope=acme-b&x=1", {kind}), Effect::allow);
   EXPECT_EQ(effect("/search?scope=acme-a&scope=evil", {kind}), Effect::deny);
-  EXPECT_EQ(effect("/search?scope=acme-a;scope=evil", {kind}), Effect::allow) << "the ';' is sent as %3B: part of the one value";
+  EXPECT_EQ(effect("/search?scope=acme-a;scope=evil", {kind}), Effect::allow)
+      << "the ';' is sent as %3B: part of the one value";
   EXPECT_EQ(effect("/search", {kind}), Effect::deny);
   EXPECT_EQ(effect("/search?scope=acme-a", {}), Effect::deny);
   EXPECT_EQ(effect("/search?scope=acme-a", {kind, {"X-Kind", "text"}}), Effect::deny);
@@ -117,11 +122,14 @@ TEST(Decide, refuses_every_disagreement_about_the_destination) {
   EXPECT_EQ(reason(http("GET", "https://evil.example/user"), {}), "malformed:host-mismatch");
   EXPECT_EQ(reason(http("GET", "https://a@api.github.com/user"), {}), "malformed:userinfo");
   EXPECT_EQ(reason(http("GET", "http://api.github.com/user"), {}), "malformed:scheme");
-  EXPECT_EQ(reason(ok, {{"Content-Length", "3"}, {"Transfer-Encoding", "chunked"}}), "malformed:content-length");
+  EXPECT_EQ(reason(ok, {{"Content-Length", "3"}, {"Transfer-Encoding", "chunked"}}),
+            "malformed:content-length");
   EXPECT_EQ(reason(ok, {{"Content-Length", "3"}, {"Content-Length", "4"}}), "malformed:content-length");
   EXPECT_EQ(reason(ok, {{"Content-Length", "+3"}}), "malformed:content-length");
   EXPECT_EQ(reason(ok, {{"Content-Length", "3"}}), "read");
   EXPECT_EQ(reason(ok, {{"Upgrade", "WebSocket"}}), "protocol-mismatch");
+  EXPECT_EQ(reason(ok, {{"X-HTTP-Method-Override", "DELETE"}}), "malformed:method-override");
+  EXPECT_EQ(reason(ok, {{"X-HTTP-Version", "2"}}), "read");
 }
 
 TEST(Decide, names_ports_and_tls_must_all_be_listed) {
@@ -147,7 +155,9 @@ TEST(Decide, wildcards_match_names_and_never_addresses) {
   - {name: deep, to: {hosts: ["**.deep.example"]}, allow: all}
   - {name: literal, to: {hosts: ["93.184.216.34", "[2606:2800::1]"]}, allow: all}
 )");
-  auto allowed = [&](std::string_view host) { return policy.decide(http("GET", "/", host)).effect == Effect::allow; };
+  auto allowed = [&](std::string_view host) {
+    return policy.decide(http("GET", "/", host)).effect == Effect::allow;
+  };
   EXPECT_TRUE(allowed("a.acme.example"));
   EXPECT_FALSE(allowed("acme.example"));
   EXPECT_FALSE(allowed("a.b.acme.example"));
@@ -219,9 +229,13 @@ TEST(Decide, names_resolve_only_where_something_could_be_admitted) {
 }
 
 TEST(Decide, raw_tcp_goes_by_name_and_port) {
-  Policy policy = network("  - {name: db, protocol: tcp, to: {hosts: [db.example], ports: [5432]}, allow: all}\n");
-  EXPECT_EQ(policy.decide({.kind = Request::Kind::tcp, .host = "db.example", .port = 5432, .tls = false}).rule, "network.db.allow");
-  EXPECT_EQ(policy.decide({.kind = Request::Kind::tcp, .host = "db.example", .port = 5433}).reason, "default-deny");
+  Policy policy =
+      network("  - {name: db, protocol: tcp, to: {hosts: [db.example], ports: [5432]}, allow: all}\n");
+  EXPECT_EQ(
+      policy.decide({.kind = Request::Kind::tcp, .host = "db.example", .port = 5432, .tls = false}).rule,
+      "network.db.allow");
+  EXPECT_EQ(policy.decide({.kind = Request::Kind::tcp, .host = "db.example", .port = 5433}).reason,
+            "default-deny");
   Request http_there = http("GET", "/", "db.example");
   http_there.port = 5432;
   EXPECT_EQ(policy.decide(http_there).reason, "protocol-mismatch");

@@ -1,6 +1,8 @@
-// A policy as it was written, read into values and with every default filled in: what check, profile and compile work on.
+// A policy as it was written, read into values and with every default filled in: what check, profile and
+// compile work on.
 //
-// read_document() (read.h) makes it from YAML; nothing here decides. Places are kept for diagnostics that need more than one part.
+// read_document() (read.h) makes it from YAML; nothing here decides. Places are kept for diagnostics that
+// need more than one part.
 #pragma once
 
 #include <optional>
@@ -29,10 +31,10 @@ struct ValueRule {
 
 struct Rule {
   Effect effect = Effect::deny;
-  std::string id;                   // "network.github.review[0]"
+  std::string id;  // "network.github.review[0]"
   Place place;
-  bool everything = false;          // `allow: all`
-  std::vector<std::string> methods; // empty lists: no constraint
+  bool everything = false;           // `allow: all`
+  std::vector<std::string> methods;  // empty lists: no constraint
   std::vector<Glob> paths;
   std::vector<ValueRule> query, headers;
   std::optional<GitOp> op;
@@ -40,8 +42,8 @@ struct Rule {
 };
 
 struct HostPattern {
-  Glob glob;                        // canonical; literal() for an exact name
-  bool address = false;             // an address literal: only itself, never matched by a wildcard
+  Glob glob;             // canonical; literal() for an exact name
+  bool address = false;  // an address literal: only itself, never matched by a wildcard
   Place place;
 };
 
@@ -49,8 +51,8 @@ struct Entry {
   std::string name;
   Place place;
   std::vector<HostPattern> hosts;
-  std::vector<uint16_t> ports;      // sorted, unique
-  std::vector<Glob> paths;          // empty: all
+  std::vector<uint16_t> ports;  // sorted, unique
+  std::vector<Glob> paths;      // empty: all
   std::vector<AddressRange> addresses;
   Protocol protocol = Protocol::http;
   TlsMode tls = TlsMode::inspect;
@@ -60,7 +62,7 @@ struct Entry {
   std::string credential;
   Place credential_place;
   Limits limits;
-  std::vector<Rule> rules;          // deny, then review, then allow, each in the order of the text
+  std::vector<Rule> rules;  // deny, then review, then allow, each in the order of the text
 };
 
 struct CredentialSource {

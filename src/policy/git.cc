@@ -34,12 +34,15 @@ bool asks_for_push_options(std::string_view capabilities) {
   return false;
 }
 
-bool valid_ref_component(std::string_view s) { return !s.empty() && s.front() != '.' && !s.ends_with('.') && !s.ends_with(".lock"); }
+bool valid_ref_component(std::string_view s) {
+  return !s.empty() && s.front() != '.' && !s.ends_with('.') && !s.ends_with(".lock");
+}
 
 }  // namespace
 
 Outcome GitRequest::classify(std::string_view method, std::string_view path, std::string_view query) {
-  constexpr std::string_view kDiscovery = "/info/refs", kUpload = "/git-upload-pack", kReceive = "/git-receive-pack";
+  constexpr std::string_view kDiscovery = "/info/refs", kUpload = "/git-upload-pack",
+                             kReceive = "/git-receive-pack";
   if (path.ends_with(kDiscovery)) {
     if (method != "GET") return std::unexpected("git-unknown-operation");
     if (query.empty()) return std::unexpected("git-dumb-protocol");
@@ -61,7 +64,8 @@ std::expected<std::string_view, std::string_view> PushCommands::packet() {
   const std::string_view digits = rest_.substr(0, kHeader);
   size_t length = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + kHeader, length, 16);
-  if (error != std::errc() || end != digits.data() + kHeader) return std::unexpected("malformed:git-pkt-line");
+  if (error != std::errc() || end != digits.data() + kHeader)
+    return std::unexpected("malformed:git-pkt-line");
   if (length == 0) {
     rest_.remove_prefix(kHeader);
     return std::string_view();
@@ -99,7 +103,8 @@ std::optional<std::expected<PushCommands::Command, std::string_view>> PushComman
   }
   const size_t first = line.find(' ');
   const size_t second = first == std::string_view::npos ? first : line.find(' ', first + 1);
-  if (second == std::string_view::npos || !object_id(line.substr(0, first)) || !object_id(line.substr(first + 1, second - first - 1)))
+  if (second == std::string_view::npos || !object_id(line.substr(0, first)) ||
+      !object_id(line.substr(first + 1, second - first - 1)))
     return std::unexpected("malformed:git-command");
   const std::string_view ref = line.substr(second + 1);
   if (!valid_ref(ref)) return std::unexpected("malformed:git-ref");
@@ -108,10 +113,13 @@ std::optional<std::expected<PushCommands::Command, std::string_view>> PushComman
 
 bool valid_ref(std::string_view ref) {
   constexpr size_t kMaxRef = 1024;
-  if (!ref.starts_with("refs/") || ref.size() > kMaxRef || ref.find("..") != std::string_view::npos || ref.find("@{") != std::string_view::npos) return false;
+  if (!ref.starts_with("refs/") || ref.size() > kMaxRef || ref.find("..") != std::string_view::npos ||
+      ref.find("@{") != std::string_view::npos)
+    return false;
   constexpr std::string_view kForbidden = " ~^:?*[\\";
   if (std::ranges::any_of(ref, [&](char c) {
-        return static_cast<unsigned char>(c) < 0x20 || c == 0x7f || kForbidden.find(c) != std::string_view::npos;
+        return static_cast<unsigned char>(c) < 0x20 || c == 0x7f ||
+               kForbidden.find(c) != std::string_view::npos;
       }))
     return false;
   for (size_t begin = 0; begin <= ref.size();) {

@@ -8,7 +8,9 @@ namespace {
 
 const std::string kOld(40, '0'), kNew(40, 'a');
 
-std::string packet(std::string_view payload) { return fmt::format("{:04x}{}", payload.size() + 4, payload); }
+std::string packet(std::string_view payload) {
+  return fmt::format("{:04x}{}", payload.size() + 4, payload);
+}
 std::string command(std::string_view ref, std::string_view capabilities = {}) {
   std::string line = kOld + " " + kNew + " " + std::string(ref);
   if (!capabilities.empty()) line += std::string(1, '\0') + std::string(capabilities);
@@ -16,7 +18,8 @@ std::string command(std::string_view ref, std::string_view capabilities = {}) {
 }
 std::string push(std::initializer_list<std::string_view> refs) {
   std::string out;
-  for (std::string_view ref : refs) out += command(ref, out.empty() ? "report-status side-band-64k agent=git/2.39" : "");
+  for (std::string_view ref : refs)
+    out += command(ref, out.empty() ? "report-status side-band-64k agent=git/2.39" : "");
   return out + "0000PACK…";
 }
 
@@ -44,8 +47,10 @@ network:
 
 class GitDecide : public testing::Test {
  protected:
-  Decision judge(std::string_view method, std::string_view target, std::optional<std::string_view> body = {}, std::vector<Header> headers = {}) {
-    return policy_.decide({.host = "git.example", .method = method, .target = target, .headers = headers, .body = body});
+  Decision judge(std::string_view method, std::string_view target, std::optional<std::string_view> body = {},
+                 std::vector<Header> headers = {}) {
+    return policy_.decide(
+        {.host = "git.example", .method = method, .target = target, .headers = headers, .body = body});
   }
   Decision push_to(std::string_view repo, std::initializer_list<std::string_view> refs) {
     return judge("POST", fmt::format("/{}/git-receive-pack", repo), push(refs));
@@ -66,22 +71,28 @@ TEST_F(GitDecide, what_is_not_smart_http_is_denied) {
   EXPECT_EQ(judge("GET", "/a/b.git/git-receive-pack").reason, "git-unknown-operation");
   EXPECT_EQ(judge("GET", "/info/refs?service=git-upload-pack").reason, "git-unknown-operation");
   EXPECT_EQ(judge("GET", "/a/b.git/info/refs?service=git-upload-pack&x=1").reason, "malformed:git-service");
-  EXPECT_EQ(judge("POST", "/a/b.git/git-receive-pack?x", push({"refs/heads/agent/x"})).reason, "malformed:git-service");
+  EXPECT_EQ(judge("POST", "/a/b.git/git-receive-pack?x", push({"refs/heads/agent/x"})).reason,
+            "malformed:git-service");
 }
 
 TEST_F(GitDecide, a_push_is_judged_by_its_strictest_ref) {
-  EXPECT_EQ(push_to("team/app.git", {"refs/heads/agent/x"}).effect, Effect::review) << "review covers every ref of team/app";
+  EXPECT_EQ(push_to("team/app.git", {"refs/heads/agent/x"}).effect, Effect::review)
+      << "review covers every ref of team/app";
   EXPECT_EQ(push_to("team/lib.git", {"refs/heads/agent/x"}).effect, Effect::allow);
-  EXPECT_EQ(push_to("team/lib", {"refs/heads/agent/x", "refs/heads/agent/y/z"}).rule, "network.code.allow[1]");
+  EXPECT_EQ(push_to("team/lib", {"refs/heads/agent/x", "refs/heads/agent/y/z"}).rule,
+            "network.code.allow[1]");
   EXPECT_EQ(push_to("team/lib.git", {"refs/heads/agent/x", "refs/heads/main"}).reason, "default-deny");
   EXPECT_EQ(push_to("team/app.git", {"refs/heads/main"}).rule, "network.code.review[0]");
-  EXPECT_EQ(push_to("team/app.git", {"refs/heads/agent/x", "refs/heads/release"}).rule, "network.code.deny[1]");
+  EXPECT_EQ(push_to("team/app.git", {"refs/heads/agent/x", "refs/heads/release"}).rule,
+            "network.code.deny[1]");
   EXPECT_EQ(push_to("other/app.git", {"refs/heads/agent/x"}).reason, "default-deny");
   EXPECT_EQ(push_to("team/lib.git", {"refs/heads/agentx"}).effect, Effect::deny);
 }
 
 TEST_F(GitDecide, discovery_for_push_is_allowed_where_some_push_could_be) {
-  auto discover = [&](std::string_view repo) { return judge("GET", fmt::format("/{}/info/refs?service=git-receive-pack", repo)); };
+  auto discover = [&](std::string_view repo) {
+    return judge("GET", fmt::format("/{}/info/refs?service=git-receive-pack", repo));
+  };
   EXPECT_EQ(discover("team/app.git").effect, Effect::allow);
   EXPECT_EQ(discover("team/app.git").reason, "push-discovery");
   EXPECT_EQ(discover("team/lib.git").effect, Effect::allow);
@@ -114,9 +125,11 @@ TEST(PushCommands, reads_commands_up_to_the_flush) {
 
 TEST(PushCommands, refuses_what_it_does_not_understand) {
   EXPECT_EQ(first_problem(packet("push-cert\0x") + "0000"), "git-push-cert");
-  EXPECT_EQ(first_problem(command("refs/heads/a", "report-status push-options") + "0000"), "git-push-options");
+  EXPECT_EQ(first_problem(command("refs/heads/a", "report-status push-options") + "0000"),
+            "git-push-options");
   EXPECT_EQ(first_problem(command("refs/heads/a", "report-status push-optionsx") + "0000"), "");
-  EXPECT_EQ(first_problem(command("refs/heads/a") + command("refs/heads/b", "push-options") + "0000"), "malformed:git-command");
+  EXPECT_EQ(first_problem(command("refs/heads/a") + command("refs/heads/b", "push-options") + "0000"),
+            "malformed:git-command");
   EXPECT_EQ(first_problem(packet(kOld + " xyz refs/heads/a") + "0000"), "malformed:git-command");
   EXPECT_EQ(first_problem("0004" + std::string("0000")), "malformed:git-pkt-line");
   EXPECT_EQ(first_problem("0001"), "malformed:git-pkt-line");
@@ -129,10 +142,14 @@ TEST(PushCommands, refuses_what_it_does_not_understand) {
 }
 
 TEST(ValidRef, follows_git_check_ref_format) {
-  for (std::string_view ref : {"refs/heads/main", "refs/heads/agent/x-1_2", "refs/tags/v1.2", "refs/heads/\xc3\xa9"}) EXPECT_TRUE(valid_ref(ref)) << ref;
-  for (std::string_view ref : {"HEAD", "refs/", "refs/heads/", "refs//a", "refs/heads/a..b", "refs/heads/.a", "refs/heads/a.lock", "refs/heads/a.lock/b",
-                               "refs/heads/a b", "refs/heads/a~1", "refs/heads/a^", "refs/heads/a:b", "refs/heads/a?", "refs/heads/*", "refs/heads/a[",
-                               "refs/heads/a\\b", "refs/heads/a@{b", "refs/heads/a\x01", "refs/heads/a\n"})
+  for (std::string_view ref :
+       {"refs/heads/main", "refs/heads/agent/x-1_2", "refs/tags/v1.2", "refs/heads/\xc3\xa9"})
+    EXPECT_TRUE(valid_ref(ref)) << ref;
+  for (std::string_view ref :
+       {"HEAD", "refs/", "refs/heads/", "refs//a", "refs/heads/a..b", "refs/heads/.a", "refs/heads/a.lock",
+        "refs/heads/a.lock/b", "refs/heads/a b", "refs/heads/a~1", "refs/heads/a^", "refs/heads/a:b",
+        "refs/heads/a?", "refs/heads/*", "refs/heads/a[", "refs/heads/a\\b", "refs/heads/a@{b",
+        "refs/heads/a\x01", "refs/heads/a\n"})
     EXPECT_FALSE(valid_ref(ref)) << ref;
 }
 

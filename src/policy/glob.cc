@@ -7,11 +7,14 @@ namespace {
 
 constexpr char separator(Glob::Kind kind) {
   switch (kind) {
-    case Glob::Kind::host: return '.';
+    case Glob::Kind::host:
+      return '.';
     case Glob::Kind::path:
-    case Glob::Kind::ref: return '/';
+    case Glob::Kind::ref:
+      return '/';
     case Glob::Kind::name:
-    case Glob::Kind::value: return '\0';
+    case Glob::Kind::value:
+      return '\0';
   }
   return '\0';
 }
@@ -28,7 +31,8 @@ std::string Glob::parse() {
   if (text_.empty()) return "a glob must not be empty";
   if (text_.size() > kMaxLength) return "a glob has at most 1024 characters";
   for (unsigned char c : text_)
-    if (c < 0x20 || c == 0x7f || (c >= 0x80 && kind_ != Kind::value)) return "control and non-ASCII characters are not allowed";
+    if (c < 0x20 || c == 0x7f || (c >= 0x80 && kind_ != Kind::value))
+      return "control and non-ASCII characters are not allowed";
   if (kind_ == Kind::path && text_[0] != '/') return "a path starts with '/'";
   const char sep = separator(kind_);
   size_t begin = 0;
@@ -46,7 +50,9 @@ std::string Glob::parse() {
 }
 
 std::string Glob::parse_segment(size_t begin, size_t end) {
-  Segment segment{.first = static_cast<uint16_t>(tokens_.size()), .begin = static_cast<uint16_t>(begin), .length = static_cast<uint16_t>(end - begin)};
+  Segment segment{.first = static_cast<uint16_t>(tokens_.size()),
+                  .begin = static_cast<uint16_t>(begin),
+                  .length = static_cast<uint16_t>(end - begin)};
   const std::string_view text = std::string_view(text_).substr(begin, end - begin);
   if (text == "**" && separator(kind_) != '\0') {
     segment.any_number = true;
@@ -55,11 +61,13 @@ std::string Glob::parse_segment(size_t begin, size_t end) {
     return {};
   }
   if (kind_ != Kind::value && text.find("**") != std::string_view::npos)
-    return separator(kind_) == '\0' ? "'**' has no meaning here, write '*'" : "'**' must stand alone in its segment";
+    return separator(kind_) == '\0' ? "'**' has no meaning here, write '*'"
+                                    : "'**' must stand alone in its segment";
   for (size_t at = begin; at < end; ++at) {
     const char c = text_[at];
     if (c == '*') {
-      if (tokens_.size() == segment.first || tokens_.back().kind != Token::Kind::run) tokens_.push_back({.kind = Token::Kind::run});
+      if (tokens_.size() == segment.first || tokens_.back().kind != Token::Kind::run)
+        tokens_.push_back({.kind = Token::Kind::run});
     } else if (c == '?') {
       tokens_.push_back({.kind = Token::Kind::any});
     } else if (c == '[') {
@@ -117,14 +125,20 @@ bool Glob::literal() const {
 bool Glob::any_depth() const {
   return std::ranges::any_of(segments_, [](const Segment& s) { return s.any_number; });
 }
-bool Glob::last_segment_literal() const { return segments_.back().literal; }
+bool Glob::last_segment_literal() const {
+  return segments_.back().literal;
+}
 
 bool Glob::accepts(const Token& token, uint8_t c) const {
   switch (token.kind) {
-    case Token::Kind::one: return token.character == c;
-    case Token::Kind::any: return true;
-    case Token::Kind::set: return sets_[token.set].test(c);
-    case Token::Kind::run: return false;
+    case Token::Kind::one:
+      return token.character == c;
+    case Token::Kind::any:
+      return true;
+    case Token::Kind::set:
+      return sets_[token.set].test(c);
+    case Token::Kind::run:
+      return false;
   }
   return false;
 }
@@ -193,10 +207,13 @@ Glob::Set Glob::characters(const Token& token) const {
   Set all;
   all.set();
   switch (token.kind) {
-    case Token::Kind::one: return Set().set(token.character);
-    case Token::Kind::set: return sets_[token.set];
+    case Token::Kind::one:
+      return Set().set(token.character);
+    case Token::Kind::set:
+      return sets_[token.set];
     case Token::Kind::any:
-    case Token::Kind::run: break;
+    case Token::Kind::run:
+      break;
   }
   // The separator cannot occur in a segment.
   if (const char sep = separator(kind_); sep != '\0') all.reset(static_cast<uint8_t>(sep));

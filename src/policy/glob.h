@@ -3,11 +3,13 @@
 //   auto g = Glob::create("/repos/*/issues/**", Glob::Kind::path);
 //   g->matches("/repos/saw/issues/7")  → true
 //
-// `*` is any run of characters within one segment (also none), `?` one character, `[a-z]` a class; `**`, alone in its segment, is any
-// number of segments, including none: "/repos/**" matches "/repos", "/a/**/b" matches "/a/b". There is no escape and no negated class.
-// Segments end at '/' in paths and refs, at '.' in hosts; names and values are one segment, and in a value '.' and '/' are ordinary.
+// `*` is any run of characters within one segment (also none), `?` one character, `[a-z]` a class; `**`,
+// alone in its segment, is any number of segments, including none: "/repos/**" matches "/repos", "/a/**/b"
+// matches "/a/b". There is no escape and no negated class. Segments end at '/' in paths and refs, at '.' in
+// hosts; names and values are one segment, and in a value '.' and '/' are ordinary.
 //
-// matches() allocates nothing and takes O(pattern × text). overlaps() is exact: whether some text matches both.
+// matches() allocates nothing and takes O(pattern × text). overlaps() is exact: whether some text matches
+// both.
 #pragma once
 
 #include <array>
@@ -25,16 +27,18 @@ class Glob {
   enum class Kind : uint8_t { host, path, ref, name, value };
   static constexpr size_t kMaxLength = 1024, kMaxSegments = 64;
 
-  // The error is a phrase for a diagnostic: "'**' must stand alone in its segment". Text is taken as it is: canonicalise literals first.
+  // The error is a phrase for a diagnostic: "'**' must stand alone in its segment". Text is taken as it is:
+  // canonicalise literals first.
   static std::expected<Glob, std::string> create(std::string_view text, Kind kind);
 
   bool matches(std::string_view text) const;
   bool overlaps(const Glob& other) const;  // both of the same kind
 
   const std::string& text() const { return text_; }
-  bool literal() const;                    // matches exactly one text: text()
-  bool any_depth() const;                  // contains "**"
-  // The text up to the first segment with a wildcard, without the separator before it: "/repos" of "/repos/*/issues", "" of "/*".
+  bool literal() const;    // matches exactly one text: text()
+  bool any_depth() const;  // contains "**"
+  // The text up to the first segment with a wildcard, without the separator before it: "/repos" of
+  // "/repos/*/issues", "" of "/*".
   std::string_view literal_prefix() const { return std::string_view(text_).substr(0, prefix_); }
   // The text after the last segment with a wildcard, without the separator: "example.com" of "*.example.com".
   std::string_view literal_suffix() const { return std::string_view(text_).substr(text_.size() - suffix_); }
@@ -44,13 +48,13 @@ class Glob {
   using Set = std::bitset<256>;
   struct Token {
     enum class Kind : uint8_t { one, any, set, run } kind = Kind::one;
-    uint8_t character = 0;   // one
-    uint16_t set = 0;        // set: index into sets_
+    uint8_t character = 0;  // one
+    uint16_t set = 0;       // set: index into sets_
   };
   struct Segment {
     bool any_number = false;  // "**"
     bool literal = true;
-    uint16_t first = 0, size = 0;  // tokens
+    uint16_t first = 0, size = 0;    // tokens
     uint16_t begin = 0, length = 0;  // text
   };
 

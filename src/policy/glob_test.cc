@@ -55,14 +55,17 @@ TEST(Glob, in_values_dots_and_slashes_are_ordinary) {
 }
 
 TEST(Glob, refuses_other_syntax) {
-  for (std::string_view bad : {"", "x", "/a**", "/**b", "/[!a]", "/[^a]", "/[]", "/[a", "/[a/]", "/[z-a]", "/\xc3\xa9", "/a\n"})
+  for (std::string_view bad :
+       {"", "x", "/a**", "/**b", "/[!a]", "/[^a]", "/[]", "/[a", "/[a/]", "/[z-a]", "/\xc3\xa9", "/a\n"})
     EXPECT_FALSE(Glob::create(bad, Kind::path)) << bad;
   EXPECT_FALSE(Glob::create("a..b", Kind::host));
   EXPECT_FALSE(Glob::create("**", Kind::name));
   EXPECT_FALSE(Glob::create("/" + std::string(Glob::kMaxLength, 'a'), Kind::path));
 }
 
-TEST(Glob, a_class_never_crosses_a_separator) { EXPECT_FALSE(match("/a[+-9]b", "/a/b")); }
+TEST(Glob, a_class_never_crosses_a_separator) {
+  EXPECT_FALSE(match("/a[+-9]b", "/a/b"));
+}
 
 TEST(Glob, knows_its_literal_ends) {
   auto head = [](std::string_view p) { return std::string(Glob::create(p, Kind::path)->literal_prefix()); };
@@ -90,8 +93,10 @@ using Segments = std::vector<std::string>;
 Segments split(std::string_view s) {
   Segments out(1);
   for (char c : s) {
-    if (c == '/') out.emplace_back();
-    else out.back() += c;
+    if (c == '/')
+      out.emplace_back();
+    else
+      out.back() += c;
   }
   return out;
 }
@@ -161,12 +166,15 @@ TEST(Glob, overlap_is_true_where_a_text_matches_both_and_false_where_none_can) {
   for (int i = 0; i < 400; ++i) {
     auto p = Glob::create(random.pattern(), Kind::path), q = Glob::create(random.pattern(), Kind::path);
     ASSERT_TRUE(p && q);
-    const bool found = std::ranges::any_of(texts, [&](const std::string& t) { return !t.empty() && p->matches(t) && q->matches(t); });
+    const bool found = std::ranges::any_of(
+        texts, [&](const std::string& t) { return !t.empty() && p->matches(t) && q->matches(t); });
     const bool overlap = p->overlaps(*q);
     if (found) ASSERT_TRUE(overlap) << p->text() << " and " << q->text();
     ASSERT_EQ(overlap, q->overlaps(*p));
   }
-  auto overlap = [](std::string_view a, std::string_view b) { return Glob::create(a, Kind::path)->overlaps(*Glob::create(b, Kind::path)); };
+  auto overlap = [](std::string_view a, std::string_view b) {
+    return Glob::create(a, Kind::path)->overlaps(*Glob::create(b, Kind::path));
+  };
   EXPECT_FALSE(overlap("/a/*", "/b/*"));
   EXPECT_FALSE(overlap("/a/*", "/a/b/c"));
   EXPECT_FALSE(overlap("/*a", "/*b"));

@@ -18,7 +18,8 @@ bool digits_only(std::string_view s) {
 
 bool valid_label(std::string_view label) {
   if (label.empty() || label.size() > kMaxLabel || label.front() == '-' || label.back() == '-') return false;
-  return std::ranges::all_of(label, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_'; });
+  return std::ranges::all_of(
+      label, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_'; });
 }
 
 // WHATWG URL's "ends in a number": such a name is an address or nothing.
@@ -49,7 +50,8 @@ std::expected<HostName, std::string_view> HostName::parse(std::string_view text)
     std::memcpy(out.text_.data(), canonical.data(), canonical.size());
     return out;
   }
-  std::ranges::transform(text, out.text_.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::ranges::transform(text, out.text_.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   out.size_ = static_cast<uint8_t>(text.size());
   if (!valid_name(out.text())) return std::unexpected(kMalformedHost);
   return out;

@@ -1,10 +1,13 @@
-// Names of hosts in their one canonical form: lower-case A-labels without a trailing dot, or an address literal as to_text() prints it.
+// Names of hosts in their one canonical form: lower-case A-labels without a trailing dot, or an address
+// literal as to_text() prints it.
 //
 //   HostName h = HostName::parse("API.Example.com.").value();   // "api.example.com"
-//   HostName::parse("0x7f.1")->text()                           // "127.0.0.1": every spelling of an address is that address
+//   HostName::parse("0x7f.1")->text()                           // "127.0.0.1": every spelling of an address
+//   is that address
 //
-// Fails with a reason code: "malformed:host". Refused: empty labels, labels over 63 and names over 253 octets, anything but letters,
-// digits, '-' and '_' (so no ports, no userinfo, no U-labels), zone ids, and names whose last label is a number without being an address.
+// Fails with a reason code: "malformed:host". Refused: empty labels, labels over 63 and names over 253
+// octets, anything but letters, digits, '-' and '_' (so no ports, no userinfo, no U-labels), zone ids, and
+// names whose last label is a number without being an address.
 #pragma once
 
 #include <array>
@@ -39,8 +42,8 @@ struct Authority {
 };
 std::expected<Authority, std::string_view> parse_authority(std::string_view text);
 
-// Whether anybody can register names directly below `suffix` (Mozilla's Public Suffix List; an unknown top-level name counts).
-// The empty suffix, the root, is public.
+// Whether anybody can register names directly below `suffix` (Mozilla's Public Suffix List; an unknown
+// top-level name counts). The empty suffix, the root, is public.
 bool is_public_suffix(const std::string& suffix);
 
 }  // namespace saw::policy

@@ -21,8 +21,28 @@ TEST(HostName, has_one_form) {
 }
 
 TEST(HostName, refuses_everything_else) {
-  for (std::string bad : {"", ".", "a..b", ".a", "a..", "-a.b", "a-.b", "a b", "a/b", "a@b", "a:80", "b\xc3\xbc" "cher.example", "a%2eb", "*.a", "1.2.3.4.5", "a.1",
-                          "a.0x1", "256.256.256.256", "::1%eth0", "[::1", "a\n"})
+  for (std::string bad : {"",
+                          ".",
+                          "a..b",
+                          ".a",
+                          "a..",
+                          "-a.b",
+                          "a-.b",
+                          "a b",
+                          "a/b",
+                          "a@b",
+                          "a:80",
+                          "b\xc3\xbc"
+                          "cher.example",
+                          "a%2eb",
+                          "*.a",
+                          "1.2.3.4.5",
+                          "a.1",
+                          "a.0x1",
+                          "256.256.256.256",
+                          "::1%eth0",
+                          "[::1",
+                          "a\n"})
     EXPECT_EQ(canonical(bad), "malformed:host") << bad;
   EXPECT_EQ(canonical(std::string(64, 'a') + ".b"), "malformed:host");
   std::string longest;
@@ -35,12 +55,15 @@ TEST(Authority, is_a_host_and_perhaps_a_port) {
   EXPECT_EQ(parse_authority("a.b:8080")->port, 8080);
   EXPECT_EQ(parse_authority("[::1]:80")->host.text(), "::1");
   EXPECT_EQ(parse_authority("a.b")->port, 0);
-  for (std::string_view bad : {"a:", "a:0", "a:65536", "a:+1", "a:8o", "a:1:2", "u@a", "u:p@a:80", "", ":80"}) EXPECT_FALSE(parse_authority(bad)) << bad;
+  for (std::string_view bad : {"a:", "a:0", "a:65536", "a:+1", "a:8o", "a:1:2", "u@a", "u:p@a:80", "", ":80"})
+    EXPECT_FALSE(parse_authority(bad)) << bad;
 }
 
 TEST(PublicSuffix, is_where_anybody_can_register) {
-  for (std::string suffix : {"", "com", "co.uk", "github.io", "unlisted"}) EXPECT_TRUE(is_public_suffix(suffix)) << suffix;
-  for (std::string suffix : {"example.com", "bbc.co.uk", "me.github.io", "corp.unlisted"}) EXPECT_FALSE(is_public_suffix(suffix)) << suffix;
+  for (std::string suffix : {"", "com", "co.uk", "github.io", "unlisted"})
+    EXPECT_TRUE(is_public_suffix(suffix)) << suffix;
+  for (std::string suffix : {"example.com", "bbc.co.uk", "me.github.io", "corp.unlisted"})
+    EXPECT_FALSE(is_public_suffix(suffix)) << suffix;
 }
 
 }  // namespace

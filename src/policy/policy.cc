@@ -13,37 +13,53 @@ namespace saw::policy {
 
 std::string_view name(Effect effect) {
   switch (effect) {
-    case Effect::allow: return "allow";
-    case Effect::review: return "review";
-    case Effect::deny: return "deny";
+    case Effect::allow:
+      return "allow";
+    case Effect::review:
+      return "review";
+    case Effect::deny:
+      return "deny";
   }
   return "deny";
 }
 std::string_view name(Profile profile) {
   switch (profile) {
-    case Profile::public_data: return "public";
-    case Profile::corporate: return "corporate";
-    case Profile::regulated: return "regulated";
-    case Profile::local: return "local";
+    case Profile::public_data:
+      return "public";
+    case Profile::corporate:
+      return "corporate";
+    case Profile::regulated:
+      return "regulated";
+    case Profile::local:
+      return "local";
   }
   return "regulated";
 }
 std::string_view name(Protocol protocol) {
   switch (protocol) {
-    case Protocol::http: return "http";
-    case Protocol::git: return "git";
-    case Protocol::graphql: return "graphql";
-    case Protocol::jsonrpc: return "jsonrpc";
-    case Protocol::mcp: return "mcp";
-    case Protocol::websocket: return "websocket";
-    case Protocol::registry: return "registry";
-    case Protocol::tcp: return "tcp";
+    case Protocol::http:
+      return "http";
+    case Protocol::git:
+      return "git";
+    case Protocol::graphql:
+      return "graphql";
+    case Protocol::jsonrpc:
+      return "jsonrpc";
+    case Protocol::mcp:
+      return "mcp";
+    case Protocol::websocket:
+      return "websocket";
+    case Protocol::registry:
+      return "registry";
+    case Protocol::tcp:
+      return "tcp";
   }
   return "http";
 }
 
 std::string Diagnostic::text() const {
-  return fmt::format("{}:{}:{}: {}: {} [{}]", file, line, column, severity == Severity::error ? "error" : "warning", message, code);
+  return fmt::format("{}:{}:{}: {}: {} [{}]", file, line, column,
+                     severity == Severity::error ? "error" : "warning", message, code);
 }
 
 std::expected<Policy, Diagnostics> Policy::compile(std::string_view yaml, std::string_view file) {
@@ -68,39 +84,72 @@ Policy::Policy(Policy&&) noexcept = default;
 Policy& Policy::operator=(Policy&&) noexcept = default;
 Policy::~Policy() = default;
 
-const Digest& Policy::digest() const { return impl_->digest; }
-const std::string& Policy::name() const { return impl_->document.name; }
-Profile Policy::profile() const { return impl_->document.profile; }
-Isolation Policy::isolation() const { return impl_->document.isolation; }
-bool Policy::strict() const { return impl_->document.strict; }
-const Filesystem& Policy::filesystem() const { return impl_->document.filesystem; }
-const ProcessLimits& Policy::limits() const { return impl_->document.limits; }
-const ReviewRules& Policy::review() const { return impl_->document.review; }
-int64_t Policy::credential_ttl_ms() const { return impl_->document.credential_ttl_ms; }
-const std::vector<Credential>& Policy::credentials() const { return impl_->credentials; }
-const Diagnostics& Policy::warnings() const { return impl_->warnings; }
-std::string Policy::canonical() const { return show(impl_->document); }
+const Digest& Policy::digest() const {
+  return impl_->digest;
+}
+const std::string& Policy::name() const {
+  return impl_->document.name;
+}
+Profile Policy::profile() const {
+  return impl_->document.profile;
+}
+Isolation Policy::isolation() const {
+  return impl_->document.isolation;
+}
+bool Policy::strict() const {
+  return impl_->document.strict;
+}
+const Filesystem& Policy::filesystem() const {
+  return impl_->document.filesystem;
+}
+const ProcessLimits& Policy::limits() const {
+  return impl_->document.limits;
+}
+const ReviewRules& Policy::review() const {
+  return impl_->document.review;
+}
+int64_t Policy::credential_ttl_ms() const {
+  return impl_->document.credential_ttl_ms;
+}
+const std::vector<Credential>& Policy::credentials() const {
+  return impl_->credentials;
+}
+const Diagnostics& Policy::warnings() const {
+  return impl_->warnings;
+}
+std::string Policy::canonical() const {
+  return show(impl_->document);
+}
 
 bool Policy::may_resolve(std::string_view host) const {
   auto canonical = HostName::parse(host);
   if (!canonical || canonical->address()) return false;
   bool found = false;
-  impl_->hosts.anywhere(*canonical, [&](uint32_t e) { return !(found = admits(impl_->document.network[e])); });
+  impl_->hosts.anywhere(*canonical,
+                        [&](uint32_t e) { return !(found = admits(impl_->document.network[e])); });
   return found;
 }
 
 namespace {
 
 bool same_addresses(std::span<const AddressRange> a, std::span<const AddressRange> b) {
-  return std::ranges::equal(a, b, [](const AddressRange& x, const AddressRange& y) { return x.base == y.base && x.prefix == y.prefix; });
+  return std::ranges::equal(a, b, [](const AddressRange& x, const AddressRange& y) {
+    return x.base == y.base && x.prefix == y.prefix;
+  });
 }
 
 Endpoint describe(const Entry& entry) {
-  const bool reads_push = entry.protocol == Protocol::git && std::ranges::any_of(entry.rules, [](const Rule& rule) {
-    return rule.effect != Effect::deny && (rule.everything || rule.op == GitOp::push);
-  });
-  return {.entry = entry.name, .protocol = entry.protocol, .tls = entry.tls, .credential = entry.credential, .addresses = entry.addresses,
-          .limits = entry.limits, .body = reads_push ? BodyNeed::whole : BodyNeed::none};
+  const bool reads_push =
+      entry.protocol == Protocol::git && std::ranges::any_of(entry.rules, [](const Rule& rule) {
+        return rule.effect != Effect::deny && (rule.everything || rule.op == GitOp::push);
+      });
+  return {.entry = entry.name,
+          .protocol = entry.protocol,
+          .tls = entry.tls,
+          .credential = entry.credential,
+          .addresses = entry.addresses,
+          .limits = entry.limits,
+          .body = reads_push ? BodyNeed::whole : BodyNeed::none};
 }
 
 // Two entries for one destination: agreed values stay, and where they differ the one that grants less.
@@ -114,17 +163,21 @@ void narrow(Endpoint& endpoint, const Endpoint& other) {
 
 }  // namespace
 
-std::optional<Endpoint> Policy::endpoint(std::string_view host, uint16_t port, std::string_view canonical_target) const {
+std::optional<Endpoint> Policy::endpoint(std::string_view host, uint16_t port,
+                                         std::string_view canonical_target) const {
   auto canonical = HostName::parse(host);
   if (!canonical) return {};
   const std::string_view path = canonical_target.substr(0, canonical_target.find('?'));
   std::optional<Endpoint> out;
   impl_->hosts.at(*canonical, port, [&](uint32_t e) {
     const Entry& entry = impl_->document.network[e];
-    const bool here = path.empty() || entry.paths.empty() || std::ranges::any_of(entry.paths, [&](const Glob& g) { return g.matches(path); });
+    const bool here = path.empty() || entry.paths.empty() ||
+                      std::ranges::any_of(entry.paths, [&](const Glob& g) { return g.matches(path); });
     if (!here) return true;
-    if (out) narrow(*out, describe(entry));
-    else out = describe(entry);
+    if (out)
+      narrow(*out, describe(entry));
+    else
+      out = describe(entry);
     return true;
   });
   return out;

@@ -12,20 +12,29 @@ namespace saw::policy {
 namespace {
 
 std::string under(std::string_view profile, std::string_view rest) {
-  return "apiVersion: saw/v1\nkind: Policy\nmetadata: {name: t}\nprofile: " + std::string(profile) + "\n" + std::string(rest);
+  return "apiVersion: saw/v1\nkind: Policy\nmetadata: {name: t}\nprofile: " + std::string(profile) + "\n" +
+         std::string(rest);
 }
 std::string code(std::string_view yaml) {
   auto p = Policy::compile(yaml, "f");
   return p ? "ok" : p.error().at(0).code;
 }
-std::string entry(std::string_view fields) { return "network:\n  - {name: e, to: {hosts: [h.example]}, " + std::string(fields) + "}\n"; }
+std::string entry(std::string_view fields) {
+  return "network:\n  - {name: e, to: {hosts: [h.example]}, " + std::string(fields) + "}\n";
+}
 const std::string kOtherApprover = "review: {approvers: other-than-requester}\n";
 
 TEST(Profile, public_has_no_internal_reach_addresses_data_or_credential) {
-  for (std::string fields : {"reach: internal, allow: all", "data: internal, allow: all"}) EXPECT_EQ(code(under("public", entry(fields))), "policy.profile") << fields;
-  EXPECT_EQ(code(under("public", "network:\n  - {name: e, to: {hosts: [h.example], addresses: [10.0.0.0/8]}, reach: external, allow: all}\n")), "policy.profile");
-  const std::string credential = "credentials:\n  c: {secret: s, inject: {header: A, format: \"{secret}\"}, only: [e]}\n";
-  EXPECT_EQ(code(under("public", entry("reach: internal, credential: c, allow: all") + credential)), "policy.profile");
+  for (std::string fields : {"reach: internal, allow: all", "data: internal, allow: all"})
+    EXPECT_EQ(code(under("public", entry(fields))), "policy.profile") << fields;
+  EXPECT_EQ(code(under("public",
+                       "network:\n  - {name: e, to: {hosts: [h.example], addresses: [10.0.0.0/8]}, reach: "
+                       "external, allow: all}\n")),
+            "policy.profile");
+  const std::string credential =
+      "credentials:\n  c: {secret: s, inject: {header: A, format: \"{secret}\"}, only: [e]}\n";
+  EXPECT_EQ(code(under("public", entry("reach: internal, credential: c, allow: all") + credential)),
+            "policy.profile");
   EXPECT_EQ(code(under("public", entry("credential: c, allow: all") + credential)), "ok");
   EXPECT_EQ(code(under("public", entry("allow: all"))), "ok");
 }
@@ -34,7 +43,9 @@ TEST(Profile, only_public_reaches_the_wide_internet_and_only_in_so_many_words) {
   const std::string wide = "network:\n  - {name: e, to: {hosts: [\"**\"]}, ";
   EXPECT_EQ(code(under("public", wide + "allow: all}\n")), "ok");
   EXPECT_EQ(code(under("public", wide + "allow: [{methods: [GET]}]}\n")), "policy.public_suffix");
-  for (std::string_view profile : {"corporate", "regulated", "local"}) EXPECT_EQ(code(under(profile, wide + "allow: all}\n" + kOtherApprover)), "policy.public_suffix") << profile;
+  for (std::string_view profile : {"corporate", "regulated", "local"})
+    EXPECT_EQ(code(under(profile, wide + "allow: all}\n" + kOtherApprover)), "policy.public_suffix")
+        << profile;
 }
 
 TEST(Profile, corporate_has_no_wildcard_to_the_outside) {
@@ -70,7 +81,11 @@ TEST(Profile, corporate_writes_to_the_outside_wait_for_review_unless_the_path_is
       {"protocol: git, review: [{op: push}]", "ok"},
   };
   for (const Case& c : cases) EXPECT_EQ(code(under("corporate", entry(c.rules))), c.code) << c.rules;
-  EXPECT_EQ(code(under("corporate", "network:\n  - {name: e, to: {hosts: [h.example], ports: [22]}, protocol: tcp, allow: all}\n")), "policy.profile");
+  EXPECT_EQ(
+      code(under(
+          "corporate",
+          "network:\n  - {name: e, to: {hosts: [h.example], ports: [22]}, protocol: tcp, allow: all}\n")),
+      "policy.profile");
 }
 
 TEST(Profile, regulated_is_corporate_with_another_approver) {
@@ -89,7 +104,8 @@ TEST(Profile, local_allows_the_same_and_lists_each_relaxation) {
 
 TEST(Profile, all_but_local_want_a_virtual_machine_by_default) {
   EXPECT_EQ(Policy::compile(under("public", ""), "f")->isolation(), Isolation::vm);
-  EXPECT_EQ(Policy::compile(under("corporate", "isolation: namespace\n"), "f")->isolation(), Isolation::namespaces);
+  EXPECT_EQ(Policy::compile(under("corporate", "isolation: namespace\n"), "f")->isolation(),
+            Isolation::namespaces);
 }
 
 std::string slurp(const std::filesystem::path& path) {

@@ -24,7 +24,8 @@ std::optional<HostPattern> read_host(const Node& node, Reader& r) {
   std::string canonical = *text;
   bool address = false;
   if (wild) {
-    std::ranges::transform(canonical, canonical.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    std::ranges::transform(canonical, canonical.begin(),
+                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
     if (canonical.ends_with('.')) canonical.pop_back();
     constexpr std::string_view kAllowed = "abcdefghijklmnopqrstuvwxyz0123456789-_.*?[]";
     if (canonical.find_first_not_of(kAllowed) != std::string::npos) canonical.clear();
@@ -32,13 +33,17 @@ std::optional<HostPattern> read_host(const Node& node, Reader& r) {
     canonical = host->text();
     address = host->address().has_value();
     if (address && classify(*host->address()) == AddressClass::never)
-      r.warning(place_of(node), "policy.unreachable", fmt::format("'{}' is an address that is never reachable, listed or not", *text));
+      r.warning(place_of(node), "policy.unreachable",
+                fmt::format("'{}' is an address that is never reachable, listed or not", *text));
   } else {
     canonical.clear();
   }
   if (canonical.empty()) {
-    r.error(place_of(node), "policy.bad_host",
-            fmt::format("'{}' is not a host: a name of A-labels without port or scheme, a glob of such, or an address", printable(*text)));
+    r.error(
+        place_of(node), "policy.bad_host",
+        fmt::format(
+            "'{}' is not a host: a name of A-labels without port or scheme, a glob of such, or an address",
+            printable(*text)));
     return {};
   }
   auto glob = Glob::create(canonical, Glob::Kind::host);
@@ -49,7 +54,8 @@ std::optional<HostPattern> read_host(const Node& node, Reader& r) {
 
 // Ranges are for private networks: what is public needs none, and what is never reachable stays so.
 bool within_private_space(const AddressRange& range) {
-  for (std::string_view text : {"10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"}) {
+  for (std::string_view text :
+       {"10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"}) {
     const AddressRange space = *parse_range(text);
     if (range.prefix >= space.prefix && contains(space, range.base)) return true;
   }
@@ -64,10 +70,13 @@ void read_addresses(const Node& node, Reader& r, Entry& out) {
     if (!text) continue;
     auto range = parse_range(*text);
     if (!range) {
-      r.error(place_of(item), "policy.bad_address", fmt::format("'{}' is not a range such as 10.20.0.0/16 with zero host bits", printable(*text)));
+      r.error(place_of(item), "policy.bad_address",
+              fmt::format("'{}' is not a range such as 10.20.0.0/16 with zero host bits", printable(*text)));
     } else if (!within_private_space(*range)) {
       r.error(place_of(item), "policy.bad_address",
-              fmt::format("'{}' is not within the private ranges (10/8, 172.16/12, 192.168/16, 100.64/10, fc00::/7); no other needs listing", *text));
+              fmt::format("'{}' is not within the private ranges (10/8, 172.16/12, 192.168/16, 100.64/10, "
+                          "fc00::/7); no other needs listing",
+                          *text));
     } else {
       out.addresses.push_back(*range);
     }
@@ -80,7 +89,8 @@ void read_ports(const Node& node, Reader& r, Entry& out) {
   for (const Node& item : *items)
     if (auto port = r.number(item, "a port", 1, 65535)) out.ports.push_back(static_cast<uint16_t>(*port));
   std::ranges::sort(out.ports);
-  if (std::ranges::adjacent_find(out.ports) != out.ports.end()) r.error(place_of(node), "policy.duplicate", "a port is listed twice");
+  if (std::ranges::adjacent_find(out.ports) != out.ports.end())
+    r.error(place_of(node), "policy.duplicate", "a port is listed twice");
 }
 
 void read_to_paths(const Node& node, Reader& r, Entry& out) {
@@ -91,8 +101,11 @@ void read_to_paths(const Node& node, Reader& r, Entry& out) {
     if (!text) continue;
     auto canonical = canonical_path_glob(*text);
     auto glob = canonical ? Glob::create(*canonical, Glob::Kind::path) : std::unexpected(canonical.error());
-    if (glob) out.paths.push_back(std::move(*glob));
-    else r.error(place_of(item), "policy.bad_glob", fmt::format("path '{}': {}", printable(*text), glob.error()));
+    if (glob)
+      out.paths.push_back(std::move(*glob));
+    else
+      r.error(place_of(item), "policy.bad_glob",
+              fmt::format("path '{}': {}", printable(*text), glob.error()));
   }
 }
 
@@ -110,9 +123,11 @@ void read_to(const Node& node, Reader& r, Entry& out) {
 }
 
 void read_entry_limits(const Node& node, Reader& r, Entry& out) {
-  if (!r.fields(node, "limits", {"requestsPerMinute", "concurrent", "uploadBytesPerHour", "requestBytes"})) return;
+  if (!r.fields(node, "limits", {"requestsPerMinute", "concurrent", "uploadBytesPerHour", "requestBytes"}))
+    return;
   if (const Node* n = node.find("requestsPerMinute")) {
-    out.limits.requests_per_minute = static_cast<uint32_t>(r.number(*n, "requestsPerMinute", 1, kMaxPerMinute).value_or(0));
+    out.limits.requests_per_minute =
+        static_cast<uint32_t>(r.number(*n, "requestsPerMinute", 1, kMaxPerMinute).value_or(0));
     r.not_available(place_of(*n), "limits.requestsPerMinute");
   }
   if (const Node* n = node.find("concurrent")) {
@@ -126,7 +141,8 @@ void read_entry_limits(const Node& node, Reader& r, Entry& out) {
   const Node* n = node.find("requestBytes");
   if (!n) return;
   out.limits.request_bytes = r.size(*n, "requestBytes").value_or(out.limits.request_bytes);
-  if (out.limits.request_bytes > kMaxRequestBytes) r.error(place_of(*n), "policy.bad_value", "requestBytes must be at most 1GiB");
+  if (out.limits.request_bytes > kMaxRequestBytes)
+    r.error(place_of(*n), "policy.bad_value", "requestBytes must be at most 1GiB");
 }
 
 void read_protocol(const Node& node, Reader& r, Entry& out) {
@@ -141,35 +157,49 @@ void read_protocol(const Node& node, Reader& r, Entry& out) {
                                        {"registry", Protocol::registry},
                                        {"tcp", Protocol::tcp}})
                        .value_or(Protocol::http);
-    const bool today = out.protocol == Protocol::http || out.protocol == Protocol::git || out.protocol == Protocol::tcp;
+    const bool today =
+        out.protocol == Protocol::http || out.protocol == Protocol::git || out.protocol == Protocol::tcp;
     if (!today) r.not_available(place_of(*n), fmt::format("protocol: {}", name(out.protocol)));
   }
   // Raw TCP is passed on as it comes, TLS or not: there is nothing to inspect.
   out.tls = out.protocol == Protocol::tcp ? TlsMode::none : TlsMode::inspect;
   const Node* n = node.find("tls");
   if (!n) return;
-  out.tls = r.one_of<TlsMode>(*n, "tls", {{"inspect", TlsMode::inspect}, {"passthrough", TlsMode::passthrough}, {"none", TlsMode::none}})
-                .value_or(TlsMode::inspect);
+  out.tls =
+      r.one_of<TlsMode>(
+           *n, "tls",
+           {{"inspect", TlsMode::inspect}, {"passthrough", TlsMode::passthrough}, {"none", TlsMode::none}})
+          .value_or(TlsMode::inspect);
   if (out.tls == TlsMode::passthrough) r.not_available(place_of(*n), "tls: passthrough");
   if (out.tls == TlsMode::inspect && out.protocol == Protocol::tcp)
-    r.error(place_of(*n), "policy.bad_value", "protocol: tcp is not inspected; write tls: none or leave it out");
+    r.error(place_of(*n), "policy.bad_value",
+            "protocol: tcp is not inspected; write tls: none or leave it out");
 }
 
 void read_data_flow(const Node& node, Reader& r, Entry& out) {
   if (const Node* n = node.find("content"))
-    out.content = r.one_of<Trust>(*n, "content", {{"trusted", Trust::trusted}, {"untrusted", Trust::untrusted}}).value_or(Trust::untrusted);
+    out.content =
+        r.one_of<Trust>(*n, "content", {{"trusted", Trust::trusted}, {"untrusted", Trust::untrusted}})
+            .value_or(Trust::untrusted);
   if (const Node* n = node.find("data")) {
-    out.data = r.one_of<DataClass>(*n, "data", {{"public", DataClass::public_data}, {"internal", DataClass::internal}, {"private", DataClass::private_data}})
+    out.data = r.one_of<DataClass>(*n, "data",
+                                   {{"public", DataClass::public_data},
+                                    {"internal", DataClass::internal},
+                                    {"private", DataClass::private_data}})
                    .value_or(DataClass::public_data);
-    if (out.data == DataClass::private_data) r.not_available(place_of(*n), "data: private (labels that follow process trees)");
+    if (out.data == DataClass::private_data)
+      r.not_available(place_of(*n), "data: private (labels that follow process trees)");
   }
   out.reach = out.addresses.empty() ? Reach::external : Reach::internal;
   if (const Node* n = node.find("reach"))
-    out.reach = r.one_of<Reach>(*n, "reach", {{"internal", Reach::internal}, {"external", Reach::external}}).value_or(Reach::external);
+    out.reach = r.one_of<Reach>(*n, "reach", {{"internal", Reach::internal}, {"external", Reach::external}})
+                    .value_or(Reach::external);
 }
 
 void read_entry(const Node& node, Reader& r, Document& document) {
-  if (!r.fields(node, "a network entry", {"name", "to", "protocol", "tls", "content", "data", "reach", "credential", "limits", "allow", "review", "deny"}))
+  if (!r.fields(node, "a network entry",
+                {"name", "to", "protocol", "tls", "content", "data", "reach", "credential", "limits", "allow",
+                 "review", "deny"}))
     return;
   Entry out{.place = place_of(node)};
   if (const Node* n = node.find("name")) {
@@ -178,12 +208,16 @@ void read_entry(const Node& node, Reader& r, Document& document) {
   } else {
     r.error(place_of(node), "policy.missing_field", "a network entry needs 'name'");
   }
-  if (const Node* n = node.find("to")) read_to(*n, r, out);
-  else r.error(place_of(node), "policy.missing_field", "a network entry needs 'to'");
+  if (const Node* n = node.find("to"))
+    read_to(*n, r, out);
+  else
+    r.error(place_of(node), "policy.missing_field", "a network entry needs 'to'");
   read_protocol(node, r, out);
   read_data_flow(node, r, out);
-  if (out.protocol == Protocol::tcp && out.ports.empty()) r.error(out.place, "policy.missing_field", "protocol: tcp needs to.ports");
-  if (out.protocol == Protocol::tcp && !out.paths.empty()) r.error(out.place, "policy.bad_value", "protocol: tcp has no paths");
+  if (out.protocol == Protocol::tcp && out.ports.empty())
+    r.error(out.place, "policy.missing_field", "protocol: tcp needs to.ports");
+  if (out.protocol == Protocol::tcp && !out.paths.empty())
+    r.error(out.place, "policy.bad_value", "protocol: tcp has no paths");
   if (out.ports.empty()) out.ports.push_back(out.tls == TlsMode::none ? 80 : 443);
   if (const Node* n = node.find("credential")) {
     out.credential = r.text(*n, "credential").value_or("");

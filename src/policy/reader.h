@@ -5,8 +5,8 @@
 //     if (const Node* limits = node.find("limits")) …
 //   auto size = reader.size(node, "memory");              // "2GiB"; nullopt: an error was recorded
 //
-// Values are read strictly: a plain `yes`, `true`, `null` or number is not text, a quoted number is not a number, an empty list is an
-// error. After kMaxDiagnostics the rest is only counted.
+// Values are read strictly: a plain `yes`, `true`, `null` or number is not text, a quoted number is not a
+// number, an empty list is an error. After kMaxDiagnostics the rest is only counted.
 #pragma once
 
 #include <initializer_list>
@@ -49,10 +49,12 @@ class Reader {
   // Also plain numbers and words such as `true`: for values that are compared as text.
   std::optional<std::string> loose_text(const yaml::Node& node, std::string_view what);
   std::optional<bool> boolean(const yaml::Node& node, std::string_view what);
-  std::optional<uint64_t> number(const yaml::Node& node, std::string_view what, uint64_t least, uint64_t most);
-  std::optional<double> decimal(const yaml::Node& node, std::string_view what, double most);  // > 0, at most three decimals
-  std::optional<uint64_t> size(const yaml::Node& node, std::string_view what);            // bytes, > 0
-  std::optional<int64_t> duration_ms(const yaml::Node& node, std::string_view what);      // > 0
+  std::optional<uint64_t> number(const yaml::Node& node, std::string_view what, uint64_t least,
+                                 uint64_t most);
+  std::optional<double> decimal(const yaml::Node& node, std::string_view what,
+                                double most);                                   // > 0, at most three decimals
+  std::optional<uint64_t> size(const yaml::Node& node, std::string_view what);  // bytes, > 0
+  std::optional<int64_t> duration_ms(const yaml::Node& node, std::string_view what);  // > 0
 
   template <class E>
   using Choices = std::initializer_list<std::pair<std::string_view, E>>;
@@ -78,7 +80,9 @@ class Reader {
   size_t errors_ = 0;
 };
 
-inline Place place_of(const yaml::Node& node) { return {node.line, node.column}; }
+inline Place place_of(const yaml::Node& node) {
+  return {node.line, node.column};
+}
 // The name closest to `word`, if close enough to be a slip.
 std::optional<std::string_view> closest(std::string_view word, std::span<const std::string_view> names);
 

@@ -9,13 +9,21 @@
 namespace saw::policy {
 namespace {
 
-std::string_view name_of(Reach reach) { return reach == Reach::internal ? "internal" : "external"; }
-std::string_view name_of(Trust trust) { return trust == Trust::trusted ? "trusted" : "untrusted"; }
+std::string_view name_of(Reach reach) {
+  return reach == Reach::internal ? "internal" : "external";
+}
+std::string_view name_of(Trust trust) {
+  return trust == Trust::trusted ? "trusted" : "untrusted";
+}
 std::string_view name_of(DataClass data) {
   return data == DataClass::public_data ? "public" : data == DataClass::internal ? "internal" : "private";
 }
-std::string_view name_of(TlsMode tls) { return tls == TlsMode::inspect ? "inspect" : tls == TlsMode::passthrough ? "passthrough" : "none"; }
-std::string_view name_of(GitOp op) { return op == GitOp::fetch ? "fetch" : "push"; }
+std::string_view name_of(TlsMode tls) {
+  return tls == TlsMode::inspect ? "inspect" : tls == TlsMode::passthrough ? "passthrough" : "none";
+}
+std::string_view name_of(GitOp op) {
+  return op == GitOp::fetch ? "fetch" : "push";
+}
 
 std::string list(const std::vector<Glob>& globs) {
   std::vector<std::string_view> texts;
@@ -29,7 +37,8 @@ std::string range_text(const AddressRange& range) {
 }
 
 void show_values(std::string& out, std::string_view what, const std::vector<ValueRule>& values) {
-  for (const ValueRule& v : values) out += fmt::format(" {}.{}={}", what, printable(v.key), printable(v.value.text()));
+  for (const ValueRule& v : values)
+    out += fmt::format(" {}.{}={}", what, printable(v.key), printable(v.value.text()));
 }
 
 void show_rule(std::string& out, const Rule& rule) {
@@ -50,11 +59,13 @@ void show_entry(std::string& out, const Entry& entry) {
   for (const HostPattern& host : entry.hosts) hosts.push_back(host.glob.text());
   std::vector<std::string> ranges;
   for (const AddressRange& range : entry.addresses) ranges.push_back(range_text(range));
-  out += fmt::format("  entry {}\n    to     hosts=[{}] ports=[{}] paths=[{}] addresses=[{}]\n", entry.name, fmt::join(hosts, " "),
-                     fmt::join(entry.ports, " "), entry.paths.empty() ? "/**" : list(entry.paths), fmt::join(ranges, " "));
-  out += fmt::format("    as     protocol={} tls={} content={} data={} reach={} credential={} requestBytes={}\n", name(entry.protocol), name_of(entry.tls),
-                     name_of(entry.content), name_of(entry.data), name_of(entry.reach), entry.credential.empty() ? "none" : entry.credential,
-                     entry.limits.request_bytes);
+  out += fmt::format("  entry {}\n    to     hosts=[{}] ports=[{}] paths=[{}] addresses=[{}]\n", entry.name,
+                     fmt::join(hosts, " "), fmt::join(entry.ports, " "),
+                     entry.paths.empty() ? "/**" : list(entry.paths), fmt::join(ranges, " "));
+  out += fmt::format(
+      "    as     protocol={} tls={} content={} data={} reach={} credential={} requestBytes={}\n",
+      name(entry.protocol), name_of(entry.tls), name_of(entry.content), name_of(entry.data),
+      name_of(entry.reach), entry.credential.empty() ? "none" : entry.credential, entry.limits.request_bytes);
   for (const Rule& rule : entry.rules) show_rule(out, rule);
   out += "    deny   everything else\n";
 }
@@ -62,11 +73,16 @@ void show_entry(std::string& out, const Entry& entry) {
 void show_static(std::string& out, const Document& d) {
   out += fmt::format("policy {}\nprofile {}\nisolation {}\nstrict {}\n", d.name, name(d.profile),
                      d.isolation == Isolation::vm ? "vm" : "namespace", d.strict);
-  out += fmt::format("filesystem\n  read  [{}]\n  write [{}]\n  deny  [{}]\n  runLater {}\n", fmt::join(d.filesystem.read, " "),
-                     fmt::join(d.filesystem.write, " "), fmt::join(d.filesystem.deny, " "),
-                     !d.run_later_written ? "not enforced" : d.filesystem.run_later == RunLater::deny ? "deny" : "quarantine");
-  out += fmt::format("process (0: no limit)\n  memory {} pids {} cpus {} openFiles {} fileSize {} wallClock {}ms\n", d.limits.memory_bytes, d.limits.pids,
-                     d.limits.cpus, d.limits.open_files, d.limits.file_size_bytes, d.limits.wall_clock_ms);
+  out += fmt::format("filesystem\n  read  [{}]\n  write [{}]\n  deny  [{}]\n  runLater {}\n",
+                     fmt::join(d.filesystem.read, " "), fmt::join(d.filesystem.write, " "),
+                     fmt::join(d.filesystem.deny, " "),
+                     !d.run_later_written                       ? "not enforced"
+                     : d.filesystem.run_later == RunLater::deny ? "deny"
+                                                                : "quarantine");
+  out += fmt::format(
+      "process (0: no limit)\n  memory {} pids {} cpus {} openFiles {} fileSize {} wallClock {}ms\n",
+      d.limits.memory_bytes, d.limits.pids, d.limits.cpus, d.limits.open_files, d.limits.file_size_bytes,
+      d.limits.wall_clock_ms);
 }
 
 }  // namespace
@@ -79,7 +95,8 @@ std::string show(const Document& d) {
   out += "  deny everything else\ncredentials\n";
   for (const CredentialSource& source : d.credentials) {
     const Credential& c = source.credential;
-    out += fmt::format("  {} secret={} header={} format=\"{}\" only=[{}]\n", c.name, c.secret, c.header, printable(c.format), fmt::join(c.only, " "));
+    out += fmt::format("  {} secret={} header={} format=\"{}\" only=[{}]\n", c.name, c.secret, c.header,
+                       printable(c.format), fmt::join(c.only, " "));
   }
   out += fmt::format("trifecta privateAndUntrusted {}\n", name(d.trifecta));
   out += fmt::format("review hold {}ms expires {}ms approvers {}\n", d.review.hold_ms, d.review.expires_ms,

@@ -1,4 +1,5 @@
-// A document as stable text, with every default spelled out: what `saw policy show` prints and golden tests compare.
+// A document as stable text, with every default spelled out: what `saw policy show` prints and golden tests
+// compare.
 #pragma once
 
 #include <string>

@@ -15,13 +15,15 @@ int hex_value(char c) {
 }
 
 bool unreserved(uint8_t c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+         c == '_' || c == '~';
 }
 
 // What may stand raw (RFC 3986 pchar, '/', and '?' in a query), without ';' in a query.
 bool stands_raw(uint8_t c, Where where) {
   constexpr std::string_view kRawInPath = "!$&'()*+,;=:@/", kRawInQuery = "!$&'()*+,=:@/?";
-  return unreserved(c) || (where == Where::path ? kRawInPath : kRawInQuery).find(static_cast<char>(c)) != std::string_view::npos;
+  return unreserved(c) || (where == Where::path ? kRawInPath : kRawInQuery).find(static_cast<char>(c)) !=
+                              std::string_view::npos;
 }
 
 void put_escape(std::string& out, uint8_t c) {
@@ -44,10 +46,14 @@ class Utf8 {
     if (c < 0x80) return true;
     low_ = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
     high_ = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
-    if (c >= 0xc2 && c <= 0xdf) missing_ = 1;
-    else if (c >= 0xe0 && c <= 0xef) missing_ = 2;
-    else if (c >= 0xf0 && c <= 0xf4) missing_ = 3;
-    else return false;
+    if (c >= 0xc2 && c <= 0xdf)
+      missing_ = 1;
+    else if (c >= 0xe0 && c <= 0xef)
+      missing_ = 2;
+    else if (c >= 0xf0 && c <= 0xf4)
+      missing_ = 3;
+    else
+      return false;
     return true;
   }
   bool complete() const { return missing_ == 0; }
@@ -82,8 +88,10 @@ std::string_view put_octet(std::string& out, std::string_view raw, size_t& at, W
   if (c != '%') {
     if (auto reason = refuse_raw(c); !reason.empty()) return reason;
     if (!utf8.feed(c)) return "malformed:non-ascii";
-    if (stands_raw(c, where)) out += static_cast<char>(c);
-    else put_escape(out, c);
+    if (stands_raw(c, where))
+      out += static_cast<char>(c);
+    else
+      put_escape(out, c);
     ++at;
     return {};
   }
@@ -93,8 +101,10 @@ std::string_view put_octet(std::string& out, std::string_view raw, size_t& at, W
   const auto octet = static_cast<uint8_t>(high << 4 | low);
   if (auto reason = refuse_escaped(octet, where); !reason.empty()) return reason;
   if (!utf8.feed(octet)) return "malformed:non-ascii";
-  if (unreserved(octet)) out += static_cast<char>(octet);
-  else put_escape(out, octet);
+  if (unreserved(octet))
+    out += static_cast<char>(octet);
+  else
+    put_escape(out, octet);
   at += 3;
   return {};
 }
@@ -106,7 +116,8 @@ std::string_view put_octets(std::string& out, std::string_view raw, Where where)
   return utf8.complete() ? std::string_view() : "malformed:non-ascii";
 }
 
-// Dot segments, empty segments and path parameters of a path whose octets are canonical; shortens it in place.
+// Dot segments, empty segments and path parameters of a path whose octets are canonical; shortens it in
+// place.
 std::string_view resolve_segments(std::string& path) {
   size_t write = 0;  // path[0, write) is done and does not end in '/'
   bool seen_parameter = false, after_empty = false, open_end = false;
@@ -144,12 +155,14 @@ std::expected<Target, std::string_view> canonical_target(std::string_view raw) {
   Target out;
   out.text.reserve(raw.size());
   const size_t mark = raw.find('?');
-  if (auto reason = put_octets(out.text, raw.substr(0, mark), Where::path); !reason.empty()) return std::unexpected(reason);
+  if (auto reason = put_octets(out.text, raw.substr(0, mark), Where::path); !reason.empty())
+    return std::unexpected(reason);
   if (auto reason = resolve_segments(out.text); !reason.empty()) return std::unexpected(reason);
   out.path_size = out.text.size();
   if (mark == std::string_view::npos) return out;
   out.text += '?';
-  if (auto reason = put_octets(out.text, raw.substr(mark + 1), Where::query); !reason.empty()) return std::unexpected(reason);
+  if (auto reason = put_octets(out.text, raw.substr(mark + 1), Where::query); !reason.empty())
+    return std::unexpected(reason);
   return out;
 }
 
@@ -172,7 +185,8 @@ std::expected<std::string, std::string> canonical_path_glob(std::string_view raw
     const size_t end = std::min(out.find('/', begin), out.size());
     const std::string_view segment = std::string_view(out).substr(begin, end - begin);
     if (segment == "." || segment == "..") return std::unexpected("a canonical path has no dot segments");
-    if (segment.empty() && end != out.size()) return std::unexpected("a canonical path has no empty segments");
+    if (segment.empty() && end != out.size())
+      return std::unexpected("a canonical path has no empty segments");
     begin = end + 1;
   }
   return out;
@@ -180,10 +194,13 @@ std::expected<std::string, std::string> canonical_path_glob(std::string_view raw
 
 TargetParts split_target(std::string_view raw) {
   const size_t colon = raw.find("://");
-  if (raw.starts_with('/') || colon == std::string_view::npos || raw.find_first_of("/?#") < colon) return {.rest = raw};
+  if (raw.starts_with('/') || colon == std::string_view::npos || raw.find_first_of("/?#") < colon)
+    return {.rest = raw};
   const size_t authority = colon + 3;
   const size_t end = std::min(raw.find_first_of("/?#", authority), raw.size());
-  return {.scheme = raw.substr(0, colon), .authority = raw.substr(authority, end - authority), .rest = raw.substr(end)};
+  return {.scheme = raw.substr(0, colon),
+          .authority = raw.substr(authority, end - authority),
+          .rest = raw.substr(end)};
 }
 
 std::optional<Parameter> ParameterReader::next() {

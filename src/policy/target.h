@@ -1,17 +1,20 @@
-// The request target of HTTP in its one canonical form, which is both judged and sent (docs/policy.md "Canonical request").
+// The request target of HTTP in its one canonical form, which is both judged and sent (docs/policy.md
+// "Canonical request").
 //
-//   auto t = canonical_target("/a/%7Euser/./b//c/../d?x=1");   // "/a/~user/b/d?x=1", path "/a/~user/b/d", query "x=1"
+//   auto t = canonical_target("/a/%7Euser/./b//c/../d?x=1");   // "/a/~user/b/d?x=1", path "/a/~user/b/d",
+//   query "x=1"
 //
-// Unreserved octets are percent-decoded once, the remaining escapes are in upper case, characters that RFC 3986 does not allow raw are
-// escaped (in a query also ';', so that nobody takes it for a separator), dot segments are resolved and repeated slashes merged.
+// Unreserved octets are percent-decoded once, the remaining escapes are in upper case, characters that RFC
+// 3986 does not allow raw are escaped (in a query also ';', so that nobody takes it for a separator), dot
+// segments are resolved and repeated slashes merged.
 //
 // Refused, by reason code:
 //   malformed:target          not in origin form, or longer than kMaxTarget
 //   malformed:percent         '%' without two hexadecimal digits
 //   malformed:encoded-slash   %2F in the path        malformed:backslash   '\' anywhere, %5C in the path
-//   malformed:nul             %00                    malformed:control     control characters and spaces, raw; %01–%1F, %7F
-//   malformed:non-ascii       octets ≥ 0x80: any in the path; raw, or not UTF-8, in the query
-//   malformed:fragment        '#'                    malformed:climb       '..' above the root
+//   malformed:nul             %00                    malformed:control     control characters and spaces,
+//   raw; %01–%1F, %7F malformed:non-ascii       octets ≥ 0x80: any in the path; raw, or not UTF-8, in the
+//   query malformed:fragment        '#'                    malformed:climb       '..' above the root
 //   malformed:path-parameter  ';' in or before a dot segment
 //   malformed:empty-segment   '//' directly before '..': servers disagree about what it removes
 #pragma once
@@ -25,11 +28,13 @@
 namespace saw::policy {
 
 struct Target {
-  std::string text;      // path[?query]
+  std::string text;  // path[?query]
   size_t path_size = 0;
   std::string_view path() const { return std::string_view(text).substr(0, path_size); }
   // Without the '?'; empty where there is none.
-  std::string_view query() const { return path_size == text.size() ? std::string_view() : std::string_view(text).substr(path_size + 1); }
+  std::string_view query() const {
+    return path_size == text.size() ? std::string_view() : std::string_view(text).substr(path_size + 1);
+  }
 };
 constexpr size_t kMaxTarget = 16u << 10;
 
@@ -38,7 +43,8 @@ std::expected<Target, std::string_view> canonical_target(std::string_view raw);
 // A path glob of a policy with its literal octets in the same form. The error is a phrase for a diagnostic.
 std::expected<std::string, std::string> canonical_path_glob(std::string_view raw);
 
-// Splits "http://host:80/path" (the absolute form of a proxy request); scheme and authority are empty for the origin form.
+// Splits "http://host:80/path" (the absolute form of a proxy request); scheme and authority are empty for the
+// origin form.
 struct TargetParts {
   std::string_view scheme, authority, rest;
 };
@@ -47,7 +53,8 @@ TargetParts split_target(std::string_view raw);
 // Walks the parameters of a canonical query, in order, with their decoded octets ('+' is a space).
 //
 //   ParameterReader reader(target.query());
-//   while (auto parameter = reader.next()) use(parameter->key, parameter->value);   // views into the reader, valid until next()
+//   while (auto parameter = reader.next()) use(parameter->key, parameter->value);   // views into the reader,
+//   valid until next()
 struct Parameter {
   std::string_view key, value;
 };

@@ -90,14 +90,21 @@ Parsed<Node> Builder::node(int depth) {
 }
 
 Parsed<Node> Builder::start(int depth) {
-  if (depth > kMaxDepth) return fail("policy.syntax", fmt::format("nested deeper than {}", kMaxDepth), event_.start_mark);
-  if (++nodes_ > kMaxNodes) return fail("policy.syntax", fmt::format("more than {} nodes", kMaxNodes), event_.start_mark);
+  if (depth > kMaxDepth)
+    return fail("policy.syntax", fmt::format("nested deeper than {}", kMaxDepth), event_.start_mark);
+  if (++nodes_ > kMaxNodes)
+    return fail("policy.syntax", fmt::format("more than {} nodes", kMaxNodes), event_.start_mark);
   switch (event_.type) {
-    case YAML_SCALAR_EVENT: return scalar();
-    case YAML_SEQUENCE_START_EVENT: return sequence(depth);
-    case YAML_MAPPING_START_EVENT: return mapping(depth);
-    case YAML_ALIAS_EVENT: return fail("policy.syntax", "aliases are not allowed", event_.start_mark);
-    default: return fail("policy.syntax", "unexpected YAML", event_.start_mark);
+    case YAML_SCALAR_EVENT:
+      return scalar();
+    case YAML_SEQUENCE_START_EVENT:
+      return sequence(depth);
+    case YAML_MAPPING_START_EVENT:
+      return mapping(depth);
+    case YAML_ALIAS_EVENT:
+      return fail("policy.syntax", "aliases are not allowed", event_.start_mark);
+    default:
+      return fail("policy.syntax", "unexpected YAML", event_.start_mark);
   }
 }
 
@@ -105,10 +112,12 @@ Parsed<Node> Builder::scalar() {
   const auto& e = event_.data.scalar;
   if (e.anchor != nullptr) return fail("policy.syntax", "anchors are not allowed", event_.start_mark);
   if (e.tag != nullptr) return fail("policy.syntax", "tags are not allowed", event_.start_mark);
-  Node out{.line = static_cast<int>(event_.start_mark.line) + 1, .column = static_cast<int>(event_.start_mark.column) + 1};
+  Node out{.line = static_cast<int>(event_.start_mark.line) + 1,
+           .column = static_cast<int>(event_.start_mark.column) + 1};
   out.scalar.assign(reinterpret_cast<const char*>(e.value), e.length);
   out.quoted = e.style != YAML_PLAIN_SCALAR_STYLE;
-  if (out.scalar.find('\0') != std::string::npos) return fail("policy.syntax", "a NUL character", event_.start_mark);
+  if (out.scalar.find('\0') != std::string::npos)
+    return fail("policy.syntax", "a NUL character", event_.start_mark);
   return out;
 }
 
@@ -146,7 +155,8 @@ Parsed<Node> Builder::mapping(int depth) {
     auto key = start(depth + 1);
     if (!key) return key;
     if (key->scalar == "<<" && !key->quoted) return fail("policy.syntax", "merge keys are not allowed", mark);
-    if (!seen.insert(key->scalar).second) return fail("policy.duplicate_key", fmt::format("duplicate key '{}'", key->scalar), mark);
+    if (!seen.insert(key->scalar).second)
+      return fail("policy.duplicate_key", fmt::format("duplicate key '{}'", key->scalar), mark);
     auto value = node(depth + 1);
     if (!value) return value;
     out.members.emplace_back(std::move(*key), std::move(*value));
@@ -163,7 +173,10 @@ const Node* Node::find(std::string_view key) const {
 
 std::expected<Node, Diagnostics> parse(std::string_view text, std::string_view file) {
   if (text.size() > kMaxBytes) {
-    return std::unexpected(Diagnostics{{.file = std::string(file), .line = 1, .column = 1, .code = "policy.syntax",
+    return std::unexpected(Diagnostics{{.file = std::string(file),
+                                        .line = 1,
+                                        .column = 1,
+                                        .code = "policy.syntax",
                                         .message = fmt::format("larger than {} bytes", kMaxBytes)}});
   }
   auto root = Builder(text, file).document();

@@ -42,7 +42,8 @@ TEST(Yaml, refuses_what_readers_disagree_about) {
 }
 
 TEST(Yaml, is_bounded) {
-  EXPECT_NE(problem(std::string(kMaxDepth + 2, '[') + std::string(kMaxDepth + 2, ']')).find("nested"), std::string::npos);
+  EXPECT_NE(problem(std::string(kMaxDepth + 2, '[') + std::string(kMaxDepth + 2, ']')).find("nested"),
+            std::string::npos);
   EXPECT_EQ(problem(std::string(kMaxDepth, '[') + std::string(kMaxDepth, ']')), "");
   EXPECT_NE(problem(std::string(kMaxBytes + 1, ' ')).find("larger"), std::string::npos);
 }
