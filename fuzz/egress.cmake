@@ -1,0 +1,3 @@
+foreach(parser http1_request http1_response chunked dns_query client_hello)
+  saw_fuzz(NAME ${parser} DEPS egress base)
+endforeach()
