@@ -180,8 +180,9 @@ void Commands::time_out(const std::string& key) {
 
 void Commands::abandon(const std::string& key) {
   Command* command = find(key);
-  if (!command || command->stage == Stage::ending) return;
+  if (!command) return;
   command->on_exit = {};
+  if (command->stage == Stage::ending) return;
   command->abandoned = true;
   if (command->cell) return finish(*command, {ExitKind::signalled, SIGKILL});
   plane_.node.send(sandbox::SignalExec{command->sandbox, command->exec, SIGHUP});

@@ -48,7 +48,7 @@ Result<Database> Database::open(const std::string& path) {
   Database db{std::unique_ptr<sqlite3, Closer>(raw)};
   if (status != SQLITE_OK) return std::unexpected(db.failure(fmt::format("opening '{}'", path)));
   sqlite3_busy_timeout(raw, kBusyTimeoutMs);
-  SAW_TRY(db.script("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF;"));
+  SAW_TRY(db.script("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF; PRAGMA temp_store=MEMORY;"));
   return db;
 }
 

@@ -1,0 +1,31 @@
+// The exec stream's own language: the spec in the query, the control frames, the first byte of each frame.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "base/result.h"
+#include "control/types.h"
+
+namespace saw::api {
+
+// First byte of a frame. Client to server: input (an empty one is the end of input) and control; the others from the server.
+enum class Stream : uint8_t { input = 0, output = 1, error = 2, control = 3, client_control = 4 };
+constexpr size_t kMaxSpec = 3u << 20;  // of the base64url text
+
+Result<control::ExecRequest> parse_exec_spec(std::string_view base64url);
+
+struct SignalFrame { int number = 0; };
+struct ResizeFrame { uint16_t rows = 0, columns = 0; };
+using ControlFrame = std::variant<SignalFrame, ResizeFrame>;
+// {"signal":"TERM"} or {"resize":[rows,cols]}.
+Result<ControlFrame> parse_control_frame(std::string_view json);
+std::optional<int> signal_number(std::string_view name);  // "TERM", "INT", …
+
+std::string started_frame(std::string_view call, std::string_view credential, std::string_view trace);
+std::string exit_frame(const control::Exit& exit);
+
+}  // namespace saw::api

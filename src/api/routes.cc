@@ -1,0 +1,317 @@
+#include "api/routes.h"
+
+#include <charconv>
+
+#include "api/json.h"
+#include "base/bytes.h"
+
+namespace saw::api {
+
+using namespace control;
+
+namespace {
+
+using Segments = std::span<const std::string>;
+constexpr uint64_t kMaxLimit = 1ULL << 62;
+
+HttpResponse answer(const Json& json, unsigned status = 200) { return {.status = status, .body = dump(json)}; }
+
+// A Result of a view (or of nothing) as an answer.
+template <class T>
+void reply(Respond respond, Result<T> result, unsigned status = 200) {
+  if (!result) return respond(to_response(result.error()));
+  if constexpr (std::is_void_v<T>) respond(answer(Json::object(), status));
+  else respond(answer(to_json(*result), status));
+}
+
+template <class T>
+void reply_list(Respond respond, const char* member, const Result<std::vector<T>>& list) {
+  if (!list) return respond(to_response(list.error()));
+  Json items = Json::array();
+  for (const T& item : *list) items.push_back(to_json(item));
+  respond(answer({{member, std::move(items)}}));
+}
+
+template <class T>
+Reply<T> later(Respond respond, unsigned status = 200) {
+  return [respond = std::move(respond), status](Result<T> result) mutable { reply<T>(std::move(respond), std::move(result), status); };
+}
+
+// The body as members; an absent body is an empty object.
+Result<Json> body_of(const HttpRequest& request) { return parse_object(request.body.empty() ? "{}" : request.body); }
+
+Result<uint64_t> query_number(const HttpRequest& request, const char* name, uint64_t fallback) {
+  auto found = request.query.find(name);
+  if (found == request.query.end()) return fallback;
+  uint64_t value = 0;
+  auto [end, error] = std::from_chars(found->second.data(), found->second.data() + found->second.size(), value);
+  if (error != std::errc() || end != found->second.data() + found->second.size() || value > kMaxLimit)
+    return Error::make("request.query", "'{}' is not a number", name);
+  return value;
+}
+
+// ---- daemon -----------------------------------------------------------------------------------------------------------------------
+
+void get_status(Control& control, const HttpRequest&, Segments, Respond respond) { respond(answer(to_json(control.status()))); }
+void post_down(Control& control, const HttpRequest& request, Segments, Respond respond) {
+  reply<void>(std::move(respond), control.shut_down(request.caller));
+}
+void get_openapi(Control&, const HttpRequest&, Segments, Respond respond) {
+  respond({.body = std::string(openapi_document()), .content_type = "application/yaml"});
+}
+
+// ---- workspaces -------------------------------------------------------------------------------------------------------------------
+
+void read_mounts(Members& members, std::vector<MountSpec>& out) {
+  const Json* list = members.value("mounts");
+  if (!list) return;
+  if (!list->is_array()) return members.fail("member 'mounts' is not a list");
+  for (const Json& item : *list) {
+    if (!item.is_object()) return members.fail("a mount is not an object");
+    Members mount(item);
+    MountSpec spec;
+    std::string access = "read";
+    mount.text("source", spec.source, Need::required);
+    mount.text("target", spec.target, Need::required);
+    mount.text("access", access);
+    if (auto good = mount.finish(); !good) return members.fail("mounts: " + good.error().message);
+    if (access != "read" && access != "write") return members.fail("a mount's access is 'read' or 'write'");
+    spec.writable = access == "write";
+    out.push_back(std::move(spec));
+  }
+}
+
+Result<WorkspaceSpec> workspace_spec(const HttpRequest& request) {
+  constexpr double kMaxCpus = 4096;
+  Json body = SAW_TRY(body_of(request));
+  Members members(body);
+  WorkspaceSpec spec;
+  members.text("name", spec.name, Need::required);
+  members.text("profile", spec.profile);
+  members.text("policy_yaml", spec.policy_yaml, Need::required);
+  members.text("policy_file", spec.policy_file);
+  members.text("image", spec.image);
+  members.text("isolation", spec.isolation);
+  members.number("memory", spec.memory_bytes, INT64_MAX);
+  members.number("pids", spec.pids, INT32_MAX);
+  read_mounts(members, spec.mounts);
+  if (const Json* cpus = members.value("cpus")) {
+    if (!cpus->is_number() || cpus->get<double>() < 0 || cpus->get<double>() > kMaxCpus) members.fail("member 'cpus' is not a number of processors");
+    else spec.cpu_millis = static_cast<uint64_t>(cpus->get<double>() * 1000);
+  }
+  SAW_TRY(members.finish());
+  if (spec.policy_file.empty()) spec.policy_file = "policy.yaml";
+  return spec;
+}
+
+void get_workspaces(Control& control, const HttpRequest& request, Segments, Respond respond) {
+  reply_list(std::move(respond), "workspaces", control.list_workspaces(request.caller));
+}
+void post_workspaces(Control& control, const HttpRequest& request, Segments, Respond respond) {
+  auto spec = workspace_spec(request);
+  if (!spec) return respond(to_response(spec.error()));
+  control.create_workspace(request.caller, *spec, [respond = std::move(respond)](Result<WorkspaceCreated> created) mutable {
+    if (!created) return respond(to_response(created.error()));
+    respond(answer(to_json(created->workspace), created->created == Created::now ? 201 : 200));
+  });
+}
+void get_workspace(Control& control, const HttpRequest& request, Segments at, Respond respond) {
+  reply(std::move(respond), control.show_workspace(request.caller, at[0]));
+}
+void post_workspace_start(Control& control, const HttpRequest& request, Segments at, Respond respond) {
+  control.start_workspace(request.caller, at[0], later<WorkspaceView>(std::move(respond)));
+}
+void post_workspace_stop(Control& control, const HttpRequest& request, Segments at, Respond respond) {
+  control.stop_workspace(request.caller, at[0], later<WorkspaceView>(std::move(respond)));
+}
+void delete_workspace(Control& control, const HttpRequest& request, Segments at, Respond respond) {
+  control.decommission_workspace(request.caller, at[0], [respond = std::move(respond)](Result<WorkspaceView> gone) mutable {
+    if (!gone) return respond(to_response(gone.error()));
+    respond(answer(Json::object()));
+  });
+}
+// Only requests without an upgrade come here.
+void get_exec(Control&, const HttpRequest&, Segments, Respond respond) {
+  respond(to_response(Error{"request.upgrade", "exec is a WebSocket: the request must ask for an upgrade", 0}));
+}
+
+// ---- sessions ---------------------------------------------------------------------------------------------------------------------
+
+void get_sessions(Control& control, const HttpRequest& request, Segments at, Respond respond) {
+  reply_list(std::move(respond), "sessions", control.list_sessions(request.caller, at[0]));
+}
+void post_sessions(Control& control, const HttpRequest& request, Segments at, Respond respond) {
+  auto body = body_of(request);
+  if (!body) return respond(to_response(body.error()));
+  Members members(*body);
+  std::string name;
+  members.text("name", name);
+  if (auto good = members.finish(); !good) return respond(to_response(good.error()));
+  control.start_session(request.caller, at[0], name, later<SessionView>(std::move(respond), 201));
+}
+void get_diff(Control& control, const HttpRequest& request, Segments at, Respond respond) {
+  control.diff_session(request.caller, at[0], at[1], later<DiffView>(std::move(respond)));
+}
+void delete_session(Control& control, const HttpRequest& request, Segments at, Respond respond) {
+  control.end_session(request.caller, at[0], at[1], later<void>(std::move(respond)));
+}
+
+// ---- agents, secrets --------------------------------------------------------------------------------------------------------------
+
+void get_agents(Control& control, const HttpRequest& request, Segments, Respond respond) {
+  reply_list(std::move(respond), "agents", control.list_agents(request.caller));
+}
+void post_agents(Control& control, const HttpRequest& request, Segments, Respond respond) {
+  auto body = body_of(request);
+  if (!body) return respond(to_response(body.error()));
+  Members members(*body);
+  std::string name, purpose;
+  members.text("name", name, Need::required);
+  members.text("purpose", purpose, Need::required);
+  if (auto good = members.finish(); !good) return respond(to_response(good.error()));
+  reply(std::move(respond), control.register_agent(request.caller, name, purpose), 201);
+}
+void get_agent(Control& control, const HttpRequest& request, Segments at, Respond respond) {
+  reply(std::move(respond), control.show_agent(request.caller, at[0]));
+}
+template <AgentVerb verb>
+void post_agent_verb(Control& control, const HttpRequest& request, Segments at, Respond respond) {
+  reply(std::move(respond), control.change_agent(request.caller, at[0], verb));
+}
+
+void get_secrets(Control& control, const HttpRequest& request, Segments, Respond respond) {
+  reply_list(std::move(respond), "secrets", control.list_secrets(request.caller));
+}
+void put_secret(Control& control, const HttpRequest& request, Segments at, Respond respond) {
+  auto body = body_of(request);
+  if (!body) return respond(to_response(body.error()));
+  Members members(*body);
+  std::string encoded;
+  members.text("value_base64", encoded, Need::required);
+  if (auto good = members.finish(); !good) return respond(to_response(good.error()));
+  auto value = from_base64(encoded);
+  if (!value) return respond(to_response(Error{"request.member", "member 'value_base64' is not base64", 0}));
+  reply(std::move(respond), control.put_secret(request.caller, at[0], std::move(*value)));
+}
+void delete_secret(Control& control, const HttpRequest& request, Segments at, Respond respond) {
+  reply<void>(std::move(respond), control.remove_secret(request.caller, at[0]));
+}
+
+// ---- reviews, audit ---------------------------------------------------------------------------------------------------------------
+
+void get_reviews(Control& control, const HttpRequest& request, Segments, Respond respond) {
+  auto state = request.query.find("state");
+  const std::string which = state == request.query.end() ? "pending" : state->second == "all" ? "" : state->second;
+  reply_list(std::move(respond), "reviews", control.list_reviews(request.caller, which));
+}
+void get_review(Control& control, const HttpRequest& request, Segments at, Respond respond) {
+  reply(std::move(respond), control.show_review(request.caller, at[0]));
+}
+void post_approve(Control& control, const HttpRequest& request, Segments at, Respond respond) {
+  auto body = body_of(request);
+  if (!body) return respond(to_response(body.error()));
+  Members members(*body);
+  std::string digest;
+  members.text("digest", digest);
+  if (auto good = members.finish(); !good) return respond(to_response(good.error()));
+  control.approve(request.caller, at[0], digest.empty() ? std::nullopt : std::optional(digest), later<ReviewView>(std::move(respond)));
+}
+void post_deny(Control& control, const HttpRequest& request, Segments at, Respond respond) {
+  auto body = body_of(request);
+  if (!body) return respond(to_response(body.error()));
+  Members members(*body);
+  std::string why;
+  members.text("why", why);
+  if (auto good = members.finish(); !good) return respond(to_response(good.error()));
+  control.deny(request.caller, at[0], why, later<ReviewView>(std::move(respond)));
+}
+
+void get_audit_entries(Control& control, const HttpRequest& request, Segments, Respond respond) {
+  auto from = query_number(request, "from", 0), limit = query_number(request, "limit", 100), wait = query_number(request, "wait_ms", 0);
+  for (const auto* number : {&from, &limit, &wait})
+    if (!*number) return respond(to_response(number->error()));
+  control.audit_entries(request.caller, *from, *limit, static_cast<int64_t>(*wait), later<AuditPage>(std::move(respond)));
+}
+void get_audit_key(Control& control, const HttpRequest&, Segments, Respond respond) {
+  const AuditKeyView key = control.audit_key();
+  respond(answer({{"origin", key.origin}, {"public_key", key.public_key}, {"directory", key.directory}}));
+}
+
+constexpr Route kRoutes[] = {
+    {"GET", "/v1/status", get_status},
+    {"POST", "/v1/down", post_down},
+    {"GET", "/v1/openapi.yaml", get_openapi},
+    {"GET", "/v1/workspaces", get_workspaces},
+    {"POST", "/v1/workspaces", post_workspaces},
+    {"GET", "/v1/workspaces/{w}", get_workspace},
+    {"DELETE", "/v1/workspaces/{w}", delete_workspace},
+    {"POST", "/v1/workspaces/{w}/start", post_workspace_start},
+    {"POST", "/v1/workspaces/{w}/stop", post_workspace_stop},
+    {"GET", "/v1/workspaces/{w}/exec", get_exec},
+    {"GET", "/v1/workspaces/{w}/sessions", get_sessions},
+    {"POST", "/v1/workspaces/{w}/sessions", post_sessions},
+    {"GET", "/v1/workspaces/{w}/sessions/{s}/diff", get_diff},
+    {"DELETE", "/v1/workspaces/{w}/sessions/{s}", delete_session},
+    {"GET", "/v1/agents", get_agents},
+    {"POST", "/v1/agents", post_agents},
+    {"GET", "/v1/agents/{a}", get_agent},
+    {"POST", "/v1/agents/{a}/suspend", post_agent_verb<AgentVerb::suspend>},
+    {"POST", "/v1/agents/{a}/resume", post_agent_verb<AgentVerb::resume>},
+    {"POST", "/v1/agents/{a}/revoke", post_agent_verb<AgentVerb::revoke>},
+    {"GET", "/v1/secrets", get_secrets},
+    {"PUT", "/v1/secrets/{name}", put_secret},
+    {"DELETE", "/v1/secrets/{name}", delete_secret},
+    {"GET", "/v1/reviews", get_reviews},
+    {"GET", "/v1/reviews/{r}", get_review},
+    {"POST", "/v1/reviews/{r}/approve", post_approve},
+    {"POST", "/v1/reviews/{r}/deny", post_deny},
+    {"GET", "/v1/audit/entries", get_audit_entries},
+    {"GET", "/v1/audit/key", get_audit_key},
+};
+
+// The segments that {…} stood for, decoded; nullopt: no match.
+std::optional<std::vector<std::string>> match(std::string_view pattern, std::string_view path) {
+  std::vector<std::string> captured;
+  while (!pattern.empty() && !path.empty()) {
+    if (pattern.front() != '/' || path.front() != '/') return std::nullopt;
+    pattern.remove_prefix(1);
+    path.remove_prefix(1);
+    std::string_view want = pattern.substr(0, pattern.find('/')), have = path.substr(0, path.find('/'));
+    if (want.starts_with('{')) {
+      auto decoded = percent_decode(have);
+      if (!decoded || decoded->empty()) return std::nullopt;
+      captured.push_back(std::move(*decoded));
+    } else if (want != have) {
+      return std::nullopt;
+    }
+    pattern.remove_prefix(want.size());
+    path.remove_prefix(have.size());
+  }
+  if (!pattern.empty() || !path.empty()) return std::nullopt;
+  return captured;
+}
+
+}  // namespace
+
+std::span<const Route> routes() { return kRoutes; }
+
+void Router::handle(const HttpRequest& request, Respond respond) {
+  bool path_known = false;
+  for (const Route& route : kRoutes) {
+    auto segments = match(route.pattern, request.path);
+    if (!segments) continue;
+    path_known = true;
+    if (route.method == request.method) return route.handle(control_, request, *segments, std::move(respond));
+  }
+  if (path_known) return respond(to_response(Error{"route.method", "this path does not know method " + printable(request.method, 20), 0}));
+  respond(to_response(Error{"route.not_found", "there is no '" + printable(request.path) + "'", 0}));
+}
+
+std::optional<std::string> Router::exec_workspace(const HttpRequest& request) {
+  if (request.method != "GET") return std::nullopt;
+  auto segments = match("/v1/workspaces/{w}/exec", request.path);
+  if (!segments) return std::nullopt;
+  return std::move(segments->front());
+}
+
+}  // namespace saw::api
