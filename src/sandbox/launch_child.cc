@@ -135,7 +135,7 @@ class Script {
   int new_overlay(const Step& step) {
     // Directories keep their names between layers, so that a layer can be listed by itself; nothing of the agent's may redirect a lookup.
     const os::MountOption options[] = {{"lowerdir", step.lower.c_str()}, {"upperdir", step.upper.c_str()}, {"workdir", step.work.c_str()},
-                                       {"redirect_dir", "off"}, {"index", "off"}, {"metacopy", "off"},
+                                       {"redirect_dir", "nofollow"}, {"index", "off"}, {"metacopy", "off"},
                                        {spec_.rootless ? "userxattr" : nullptr, nullptr}, {}};
     return os::new_filesystem("overlay", options, kPlain);
   }

@@ -15,7 +15,7 @@ os::DaemonView& userns_state() {
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
   if (!testing::GTEST_FLAG(list_tests)) {
-    auto view = saw::os::enter_daemon_namespaces();
+    auto view = saw::os::enter_daemon_namespaces({});
     if (!view) {
       std::printf("SKIPPED: this host cannot make the namespaces that SAW needs: %s\n", view.error().message.c_str());
       return 0;

@@ -199,7 +199,7 @@ const Verb kVerbs[] = {
     {"raise-limit", [](Arguments) { rlimit l{1u << 20, 1u << 20}; return setrlimit(RLIMIT_NOFILE, &l) == 0; }},
     {"status", [](Arguments) { return print_status(); }},
     {"descriptors", [](Arguments) { return print_descriptors(); }},
-    {"orphan", [](Arguments) { if (fork() == 0) { setsid(); if (fork() == 0) { pause(); } _exit(0); } return true; }},
+    {"orphan", [](Arguments) { if (fork() == 0) { setsid(); for (int i = 0; i < 3; ++i) close(i); if (fork() == 0) pause(); _exit(0); } return true; }},
     {"sleep", [](Arguments) { puts("sleeping"); fflush(stdout); pause(); return true; }},
     {"close-all", [](Arguments) { for (int i = 3; i < 1024; ++i) close(i); return true; }},
 };
