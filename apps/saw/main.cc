@@ -6,6 +6,7 @@
 #include <thread>
 
 #include <pwd.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -24,6 +25,14 @@ saw::cli::Output::Write writer(int fd) {
       bytes.remove_prefix(static_cast<size_t>(put));
     }
   };
+}
+
+saw::cli::Input standard_input() {
+  saw::cli::Input input{STDIN_FILENO, ::isatty(STDIN_FILENO) == 1};
+  winsize size{};
+  if (input.terminal && ::ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 && size.ws_col > 0)
+    input.rows = size.ws_row, input.columns = size.ws_col;
+  return input;
 }
 
 std::string user_name() {
@@ -46,7 +55,7 @@ int main(int argc, char** argv) {
   world.err = writer(STDERR_FILENO);
   world.out_is_terminal = ::isatty(STDOUT_FILENO) == 1;
   world.err_is_terminal = ::isatty(STDERR_FILENO) == 1;
-  world.input = {STDIN_FILENO, ::isatty(STDIN_FILENO) == 1};
+  world.input = standard_input();
   world.uid = ::geteuid();
   world.user = user_name();
   world.programs = std::filesystem::read_symlink("/proc/self/exe", ec).parent_path().string();

@@ -21,6 +21,8 @@ void show(const Output& out, const json& agent) {
 }
 
 Outcome agent_register(Context& context) {
+  if (context.args.text("--purpose").empty())
+    return fail(Exit::usage, "cli.usage", "say what the agent is for: --purpose TEXT");
   const json body = {{"name", context.args.text("NAME")}, {"purpose", context.args.text("--purpose")}};
   const json agent = CLI_TRY(call(context, "POST", "/v1/agents", body));
   context.out.json(agent);

@@ -64,7 +64,7 @@ Attempt<uint64_t> count_option(const Context& context, std::string_view name, ui
   return value;
 }
 
-Attempt<AuditFilter> filter_of(const Context& context) {
+Attempt<AuditFilter> filter_of(Context& context) {
   const Args& args = context.args;
   AuditFilter filter{.verdict = args.find("--verdict"),
                      .agent = args.find("--agent"),
@@ -77,6 +77,10 @@ Attempt<AuditFilter> filter_of(const Context& context) {
       *filter.verdict != "reviewing")
     return fail(Exit::usage, "cli.usage", "--verdict is allowed, denied or reviewing, not '{}'",
                 *filter.verdict);
+  // Events name an agent by its id; people know it by its name.
+  if (filter.agent)
+    if (const auto agent = call(context, "GET", fmt::format("/v1/agents/{}", url_segment(*filter.agent))))
+      filter.agent = text_of(*agent, "id");
   if (const auto since = args.find("--since")) {
     filter.since = parse_since(*since, context.clock.now());
     if (!filter.since)
@@ -90,9 +94,9 @@ std::vector<Option> filter_options() {
   return {{"--verdict", "V", "allowed, denied or reviewing"},
           {"--agent", "A", "of this agent"},
           {"--workspace", "W", "of this workspace"},
-          {"--session", "S", "of this session"},
-          {"--call", "C", "of this call"},
-          {"--trace", "T", "of this trace"},
+          {"--session", "S", "of the session with this id"},
+          {"--call", "C", "of the call with this id"},
+          {"--trace", "T", "of the trace with this id"},
           {"--host", "H", "about this destination"},
           {"--since", "T", "since then: 10m, 2h, or an RFC 3339 time"}};
 }

@@ -29,6 +29,7 @@ struct Places {
 struct Input {
   int fd = -1;
   bool terminal = false;
+  uint16_t rows = 24, columns = 80;  // of the terminal
 };
 
 struct Context {

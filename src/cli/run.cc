@@ -27,6 +27,7 @@ Attempt<json> spec_of(const Context& context, std::string_view kind,
   }
   if (args.has("--tty") && !environment.contains("TERM")) environment["TERM"] = "xterm-256color";
   spec["env"] = std::move(environment);
+  if (args.has("--tty")) spec["rows"] = context.input.rows, spec["cols"] = context.input.columns;
   if (session) spec["session"] = *session;
   if (const auto agent = args.find("--agent")) spec["agent"] = *agent;
   if (const auto directory = args.find("--cwd")) spec["cwd"] = *directory;
