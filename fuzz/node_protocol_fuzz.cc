@@ -1,5 +1,5 @@
-// What sawd sends to saw-node: any bytes give a message or an error, and checking a plan or a command never fails otherwise than by an error.
-// An accepted plan names nothing that could leave its place.
+// What sawd sends to saw-node: any bytes give a message or an error, and checking a plan or a command never
+// fails otherwise than by an error. An accepted plan names nothing that could leave its place.
 #include <cstdint>
 
 #include "sandbox/node_check.h"
@@ -25,7 +25,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   auto message = wire::decode<ToNode>(bytes);
   if (!message) return 0;
   if (const auto* start = std::get_if<StartSandbox>(&*message)) check_accepted(start->plan);
-  if (const auto* exec = std::get_if<StartExec>(&*message)) static_cast<void>(check_exec(exec->spec).has_value());
+  if (const auto* exec = std::get_if<StartExec>(&*message))
+    static_cast<void>(check_exec(exec->spec).has_value());
   SAW_CHECK(wire::decode<ToNode>(wire::encode(*message)).has_value());
   return 0;
 }

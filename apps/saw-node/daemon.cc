@@ -44,8 +44,11 @@ class Herald {
 struct Paths {
   std::string directory, run, control, node, log;
   explicit Paths(const Options& options)
-      : directory(options.directory), run(options.socket_path.substr(0, std::max<size_t>(1, options.socket_path.rfind('/')))),
-        control(directory + "/control"), node(directory + "/node"), log(directory + "/log") {}
+      : directory(options.directory),
+        run(options.socket_path.substr(0, std::max<size_t>(1, options.socket_path.rfind('/')))),
+        control(directory + "/control"),
+        node(directory + "/node"),
+        log(directory + "/log") {}
 };
 
 // Makes a directory of ours, or takes one that only we can have made.
@@ -54,7 +57,8 @@ Result<> own_directory(const std::string& path, unsigned mode) {
   struct stat info{};
   if (::lstat(path.c_str(), &info) != 0) return Error::system("node.directory", "inspecting '{}'", path);
   if (!S_ISDIR(info.st_mode) || info.st_uid != ::geteuid() || (info.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-    return Error::make("node.directory", "'{}' must be a directory of the user who runs SAW, writable by nobody else", path);
+    return Error::make("node.directory",
+                       "'{}' must be a directory of the user who runs SAW, writable by nobody else", path);
   if ((info.st_mode & 07777) != mode && ::chmod(path.c_str(), mode) != 0)
     return Error::system("node.directory", "setting the mode of '{}'", path);
   return {};
@@ -78,9 +82,10 @@ Result<> give_control_directory(const std::string& control) {
     struct stat info{};
     if (::stat(parent.c_str(), &info) != 0) return Error::system("node.directory", "inspecting '{}'", parent);
     if ((info.st_mode & S_IXOTH) == 0)
-      return Error::make("node.directory",
-                         "sawd runs as uid {} and cannot get through '{}' (mode {:o}); choose another --dir, or chmod o+x",
-                         sandbox::kControlUid, parent, info.st_mode & 07777);
+      return Error::make(
+          "node.directory",
+          "sawd runs as uid {} and cannot get through '{}' (mode {:o}); choose another --dir, or chmod o+x",
+          sandbox::kControlUid, parent, info.st_mode & 07777);
   }
   if (::lchown(control.c_str(), sandbox::kControlUid, sandbox::kControlUid) != 0)
     return Error::system("node.directory", "giving '{}' to sawd", control);
@@ -95,13 +100,15 @@ Result<> detach(const Paths& paths) {
   if (pid < 0) return Error::system("node.detach", "detaching");
   if (pid > 0) ::_exit(0);
   ::setsid();
-  if (::dup2(null.get(), STDIN_FILENO) < 0 || ::dup2(log.get(), STDOUT_FILENO) < 0 || ::dup2(log.get(), STDERR_FILENO) < 0)
+  if (::dup2(null.get(), STDIN_FILENO) < 0 || ::dup2(log.get(), STDOUT_FILENO) < 0 ||
+      ::dup2(log.get(), STDERR_FILENO) < 0)
     return Error::system("node.detach", "redirecting the output");
   if (::chdir("/") != 0) return Error::system("node.detach", "changing to /");
   return {};
 }
 
-// Four descriptors a sandbox, two a directory level being compared: the default soft limit of 1024 is soon reached.
+// Four descriptors a sandbox, two a directory level being compared: the default soft limit of 1024 is soon
+// reached.
 void raise_descriptor_limit() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
@@ -121,13 +128,15 @@ Result<std::string> node_id(const Paths& paths) {
 Result<> check_strict(const std::vector<HostFeature>& features) {
   std::string missing;
   for (const HostFeature& feature : features)
-    if (feature.state != HostFeature::State::ok) missing += fmt::format("\n  {}: {}", feature.name, feature.consequence);
+    if (feature.state != HostFeature::State::ok)
+      missing += fmt::format("\n  {}: {}", feature.name, feature.consequence);
   if (missing.empty()) return {};
-  return Error::make("node.strict", "this host does not give every guarantee that --strict asks for:{}", missing);
+  return Error::make("node.strict", "this host does not give every guarantee that --strict asks for:{}",
+                     missing);
 }
 
-sandbox::Node::Config configure(const Options& options, const Paths& paths, const os::DaemonView& view, std::string id,
-                                std::vector<HostFeature> features, Fd api_listener) {
+sandbox::Node::Config configure(const Options& options, const Paths& paths, const os::DaemonView& view,
+                                std::string id, std::vector<HostFeature> features, Fd api_listener) {
   using Identities = sandbox::Supervisor::Config::Identities;
   return {.version = SAW_VERSION,
           .node_id = std::move(id),
@@ -147,13 +156,15 @@ sandbox::Node::Config configure(const Options& options, const Paths& paths, cons
                        .environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"}}};
 }
 
-// The user namespace of an earlier saw-node in which sandboxes still live, if any. All that live are in the same one.
+// The user namespace of an earlier saw-node in which sandboxes still live, if any. All that live are in the
+// same one.
 Result<Fd> earlier_user_namespace(const sandbox::StateDirectory& state) {
   for (const sandbox::SandboxRecord& record : SAW_TRY(state.load())) {
     if (!sandbox::find_init(record, state.boot())) continue;
     auto above = os::user_namespace_above(record.init_pid);
     if (above) return above;
-    log_warning("sandbox '{}' cannot be taken over: {}", record.sandbox, above.error().message);  // it may have died just now
+    log_warning("sandbox '{}' cannot be taken over: {}", record.sandbox,
+                above.error().message);  // it may have died just now
   }
   return Fd();
 }
@@ -165,7 +176,9 @@ Result<int> run(const Options& options, const Paths& paths, Herald& herald) {
   const os::DaemonView view = SAW_TRY(os::enter_daemon_namespaces(std::move(earlier)));
   raise_descriptor_limit();
   if (!view.rootless) SAW_TRY(give_control_directory(paths.control));
-  const sandbox::Host host{.rootless = view.rootless, .run_directory = paths.run, .scratch_directory = paths.node + "/scratch",
+  const sandbox::Host host{.rootless = view.rootless,
+                           .run_directory = paths.run,
+                           .scratch_directory = paths.node + "/scratch",
                            .init_path = options.bin_directory + "/saw-init"};
   std::vector<HostFeature> features = sandbox::probe_host(host);
   if (options.strictness == sandbox::Strictness::strict) SAW_TRY(check_strict(features));
@@ -173,22 +186,25 @@ Result<int> run(const Options& options, const Paths& paths, Herald& herald) {
   sandbox::StorageOptions storage_options;
   if (!view.rootless) storage_options.first_agent_uid = sandbox::kFirstAgentUid;
   sandbox::Storage storage = SAW_TRY(sandbox::Storage::open(paths.node, storage_options));
-  Fd listener = SAW_TRY(os::listen_unix(options.socket_path, os::SocketKind::stream, view.rootless ? 0600 : 0666));
+  Fd listener =
+      SAW_TRY(os::listen_unix(options.socket_path, os::SocketKind::stream, view.rootless ? 0600 : 0666));
 
   os::Loop loop = SAW_TRY(os::Loop::create());
   int status = 0;
-  sandbox::Node node(loop, configure(options, paths, view, SAW_TRY(node_id(paths)), std::move(features), std::move(listener)),
-                     {.runtime = *runtime,
-                      .storage = storage,
-                      .state = std::move(state),
-                      .spawn = os::spawn,
-                      .on_ready = [&] { herald.tell("ready"); },
-                      .on_start_failed =
-                          [&](const std::string& why) {
-                            status = 1;
-                            log_error("giving up: {}", why);
-                            herald.tell("error: " + why);
-                          }});
+  sandbox::Node node(
+      loop,
+      configure(options, paths, view, SAW_TRY(node_id(paths)), std::move(features), std::move(listener)),
+      {.runtime = *runtime,
+       .storage = storage,
+       .state = std::move(state),
+       .spawn = os::spawn,
+       .on_ready = [&] { herald.tell("ready"); },
+       .on_start_failed =
+           [&](const std::string& why) {
+             status = 1;
+             log_error("giving up: {}", why);
+             herald.tell("error: " + why);
+           }});
   os::Signals signals = SAW_TRY(os::Signals::open(loop, {SIGTERM, SIGINT}, [&](int) { node.shutdown(); }));
   SAW_TRY(node.start());
   loop.run();
@@ -217,7 +233,10 @@ int serve(const Options& options) {
   }
   if (!run_lock) return failed(run_lock.error());
   auto state_lock = lock_file(paths.node + "/lock");
-  if (!state_lock) return failed(std::move(state_lock).error().within("the state directory belongs to a saw-node with another socket"));
+  if (!state_lock)
+    return failed(std::move(state_lock)
+                      .error()
+                      .within("the state directory belongs to a saw-node with another socket"));
   if (options.place == Options::Place::background)
     if (auto detached = detach(paths); !detached) return failed(detached.error());
   auto status = run(options, paths, herald);

@@ -1,4 +1,5 @@
-// saw-node: the only privileged program of SAW. See src/sandbox/node.h for what it does, daemon.h for how it lives.
+// saw-node: the only privileged program of SAW. See src/sandbox/node.h for what it does, daemon.h for how it
+// lives.
 #include <cstdio>
 
 #include "base/log.h"
@@ -15,9 +16,13 @@ int main(int argc, char** argv) {
     return 2;
   }
   switch (options->mode) {
-    case Options::Mode::help: std::fputs(saw::node_app::kUsage, stdout); return 0;
-    case Options::Mode::probe: return saw::node_app::probe(options->bin_directory);
-    case Options::Mode::serve: return saw::node_app::serve(*options);
+    case Options::Mode::help:
+      std::fputs(saw::node_app::kUsage, stdout);
+      return 0;
+    case Options::Mode::probe:
+      return saw::node_app::probe(options->bin_directory);
+    case Options::Mode::serve:
+      return saw::node_app::serve(*options);
   }
   return 2;
 }

@@ -31,7 +31,9 @@ Result<> take_value(Options& options, const std::string& name, const std::string
     return {};
   }
   const std::string path = SAW_TRY(absolute(value), name);
-  (name == "--dir" ? options.directory : name == "--socket" ? options.socket_path : options.bin_directory) = path;
+  (name == "--dir"      ? options.directory
+   : name == "--socket" ? options.socket_path
+                        : options.bin_directory) = path;
   return {};
 }
 
@@ -41,9 +43,11 @@ const char* const kUsage =
     "usage: saw-node --dir DIR --socket PATH [--foreground] [--strict] [--ready-fd N] [--bin DIR]\n"
     "       saw-node --probe\n"
     "\n"
-    "Builds and runs the sandboxes of this host and keeps SAW's other programs running. Started by 'saw up'.\n"
+    "Builds and runs the sandboxes of this host and keeps SAW's other programs running. Started by 'saw "
+    "up'.\n"
     "  --dir DIR      state directory\n"
-    "  --socket PATH  where the API listens; its directory holds the lock and the sandboxes' control sockets\n"
+    "  --socket PATH  where the API listens; its directory holds the lock and the sandboxes' control "
+    "sockets\n"
     "  --foreground   do not detach; log to stderr\n"
     "  --strict       refuse to start, and to start any sandbox, when a guarantee is missing on this host\n"
     "  --ready-fd N   write \"ready\" (or \"error: …\") there once the API is served\n"

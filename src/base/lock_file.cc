@@ -15,7 +15,8 @@ Result<Fd> lock_file(const std::string& path) {
       return Error::system("io.lock", "locking '{}'", path);
     }
     struct stat ours{}, there{};
-    if (::fstat(fd.get(), &ours) == 0 && ::stat(path.c_str(), &there) == 0 && ours.st_ino == there.st_ino && ours.st_dev == there.st_dev)
+    if (::fstat(fd.get(), &ours) == 0 && ::stat(path.c_str(), &there) == 0 && ours.st_ino == there.st_ino &&
+        ours.st_dev == there.st_dev)
       return fd;
   }
   return Error::make("io.lock", "'{}' keeps being replaced", path);

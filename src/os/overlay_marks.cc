@@ -5,7 +5,9 @@
 
 namespace saw::os {
 
-bool is_whiteout(const struct stat& info) { return S_ISCHR(info.st_mode) && info.st_rdev == makedev(0, 0); }
+bool is_whiteout(const struct stat& info) {
+  return S_ISCHR(info.st_mode) && info.st_rdev == makedev(0, 0);
+}
 
 bool is_opaque(int directory, MarkNamespace marks) {
   const char* name = marks == MarkNamespace::trusted ? "trusted.overlay.opaque" : "user.overlay.opaque";

@@ -19,7 +19,8 @@ namespace {
 constexpr int kFirstDescriptor = 3;
 constexpr int kParking = 64;  // descriptors wait above this number while their final places are filled
 
-// What the child needs, prepared by the parent: between vfork and exec nothing is allocated and no lock is taken.
+// What the child needs, prepared by the parent: between vfork and exec nothing is allocated and no lock is
+// taken.
 struct Prepared {
   const char* step = nullptr;  // written by the child when something fails; vfork shares the memory
   int error = 0;
@@ -47,8 +48,8 @@ bool place_descriptors(Prepared& p) {
   return ::syscall(SYS_close_range, first_unused, ~0U, 1U << 2 /* CLOSE_RANGE_CLOEXEC */) == 0;
 }
 
-// Securebits and the bounding set come first: they need CAP_SETPCAP, which changing the identity takes away. Whoever lacks it has nothing to
-// drop.
+// Securebits and the bounding set come first: they need CAP_SETPCAP, which changing the identity takes away.
+// Whoever lacks it has nothing to drop.
 bool drop_privileges(const Prepared& p) {
   const auto done = [](int error) { return (errno = error) == 0; };
   if (const int error = drop_bounding_set(); error != EPERM && !done(error)) return false;
@@ -73,13 +74,14 @@ void run_child(Prepared& p) {
   failed("executing it");
 }
 
-// Kept out of line: a function that calls vfork must not share its frame with code that runs after the child has returned into it.
+// Kept out of line: a function that calls vfork must not share its frame with code that runs after the child
+// has returned into it.
 [[gnu::noinline]] pid_t vfork_and_run(Prepared& p) {
   sigset_t all, before;
   sigfillset(&all);
   ::sigprocmask(SIG_SETMASK, &all, &before);
-  // vfork: forking a large daemon costs milliseconds (page tables), and the child only calls exec. The analyzer's alternative,
-  // posix_spawn, can neither drop capabilities nor set the parent-death signal.
+  // vfork: forking a large daemon costs milliseconds (page tables), and the child only calls exec. The
+  // analyzer's alternative, posix_spawn, can neither drop capabilities nor set the parent-death signal.
   pid_t pid = ::vfork();
   if (pid == 0) {
     run_child(p);
@@ -107,15 +109,22 @@ Result<Child> spawn(const SpawnSpec& spec) {
   std::vector<int> descriptors;
   for (const Fd& fd : spec.descriptors) descriptors.push_back(fd.get());
   std::vector<char*> argv = pointers(spec.arguments), envp = pointers(spec.environment);
-  Prepared prepared{.program = program.get(), .null = null.get(), .descriptors = descriptors.data(),
-                    .descriptor_count = descriptors.size(), .argv = argv.data(), .envp = envp.data(),
-                    .change_identity = spec.identity.has_value(), .leave_network = spec.network == NetworkView::empty,
-                    .identity = spec.identity.value_or(0), .parent = ::getpid()};
+  Prepared prepared{.program = program.get(),
+                    .null = null.get(),
+                    .descriptors = descriptors.data(),
+                    .descriptor_count = descriptors.size(),
+                    .argv = argv.data(),
+                    .envp = envp.data(),
+                    .change_identity = spec.identity.has_value(),
+                    .leave_network = spec.network == NetworkView::empty,
+                    .identity = spec.identity.value_or(0),
+                    .parent = ::getpid()};
   const pid_t pid = vfork_and_run(prepared);
   if (pid < 0) return Error::system("os.spawn", "starting '{}'", spec.program);
   if (prepared.step != nullptr) {
     ::waitpid(pid, nullptr, 0);
-    return std::unexpected(Error::from_errno("os.spawn", prepared.error, fmt::format("starting '{}': {}", spec.program, prepared.step)));
+    return std::unexpected(Error::from_errno("os.spawn", prepared.error,
+                                             fmt::format("starting '{}': {}", spec.program, prepared.step)));
   }
   return Child::open(pid);
 }
@@ -136,12 +145,15 @@ bool Child::wait_ended(int64_t milliseconds) const {
   return ::poll(&ready, 1, static_cast<int>(milliseconds)) == 1;
 }
 
-bool Child::has_ended() const { return wait_ended(0); }
+bool Child::has_ended() const {
+  return wait_ended(0);
+}
 
 std::optional<int> Child::reap() const {
   if (!pidfd_ || !has_ended()) return std::nullopt;
   siginfo_t info{};
-  if (::waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0) return 0;
+  if (::waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0)
+    return 0;
   return info.si_code == CLD_EXITED ? (info.si_status & 0xff) << 8 : info.si_status & 0x7f;
 }
 

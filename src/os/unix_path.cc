@@ -23,16 +23,20 @@ Result<Address> resolve(const std::string& path) {
   const size_t slash = path.rfind('/');
   Address out;
   out.name = path.substr(slash + 1);
-  out.directory = SAW_TRY(Fd::open(slash == path.npos ? "." : path.substr(0, slash + 1), O_PATH | O_DIRECTORY));
+  out.directory =
+      SAW_TRY(Fd::open(slash == path.npos ? "." : path.substr(0, slash + 1), O_PATH | O_DIRECTORY));
   const std::string shortened = fmt::format("/proc/self/fd/{}/{}", out.directory.get(), out.name);
-  if (shortened.size() >= sizeof out.value.sun_path) return Error::make("os.socket", "the socket name '{}' is too long", out.name);
+  if (shortened.size() >= sizeof out.value.sun_path)
+    return Error::make("os.socket", "the socket name '{}' is too long", out.name);
   out.value.sun_family = AF_UNIX;
   std::memcpy(out.value.sun_path, shortened.c_str(), shortened.size() + 1);
   return out;
 }
 
 Result<Fd> make_socket(SocketKind kind) {
-  Fd fd(::socket(AF_UNIX, (kind == SocketKind::stream ? SOCK_STREAM : SOCK_SEQPACKET) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  Fd fd(::socket(AF_UNIX,
+                 (kind == SocketKind::stream ? SOCK_STREAM : SOCK_SEQPACKET) | SOCK_CLOEXEC | SOCK_NONBLOCK,
+                 0));
   if (!fd) return Error::system("os.socket", "making a Unix socket");
   return fd;
 }

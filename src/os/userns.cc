@@ -32,12 +32,14 @@ Result<> make_user_namespace(uid_t uid, gid_t gid) {
 Result<DaemonView> enter_daemon_namespaces(Fd earlier) {
   const DaemonView view{.rootless = ::geteuid() != 0, .outside_uid = ::geteuid()};
   if (view.rootless && earlier) {
-    if (::setns(earlier.get(), CLONE_NEWUSER) != 0) return Error::system("os.userns", "joining the user namespace of the running sandboxes");
+    if (::setns(earlier.get(), CLONE_NEWUSER) != 0)
+      return Error::system("os.userns", "joining the user namespace of the running sandboxes");
   } else if (view.rootless) {
     SAW_TRY(make_user_namespace(::geteuid(), ::getegid()));
   }
   if (::unshare(CLONE_NEWNS) != 0) return Error::system("os.userns", "making a mount namespace");
-  if (::mount("none", "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0) return Error::system("os.mount", "making mounts private");
+  if (::mount("none", "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0)
+    return Error::system("os.mount", "making mounts private");
   return view;
 }
 

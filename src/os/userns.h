@@ -2,11 +2,13 @@
 //
 //   DaemonView view = SAW_TRY(os::enter_daemon_namespaces({}));
 //
-// As root: a mount namespace of its own, into which the host's later mounts still come and out of which nothing goes. As an ordinary user:
-// a user namespace too, in which that user is 0 and no other id exists. The caller is single-threaded.
+// As root: a mount namespace of its own, into which the host's later mounts still come and out of which
+// nothing goes. As an ordinary user: a user namespace too, in which that user is 0 and no other id exists.
+// The caller is single-threaded.
 //
-// Sandboxes that outlived an earlier saw-node belong to its user namespace, and a new one has no power over them. So a new saw-node goes into the
-// old namespace if anything still lives in it; the user who made it may do that, but only before entering another one.
+// Sandboxes that outlived an earlier saw-node belong to its user namespace, and a new one has no power over
+// them. So a new saw-node goes into the old namespace if anything still lives in it; the user who made it may
+// do that, but only before entering another one.
 #pragma once
 
 #include <cstdint>

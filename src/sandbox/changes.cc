@@ -25,20 +25,22 @@ FileType type_of(mode_t mode) {
 
 std::optional<struct stat> look_at(const Fd& directory, const std::string& name) {
   struct stat info{};
-  if (!directory || ::fstatat(directory.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return std::nullopt;
+  if (!directory || ::fstatat(directory.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
+    return std::nullopt;
   return info;
 }
 
 // One directory being compared. `names` is what is left to look at.
 struct Level {
-  Fd upper, lower;           // lower: empty where the upper directory has no counterpart
-  std::string path;          // "" for the top
+  Fd upper, lower;   // lower: empty where the upper directory has no counterpart
+  std::string path;  // "" for the top
   std::vector<std::string> names;
 };
 
 class Walk {
  public:
-  explicit Walk(Mounter mounter) : marks_(mounter == Mounter::root ? os::MarkNamespace::trusted : os::MarkNamespace::user) {}
+  explicit Walk(Mounter mounter)
+      : marks_(mounter == Mounter::root ? os::MarkNamespace::trusted : os::MarkNamespace::user) {}
 
   Result<ChangeList> run(Fd upper, Fd lower) {
     SAW_TRY(enter(std::move(upper), std::move(lower), ""));
@@ -62,12 +64,14 @@ class Walk {
     path_bytes_ += path.size();
     if (out_.changes.size() >= kMaxChanges || path_bytes_ > kMaxPathBytes) return stop();
     const FileType type = type_of(info.st_mode);
-    const uint64_t size = type == FileType::file && kind != ChangeKind::deleted ? static_cast<uint64_t>(info.st_size) : 0;
+    const uint64_t size =
+        type == FileType::file && kind != ChangeKind::deleted ? static_cast<uint64_t>(info.st_size) : 0;
     out_.changes.push_back({.kind = kind, .type = type, .path = path, .size = size});
   }
 
   Result<std::vector<std::string>> names_of(const Fd& directory) {
-    std::unique_ptr<DIR, int (*)(DIR*)> listing(::fdopendir(::openat(directory.get(), ".", kOpenDirectory)), ::closedir);
+    std::unique_ptr<DIR, int (*)(DIR*)> listing(::fdopendir(::openat(directory.get(), ".", kOpenDirectory)),
+                                                ::closedir);
     if (!listing) return Error::system("changes.list", "listing a directory of the session");
     std::vector<std::string> names;
     while (const dirent* entry = ::readdir(listing.get())) {
@@ -125,7 +129,8 @@ class Walk {
     Fd upper(::openat(level.upper.get(), name.c_str(), kOpenDirectory));
     if (!upper) return stop();
     Fd lower;
-    if (counterpart == Counterpart::present) lower = Fd(::openat(level.lower.get(), name.c_str(), kOpenDirectory));
+    if (counterpart == Counterpart::present)
+      lower = Fd(::openat(level.lower.get(), name.c_str(), kOpenDirectory));
     if (!enter(std::move(upper), std::move(lower), path)) stop();
   }
 
@@ -137,6 +142,8 @@ class Walk {
 
 }  // namespace
 
-Result<ChangeList> list_changes(Fd upper, Fd lower, Mounter mounter) { return Walk(mounter).run(std::move(upper), std::move(lower)); }
+Result<ChangeList> list_changes(Fd upper, Fd lower, Mounter mounter) {
+  return Walk(mounter).run(std::move(upper), std::move(lower));
+}
 
 }  // namespace saw::sandbox

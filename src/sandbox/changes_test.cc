@@ -40,7 +40,8 @@ class ChangesTest : public testing::Test {
   }
   std::vector<std::string> lines() const {
     std::vector<std::string> out;
-    for (const Change& change : list().changes) out.push_back("+~-"[static_cast<int>(change.kind)] + change.path);
+    for (const Change& change : list().changes)
+      out.push_back("+~-"[static_cast<int>(change.kind)] + change.path);
     return out;
   }
   std::string directory_;
@@ -58,7 +59,8 @@ TEST_F(ChangesTest, added_changed_and_deleted_are_told_apart_and_sorted) {
   write(upper() + "/workspace/changed", "new");
   write(upper() + "/workspace/added/inner", "12345");
   whiteout("/workspace/deleted");
-  EXPECT_THAT(lines(), ElementsAre("+/workspace/added", "+/workspace/added/inner", "~/workspace/changed", "-/workspace/deleted"));
+  EXPECT_THAT(lines(), ElementsAre("+/workspace/added", "+/workspace/added/inner", "~/workspace/changed",
+                                   "-/workspace/deleted"));
   EXPECT_EQ(list().changes[1].size, 5u);
   EXPECT_EQ(list().changes[0].type, FileType::directory);
 }

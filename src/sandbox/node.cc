@@ -3,15 +3,24 @@
 namespace saw::sandbox {
 
 Node::Node(os::Loop& loop, Config config, Parts parts)
-    : loop_(loop), version_(std::move(config.version)), node_id_(std::move(config.node_id)), view_(config.view),
-      features_(std::move(config.features)), storage_(parts.storage), on_ready_(std::move(parts.on_ready)),
+    : loop_(loop),
+      version_(std::move(config.version)),
+      node_id_(std::move(config.node_id)),
+      view_(config.view),
+      features_(std::move(config.features)),
+      storage_(parts.storage),
+      on_ready_(std::move(parts.on_ready)),
       on_start_failed_(std::move(parts.on_start_failed)),
-      sandboxes_(loop, std::move(config.sandboxes), parts.runtime, parts.storage, std::move(parts.state), outbox_),
+      sandboxes_(loop, std::move(config.sandboxes), parts.runtime, parts.storage, std::move(parts.state),
+                 outbox_),
       supervisor_(loop, std::move(config.programs), std::move(parts.spawn),
                   {.on_control = [this](os::Channel channel) { on_control(std::move(channel)); },
-                   .on_control_lost = [this](const std::string& why, int failures) { on_control_lost(why, failures); },
-                   .on_perimeter = [this](std::vector<Fd> links) { outbox_.event(PerimeterStarted{}, std::move(links)); },
-                   .on_egress_lost = [this](const std::string& workspace) { outbox_.event(EgressExited{workspace}); }}) {}
+                   .on_control_lost = [this](const std::string& why,
+                                             int failures) { on_control_lost(why, failures); },
+                   .on_perimeter =
+                       [this](std::vector<Fd> links) { outbox_.event(PerimeterStarted{}, std::move(links)); },
+                   .on_egress_lost =
+                       [this](const std::string& workspace) { outbox_.event(EgressExited{workspace}); }}) {}
 Node::~Node() = default;
 
 Result<> Node::start() {
@@ -35,21 +44,26 @@ void Node::shutdown() {
   });
 }
 
-// ---- the link to sawd -------------------------------------------------------------------------------------------------------------
+// ---- the link to sawd
+// -------------------------------------------------------------------------------------------------------------
 
 void Node::on_control(os::Channel channel) {
-  control_ = os::Link::open(
-      loop_, std::move(channel),
-      {.on_message = [this](const std::string& payload, const std::vector<Fd>& fds) { on_message(payload, fds); },
-       .on_close = [this](const std::string& why) {
-         log_warning("lost sawd: {}", why);
-         supervisor_.restart_control();
-       }});
+  control_ = os::Link::open(loop_, std::move(channel),
+                            {.on_message = [this](const std::string& payload,
+                                                  const std::vector<Fd>& fds) { on_message(payload, fds); },
+                             .on_close =
+                                 [this](const std::string& why) {
+                                   log_warning("lost sawd: {}", why);
+                                   supervisor_.restart_control();
+                                 }});
   outbox_.attach(control_.get());
-  NodeHello hello{.version = version_, .node = node_id_, .rootless = view_.rootless, .api_uid_zero = view_.outside_uid};
+  NodeHello hello{
+      .version = version_, .node = node_id_, .rootless = view_.rootless, .api_uid_zero = view_.outside_uid};
   for (const HostFeature& feature : features_) {
-    if (feature.state == HostFeature::State::ok) hello.guarantees.push_back(feature.name);
-    else hello.degraded.push_back(feature.name + ": " + feature.consequence);
+    if (feature.state == HostFeature::State::ok)
+      hello.guarantees.push_back(feature.name);
+    else
+      hello.degraded.push_back(feature.name + ": " + feature.consequence);
   }
   outbox_.event(std::move(hello));
 }
@@ -74,11 +88,14 @@ void Node::on_message(const std::string& payload, const std::vector<Fd>& fds) {
 }
 
 void Node::conclude(const Ticket& ticket, const Result<>& result) {
-  if (result) outbox_.answer(ticket, Done{});
-  else outbox_.fail(ticket, result.error());
+  if (result)
+    outbox_.answer(ticket, Done{});
+  else
+    outbox_.fail(ticket, result.error());
 }
 
-// ---- storage ----------------------------------------------------------------------------------------------------------------------
+// ---- storage
+// ----------------------------------------------------------------------------------------------------------------------
 
 void Node::handle(const CreateStorage& message) {
   conclude(outbox_.ticket(message.request), storage_.create_workspace(message.workspace));
@@ -115,7 +132,8 @@ void Node::handle(const ListChanges& message) {
   outbox_.answer(ticket, Changes{.changes = std::move(found->changes), .complete = found->complete});
 }
 
-// ---- sandboxes --------------------------------------------------------------------------------------------------------------------
+// ---- sandboxes
+// --------------------------------------------------------------------------------------------------------------------
 
 void Node::handle(const StartSandbox& message) {
   const Ticket ticket = outbox_.ticket(message.request);
@@ -123,16 +141,27 @@ void Node::handle(const StartSandbox& message) {
   sandboxes_.start(message, ticket);
 }
 
-void Node::handle(const StopSandbox& message) { sandboxes_.stop(message.sandbox, outbox_.ticket(message.request)); }
-void Node::handle(const GetSockets& message) { sandboxes_.give_sockets(message.sandbox, outbox_.ticket(message.request)); }
-void Node::handle(const StartExec& message) { sandboxes_.start_exec(message, outbox_.ticket(message.request)); }
-void Node::handle(const SignalExec& message) { sandboxes_.signal_exec(message); }
-void Node::handle(const ResizeExec& message) { sandboxes_.resize_exec(message); }
+void Node::handle(const StopSandbox& message) {
+  sandboxes_.stop(message.sandbox, outbox_.ticket(message.request));
+}
+void Node::handle(const GetSockets& message) {
+  sandboxes_.give_sockets(message.sandbox, outbox_.ticket(message.request));
+}
+void Node::handle(const StartExec& message) {
+  sandboxes_.start_exec(message, outbox_.ticket(message.request));
+}
+void Node::handle(const SignalExec& message) {
+  sandboxes_.signal_exec(message);
+}
+void Node::handle(const ResizeExec& message) {
+  sandboxes_.resize_exec(message);
+}
 void Node::handle(const ListSandboxes& message) {
   outbox_.answer(outbox_.ticket(message.request), SandboxList{.sandboxes = sandboxes_.list()});
 }
 
-// ---- programs ---------------------------------------------------------------------------------------------------------------------
+// ---- programs
+// ---------------------------------------------------------------------------------------------------------------------
 
 void Node::handle(const StartEgress& message) {
   const Ticket ticket = outbox_.ticket(message.request);
@@ -154,6 +183,8 @@ void Node::handle(const ControlReady&) {
   if (on_ready_) on_ready_();
 }
 
-void Node::handle(const Shutdown&) { shutdown(); }
+void Node::handle(const Shutdown&) {
+  shutdown();
+}
 
 }  // namespace saw::sandbox

@@ -1,11 +1,13 @@
-// saw-node's main loop: sawd's requests in, answers and events out, over the sandboxes, the storage and the other programs of this host.
+// saw-node's main loop: sawd's requests in, answers and events out, over the sandboxes, the storage and the
+// other programs of this host.
 //
 //   Node node(loop, std::move(config), std::move(parts));
 //   SAW_TRY(node.start());
 //   loop.run();                          // until Shutdown from sawd, or node.shutdown()
 //
-// One thread. It parses no policy, no HTTP and no TLS, and every request is checked (node_check.h) before it is carried out; a sawd that sends
-// something malformed is replaced by a new one. Sandboxes outlive both sawd and saw-node; the other programs outlive neither.
+// One thread. It parses no policy, no HTTP and no TLS, and every request is checked (node_check.h) before it
+// is carried out; a sawd that sends something malformed is replaced by a new one. Sandboxes outlive both sawd
+// and saw-node; the other programs outlive neither.
 #pragma once
 
 #include <functional>
@@ -38,7 +40,7 @@ class Node {
     Storage& storage;
     StateDirectory state;
     Supervisor::Spawn spawn;
-    std::move_only_function<void()> on_ready;                        // sawd serves its API; at most once
+    std::move_only_function<void()> on_ready;                           // sawd serves its API; at most once
     std::move_only_function<void(const std::string&)> on_start_failed;  // it never will; shutdown follows
   };
 

@@ -8,13 +8,23 @@ namespace saw::sandbox {
 namespace {
 
 SandboxPlan good_plan() {
-  return {.id = "sb-abc", .depth = Depth::session, .workspace = "ws-1", .session = "ss-1", .image_root = "/",
-          .read_paths = {"/usr", "/etc"}, .write_paths = {"/workspace"}, .deny_paths = {"/etc/shadow"},
-          .files = {{"/etc/hosts", "127.0.0.1 localhost\n"}}, .mounts = {{"/srv/data", "/data", Access::read}}, .hostname = "dev"};
+  return {.id = "sb-abc",
+          .depth = Depth::session,
+          .workspace = "ws-1",
+          .session = "ss-1",
+          .image_root = "/",
+          .read_paths = {"/usr", "/etc"},
+          .write_paths = {"/workspace"},
+          .deny_paths = {"/etc/shadow"},
+          .files = {{"/etc/hosts", "127.0.0.1 localhost\n"}},
+          .mounts = {{"/srv/data", "/data", Access::read}},
+          .hostname = "dev"};
 }
 const PlanBounds kBounds{.own_directories = {"/var/lib/saw", "/run/saw"}};
 
-TEST(CheckPlan, a_proper_plan_passes) { EXPECT_TRUE(check_plan(good_plan(), kBounds)); }
+TEST(CheckPlan, a_proper_plan_passes) {
+  EXPECT_TRUE(check_plan(good_plan(), kBounds));
+}
 
 TEST(CheckPlan, each_thing_that_must_not_be_is_refused) {
   using Spoil = std::function<void(SandboxPlan&)>;
@@ -34,7 +44,8 @@ TEST(CheckPlan, each_thing_that_must_not_be_is_refused) {
       {"an endless path", [](auto& p) { p.read_paths.push_back("/" + std::string(kMaxPathLength, 'a')); }},
       {"too many paths", [](auto& p) { p.read_paths.assign(kMaxPlanPaths + 1, "/usr"); }},
       {"too many files", [](auto& p) { p.files.assign(kMaxGeneratedFiles + 1, {"/etc/hosts", ""}); }},
-      {"files too large", [](auto& p) { p.files = {{"/etc/hosts", std::string(kMaxGeneratedBytes + 1, 'x')}}; }},
+      {"files too large",
+       [](auto& p) { p.files = {{"/etc/hosts", std::string(kMaxGeneratedBytes + 1, 'x')}}; }},
       {"a file in place of the root", [](auto& p) { p.files = {{"/", ""}}; }},
       {"the whole host as a mount", [](auto& p) { p.mounts[0].source = "/"; }},
       {"a mount over the root", [](auto& p) { p.mounts[0].target = "/"; }},
@@ -61,10 +72,12 @@ TEST(CheckPlan, a_neighbour_of_saws_state_may_be_mounted) {
 TEST(CheckExec, commands_are_bounded_and_free_of_nul_bytes) {
   const ExecSpec good{.argv = {"echo", "", "hi"}, .environment = {"A=b"}, .directory = "/workspace"};
   EXPECT_TRUE(check_exec(good));
-  for (const ExecSpec& bad : {ExecSpec{.argv = {}, .directory = "/"}, ExecSpec{.argv = {""}, .directory = "/"},
-                              ExecSpec{.argv = {std::string("a\0b", 3)}, .directory = "/"}, ExecSpec{.argv = {"a"}, .directory = "x"},
-                              ExecSpec{.argv = {"a", std::string(kMaxArgumentBytes, 'x')}, .directory = "/"},
-                              ExecSpec{.argv = {"a"}, .environment = {std::string(kMaxEnvironmentBytes, 'x')}, .directory = "/"}})
+  for (const ExecSpec& bad :
+       {ExecSpec{.argv = {}, .directory = "/"}, ExecSpec{.argv = {""}, .directory = "/"},
+        ExecSpec{.argv = {std::string("a\0b", 3)}, .directory = "/"},
+        ExecSpec{.argv = {"a"}, .directory = "x"},
+        ExecSpec{.argv = {"a", std::string(kMaxArgumentBytes, 'x')}, .directory = "/"},
+        ExecSpec{.argv = {"a"}, .environment = {std::string(kMaxEnvironmentBytes, 'x')}, .directory = "/"}})
     EXPECT_EQ(check_exec(bad).error().code, "node.bad_exec");
 }
 

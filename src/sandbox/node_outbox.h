@@ -1,5 +1,6 @@
-// Where saw-node's answers and events to sawd go. sawd may die and be replaced while a request is under way: a Ticket remembers which sawd
-// asked, and an answer to one that is gone is dropped, never given to its successor, whose requests have the same numbers.
+// Where saw-node's answers and events to sawd go. sawd may die and be replaced while a request is under way:
+// a Ticket remembers which sawd asked, and an answer to one that is gone is dropped, never given to its
+// successor, whose requests have the same numbers.
 //
 //   outbox.attach(link);  Ticket ticket = outbox.ticket(message.request);  …  outbox.answer(ticket, Done{});
 #pragma once

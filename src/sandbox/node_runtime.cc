@@ -6,8 +6,12 @@ namespace {
 class LauncherRuntime final : public Runtime {
  public:
   explicit LauncherRuntime(Launcher launcher) : launcher_(std::move(launcher)) {}
-  Result<Launched> launch(const SandboxPlan& plan, const Layers& layers) override { return launcher_.launch(plan, layers); }
-  Result<Launcher::Sockets> reopen_sockets(int32_t init_pid) override { return launcher_.reopen_sockets(init_pid); }
+  Result<Launched> launch(const SandboxPlan& plan, const Layers& layers) override {
+    return launcher_.launch(plan, layers);
+  }
+  Result<Launcher::Sockets> reopen_sockets(int32_t init_pid) override {
+    return launcher_.reopen_sockets(init_pid);
+  }
   Result<> release_cgroup(const std::string& name) override { return launcher_.release_cgroup(name); }
   std::vector<std::string> existing_cgroups() override { return launcher_.existing_cgroups(); }
   uint64_t oom_kills(const std::string& cgroup) override { return launcher_.oom_kills(cgroup); }
@@ -18,6 +22,8 @@ class LauncherRuntime final : public Runtime {
 
 }  // namespace
 
-std::unique_ptr<Runtime> make_runtime(Launcher launcher) { return std::make_unique<LauncherRuntime>(std::move(launcher)); }
+std::unique_ptr<Runtime> make_runtime(Launcher launcher) {
+  return std::make_unique<LauncherRuntime>(std::move(launcher));
+}
 
 }  // namespace saw::sandbox

@@ -1,4 +1,5 @@
-// The seam between saw-node's book-keeping and the kernel work of Launcher, so that the former is tested without privileges.
+// The seam between saw-node's book-keeping and the kernel work of Launcher, so that the former is tested
+// without privileges.
 #pragma once
 
 #include <memory>

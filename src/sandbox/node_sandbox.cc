@@ -8,30 +8,40 @@
 namespace saw::sandbox {
 namespace {
 
-// A pty master is /dev/ptmx of some devpts. Anything else that a saw-init hands over could block, or be a file of its choosing.
+// A pty master is /dev/ptmx of some devpts. Anything else that a saw-init hands over could block, or be a
+// file of its choosing.
 bool is_terminal_master(const Fd& fd) {
   constexpr unsigned kPtmxMajor = 5, kPtmxMinor = 2;
   struct stat info{};
-  return ::fstat(fd.get(), &info) == 0 && S_ISCHR(info.st_mode) && info.st_rdev == makedev(kPtmxMajor, kPtmxMinor);
+  return ::fstat(fd.get(), &info) == 0 && S_ISCHR(info.st_mode) &&
+         info.st_rdev == makedev(kPtmxMajor, kPtmxMinor);
 }
 
 }  // namespace
 
 std::unique_ptr<RunningSandbox> RunningSandbox::open(os::Loop& loop, Peer peer, Callbacks callbacks) {
-  std::unique_ptr<RunningSandbox> self(new RunningSandbox(std::move(peer.init), peer.execs_below, std::move(callbacks)));
+  std::unique_ptr<RunningSandbox> self(
+      new RunningSandbox(std::move(peer.init), peer.execs_below, std::move(callbacks)));
   RunningSandbox* raw = self.get();  // link, watch and timer belong to it and end with it
-  self->link_ = os::Link::open(loop, std::move(peer.channel),
-                               {.on_message = [raw](std::string payload, std::vector<Fd> fds) { raw->on_message(payload, std::move(fds)); },
-                                .on_close = [raw](const std::string& why) { raw->kill("lost saw-init: " + why); }});
-  self->watch_ = loop.watch(raw->init_.pidfd(), os::Loop::kReadable, [raw](uint32_t) { raw->on_init_ended(); });
+  self->link_ =
+      os::Link::open(loop, std::move(peer.channel),
+                     {.on_message = [raw](std::string payload,
+                                          std::vector<Fd> fds) { raw->on_message(payload, std::move(fds)); },
+                      .on_close = [raw](const std::string& why) { raw->kill("lost saw-init: " + why); }});
+  self->watch_ =
+      loop.watch(raw->init_.pidfd(), os::Loop::kReadable, [raw](uint32_t) { raw->on_init_ended(); });
   self->hello_timer_ = loop.after(kHelloTimeoutMs, [raw] { raw->kill("saw-init did not say hello"); });
   return self;
 }
 
 void RunningSandbox::start_exec(uint64_t exec, const ExecSpec& spec, std::vector<Fd> stdio) {
   execs_.emplace(exec, Exec{.terminal = spec.terminal});
-  link_->send(wire::encode(ToInit{StartCommand{.exec = exec, .argv = spec.argv, .environment = spec.environment,
-                                               .directory = spec.directory, .terminal = spec.terminal, .rows = spec.rows,
+  link_->send(wire::encode(ToInit{StartCommand{.exec = exec,
+                                               .argv = spec.argv,
+                                               .environment = spec.environment,
+                                               .directory = spec.directory,
+                                               .terminal = spec.terminal,
+                                               .rows = spec.rows,
                                                .columns = spec.columns}}),
               std::move(stdio));
 }
@@ -68,7 +78,8 @@ void RunningSandbox::on_message(const std::string& payload, std::vector<Fd> fds)
 
 Result<> RunningSandbox::handle(const InitHello& hello, std::vector<Fd>& fds) {
   if (ready_ || !fds.empty()) return Error::make("node.init", "a second hello");
-  if (hello.running.size() > kMaxExecs) return Error::make("node.init", "{} running commands", hello.running.size());
+  if (hello.running.size() > kMaxExecs)
+    return Error::make("node.init", "{} running commands", hello.running.size());
   for (uint64_t exec : hello.running) {
     if (exec >= execs_below_) return Error::make("node.init", "a command that was never started");
     execs_.emplace(exec, Exec{.state = ExecState::running});
@@ -83,8 +94,10 @@ Result<> RunningSandbox::handle(const CommandStarted& started, std::vector<Fd>& 
   const auto found = execs_.find(started.exec);
   if (!ready_ || found == execs_.end() || found->second.state != ExecState::requested)
     return Error::make("node.init", "a start that nobody asked for");
-  if (fds.size() != (found->second.terminal ? 1u : 0u)) return Error::make("node.init", "{} descriptors with a start", fds.size());
-  if (found->second.terminal && !is_terminal_master(fds[0])) return Error::make("node.init", "a terminal that is none");
+  if (fds.size() != (found->second.terminal ? 1u : 0u))
+    return Error::make("node.init", "{} descriptors with a start", fds.size());
+  if (found->second.terminal && !is_terminal_master(fds[0]))
+    return Error::make("node.init", "a terminal that is none");
   found->second.state = ExecState::running;
   callbacks_.on_exec_started(started.exec, started.pid, fds.empty() ? Fd() : std::move(fds[0]));
   return {};
@@ -93,7 +106,8 @@ Result<> RunningSandbox::handle(const CommandStarted& started, std::vector<Fd>& 
 Result<> RunningSandbox::handle(const CommandEnded& ended, std::vector<Fd>& fds) {
   const auto found = execs_.find(ended.exec);
   if (!ready_ || found == execs_.end() || !fds.empty()) return Error::make("node.init", "an end of nothing");
-  if (ended.started && found->second.state == ExecState::requested) return Error::make("node.init", "an end before the start");
+  if (ended.started && found->second.state == ExecState::requested)
+    return Error::make("node.init", "an end before the start");
   execs_.erase(found);
   callbacks_.on_exec_ended(ended.exec, ended);
   return {};

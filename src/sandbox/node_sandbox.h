@@ -1,11 +1,13 @@
-// One running sandbox as saw-node sees it: the saw-init process and the conversation with it. What saw-init sends is hostile: it may speak
-// about its own execs, in the order in which things happen, and nothing else; otherwise it is killed.
+// One running sandbox as saw-node sees it: the saw-init process and the conversation with it. What saw-init
+// sends is hostile: it may speak about its own execs, in the order in which things happen, and nothing else;
+// otherwise it is killed.
 //
-//   auto sandbox = RunningSandbox::open(loop, {std::move(child), std::move(channel)}, {.on_ready = …, .on_gone = …});
-//   sandbox->start_exec(7, spec, std::move(child_ends));
+//   auto sandbox = RunningSandbox::open(loop, {std::move(child), std::move(channel)}, {.on_ready = …,
+//   .on_gone = …}); sandbox->start_exec(7, spec, std::move(child_ends));
 //
-// An exec goes: start_exec → on_exec_started (once) → on_exec_ended (once). When saw-init is gone, on_gone comes once, as the last callback,
-// and execs that had not ended are still in execs(). on_gone may destroy the sandbox, the other callbacks may not.
+// An exec goes: start_exec → on_exec_started (once) → on_exec_ended (once). When saw-init is gone, on_gone
+// comes once, as the last callback, and execs that had not ended are still in execs(). on_gone may destroy
+// the sandbox, the other callbacks may not.
 #pragma once
 
 #include <functional>
@@ -35,7 +37,8 @@ class RunningSandbox {
   struct Peer {
     os::Child init;
     os::Channel channel;
-    uint64_t execs_below = 0;  // saw-init may still run execs with smaller numbers, of an earlier saw-node; 0: a fresh one runs none
+    uint64_t execs_below = 0;  // saw-init may still run execs with smaller numbers, of an earlier saw-node;
+                               // 0: a fresh one runs none
   };
   enum class ExecState : uint8_t { requested, running };
   struct Exec {

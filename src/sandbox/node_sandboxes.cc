@@ -36,33 +36,44 @@ struct SandboxSet::Entry {
   std::vector<std::string> degraded;
   Fd capture_listener, dns_socket;
   std::unique_ptr<RunningSandbox> sandbox;
-  std::optional<Ticket> starting;        // whoever waits for it to be ready
-  std::vector<Ticket> stopping;          // whoever waits for it to be gone
+  std::optional<Ticket> starting;  // whoever waits for it to be ready
+  std::vector<Ticket> stopping;    // whoever waits for it to be gone
   bool ending = false;
-  std::string reason;                    // why it ended
+  std::string reason;  // why it ended
   std::map<uint64_t, PendingExec> pending;
   uint64_t oom_kills = 0;
   int clean_attempts = 0;
   os::Loop::Timer clean_timer;
 };
 
-SandboxSet::SandboxSet(os::Loop& loop, Config config, Runtime& runtime, Storage& storage, StateDirectory state, Outbox& outbox)
-    : loop_(loop), config_(std::move(config)), runtime_(runtime), storage_(storage), state_(std::move(state)), outbox_(outbox),
+SandboxSet::SandboxSet(os::Loop& loop, Config config, Runtime& runtime, Storage& storage,
+                       StateDirectory state, Outbox& outbox)
+    : loop_(loop),
+      config_(std::move(config)),
+      runtime_(runtime),
+      storage_(storage),
+      state_(std::move(state)),
+      outbox_(outbox),
       next_exec_(config_.first_exec) {}
 SandboxSet::~SandboxSet() = default;
 
-// ---- starting ---------------------------------------------------------------------------------------------------------------------
+// ---- starting
+// ---------------------------------------------------------------------------------------------------------------------
 
 Result<> SandboxSet::prepare(SandboxPlan& plan) const {
   SAW_TRY(check_plan(plan, config_.bounds));
   if (config_.least == Strictness::strict) plan.strictness = Strictness::strict;
-  if (entries_.size() >= kMaxSandboxes) return Error::make("node.full", "{} sandboxes are running", entries_.size());
-  if (entries_.contains(plan.id)) return Error::make("node.duplicate", "sandbox '{}' exists already", plan.id);
+  if (entries_.size() >= kMaxSandboxes)
+    return Error::make("node.full", "{} sandboxes are running", entries_.size());
+  if (entries_.contains(plan.id))
+    return Error::make("node.duplicate", "sandbox '{}' exists already", plan.id);
   for (const auto& [id, entry] : entries_) {
     // Two overlays with one upper directory, or two lives of one workspace, would corrupt each other's view.
     const SandboxRecord& other = entry->record;
-    if (plan.depth != Depth::call && other.depth == plan.depth && other.workspace == plan.workspace && other.session == plan.session)
-      return Error::make("node.duplicate", "sandbox '{}' is already the {}'s", id, plan.depth == Depth::workspace ? "workspace" : "session");
+    if (plan.depth != Depth::call && other.depth == plan.depth && other.workspace == plan.workspace &&
+        other.session == plan.session)
+      return Error::make("node.duplicate", "sandbox '{}' is already the {}'s", id,
+                         plan.depth == Depth::workspace ? "workspace" : "session");
   }
   if (plan.depth == Depth::session) SAW_TRY(storage_.create_session(plan.workspace, plan.session));
   return {};
@@ -72,14 +83,23 @@ Result<std::unique_ptr<SandboxSet::Entry>> SandboxSet::launch(const SandboxPlan&
   const Layers layers = SAW_TRY(storage_.layers(plan));
   Launched launched = SAW_TRY(runtime_.launch(plan, layers));
   auto entry = std::make_unique<Entry>();
-  entry->record = {.sandbox = plan.id, .workspace = plan.workspace, .session = plan.session, .boot = state_.boot(),
-                   .control_socket = launched.control_socket, .cgroup = launched.cgroup, .depth = plan.depth, .network = plan.network,
-                   .init_pid = launched.init_pid, .init_start_time = launched.init_start_time, .uid = layers.uid};
+  entry->record = {.sandbox = plan.id,
+                   .workspace = plan.workspace,
+                   .session = plan.session,
+                   .boot = state_.boot(),
+                   .control_socket = launched.control_socket,
+                   .cgroup = launched.cgroup,
+                   .depth = plan.depth,
+                   .network = plan.network,
+                   .init_pid = launched.init_pid,
+                   .init_start_time = launched.init_start_time,
+                   .uid = layers.uid};
   entry->degraded = std::move(launched.degraded);
   entry->capture_listener = std::move(launched.capture_listener);
   entry->dns_socket = std::move(launched.dns_socket);
   os::Child init(launched.init_pid, std::move(launched.init_pidfd));
-  // From here on an error must not leave a process: without the go byte saw-init ends, but only once the pipe is closed.
+  // From here on an error must not leave a process: without the go byte saw-init ends, but only once the pipe
+  // is closed.
   auto released = [&]() -> Result<> {
     SAW_TRY(state_.write(entry->record));
     SAW_TRY(launched.go());
@@ -100,7 +120,8 @@ Result<std::unique_ptr<SandboxSet::Entry>> SandboxSet::launch(const SandboxPlan&
 
 Result<> SandboxSet::attach(Entry& entry, os::Child init, uint64_t execs_below) {
   auto connected = os::connect_unix(entry.record.control_socket, os::SocketKind::seqpacket);
-  auto channel = connected ? os::Channel::adopt(std::move(*connected)) : Result<os::Channel>(std::unexpected(connected.error()));
+  auto channel = connected ? os::Channel::adopt(std::move(*connected))
+                           : Result<os::Channel>(std::unexpected(connected.error()));
   if (!channel) {
     init.kill(SIGKILL);
     init.wait_ended(kDeathTimeoutMs);
@@ -111,8 +132,10 @@ Result<> SandboxSet::attach(Entry& entry, os::Child init, uint64_t execs_below) 
   entry.sandbox = RunningSandbox::open(
       loop_, {.init = std::move(init), .channel = std::move(*channel), .execs_below = execs_below},
       {.on_ready = [this, raw] { on_ready(*raw); },
-       .on_exec_started = [this, raw](uint64_t exec, int32_t pid, Fd terminal) { on_exec_started(*raw, exec, pid, std::move(terminal)); },
-       .on_exec_ended = [this, raw](uint64_t exec, const CommandEnded& ended) { on_exec_ended(*raw, exec, ended); },
+       .on_exec_started = [this, raw](uint64_t exec, int32_t pid,
+                                      Fd terminal) { on_exec_started(*raw, exec, pid, std::move(terminal)); },
+       .on_exec_ended = [this, raw](uint64_t exec,
+                                    const CommandEnded& ended) { on_exec_ended(*raw, exec, ended); },
        .on_gone = [this, raw](const std::string& reason) { on_gone(*raw, reason); }});
   return {};
 }
@@ -141,11 +164,13 @@ void SandboxSet::give_sockets(const std::string& sandbox, Ticket ticket) {
                  duplicates({&entry->capture_listener, &entry->dns_socket}));
 }
 
-// ---- commands ---------------------------------------------------------------------------------------------------------------------
+// ---- commands
+// ---------------------------------------------------------------------------------------------------------------------
 
 void SandboxSet::start_exec(const StartExec& message, Ticket ticket) {
   Entry* entry = find_running(message.sandbox);
-  if (entry == nullptr || !entry->sandbox->is_ready()) return outbox_.fail(ticket, {"node.unknown", "no such sandbox is running"});
+  if (entry == nullptr || !entry->sandbox->is_ready())
+    return outbox_.fail(ticket, {"node.unknown", "no such sandbox is running"});
   if (entry->sandbox->execs().size() >= RunningSandbox::kMaxExecs)
     return outbox_.fail(ticket, {"node.full", "the sandbox runs too many commands"});
   PendingExec pending{.ticket = ticket};
@@ -155,9 +180,11 @@ void SandboxSet::start_exec(const StartExec& message, Ticket ticket) {
     if (message.spec.terminal) return {};
     for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; ++stream) {
       Pipe pipe = SAW_TRY(Pipe::create());
-      Fd &inside = stream == STDIN_FILENO ? pipe.read : pipe.write, &outside = stream == STDIN_FILENO ? pipe.write : pipe.read;
+      Fd &inside = stream == STDIN_FILENO ? pipe.read : pipe.write,
+         &outside = stream == STDIN_FILENO ? pipe.write : pipe.read;
       // A pipe made by root could not be reopened by the agent as /dev/stdout.
-      if (::fchown(inside.get(), entry->record.uid, entry->record.uid) != 0) return Error::system("node.pipe", "giving a pipe away");
+      if (::fchown(inside.get(), entry->record.uid, entry->record.uid) != 0)
+        return Error::system("node.pipe", "giving a pipe away");
       theirs.push_back(std::move(inside));
       pending.ours.push_back(std::move(outside));
     }
@@ -174,13 +201,16 @@ void SandboxSet::on_exec_started(Entry& entry, uint64_t exec, int32_t inner_pid,
   if (node.empty()) return;
   std::vector<Fd> fds = std::move(node.mapped().ours);
   if (terminal) fds.push_back(std::move(terminal));
-  outbox_.answer(node.mapped().ticket, ExecStarted{.exec = exec, .host_pid = host_pid(entry.record.init_pid, inner_pid)}, std::move(fds));
+  outbox_.answer(node.mapped().ticket,
+                 ExecStarted{.exec = exec, .host_pid = host_pid(entry.record.init_pid, inner_pid)},
+                 std::move(fds));
 }
 
 void SandboxSet::on_exec_ended(Entry& entry, uint64_t exec, const CommandEnded& ended) {
   if (auto node = entry.pending.extract(exec); !node.empty()) {  // could not be started at all
     if (node.mapped().ours.empty())
-      return outbox_.fail(node.mapped().ticket, Error::from_errno("node.not_started", ended.wait_status, "starting the command"));
+      return outbox_.fail(node.mapped().ticket,
+                          Error::from_errno("node.not_started", ended.wait_status, "starting the command"));
     outbox_.answer(node.mapped().ticket, ExecStarted{.exec = exec}, std::move(node.mapped().ours));
   }
   ExecExited event{.sandbox = entry.record.sandbox, .exec = exec};
@@ -190,7 +220,8 @@ void SandboxSet::on_exec_ended(Entry& entry, uint64_t exec, const CommandEnded& 
   } else if (WIFSIGNALED(ended.wait_status)) {
     event.end = ExecEnd::signalled;
     event.status = WTERMSIG(ended.wait_status);
-    const uint64_t kills = event.status == SIGKILL ? runtime_.oom_kills(entry.record.cgroup) : entry.oom_kills;
+    const uint64_t kills =
+        event.status == SIGKILL ? runtime_.oom_kills(entry.record.cgroup) : entry.oom_kills;
     if (kills > entry.oom_kills) event.end = ExecEnd::out_of_memory;
     entry.oom_kills = kills;
   } else {
@@ -202,14 +233,17 @@ void SandboxSet::on_exec_ended(Entry& entry, uint64_t exec, const CommandEnded& 
 void SandboxSet::signal_exec(const SignalExec& message) {
   constexpr int kLastSignal = 64;
   Entry* entry = find_running(message.sandbox);
-  if (entry != nullptr && message.signal >= 1 && message.signal <= kLastSignal) entry->sandbox->signal_exec(message.exec, message.signal);
+  if (entry != nullptr && message.signal >= 1 && message.signal <= kLastSignal)
+    entry->sandbox->signal_exec(message.exec, message.signal);
 }
 
 void SandboxSet::resize_exec(const ResizeExec& message) {
-  if (Entry* entry = find_running(message.sandbox)) entry->sandbox->resize_exec(message.exec, message.rows, message.columns);
+  if (Entry* entry = find_running(message.sandbox))
+    entry->sandbox->resize_exec(message.exec, message.rows, message.columns);
 }
 
-// ---- ending -----------------------------------------------------------------------------------------------------------------------
+// ---- ending
+// -----------------------------------------------------------------------------------------------------------------------
 
 void SandboxSet::stop(const std::string& sandbox, Ticket ticket) {
   const auto found = entries_.find(sandbox);
@@ -243,13 +277,17 @@ void SandboxSet::on_gone(Entry& entry, const std::string& reason) {
 }
 
 void SandboxSet::end_execs(Entry& entry) {
-  for (auto& [exec, pending] : entry.pending) outbox_.fail(pending.ticket, {"node.sandbox_gone", "the sandbox ended: " + entry.reason});
+  for (auto& [exec, pending] : entry.pending)
+    outbox_.fail(pending.ticket, {"node.sandbox_gone", "the sandbox ended: " + entry.reason});
   for (const auto& [exec, state] : entry.sandbox->execs())
     if (!entry.pending.contains(exec)) {
-      // Of a group whose memory ran out the kernel may kill the first process, and then no command's own end is ever told.
+      // Of a group whose memory ran out the kernel may kill the first process, and then no command's own end
+      // is ever told.
       const bool starved = runtime_.oom_kills(entry.record.cgroup) > entry.oom_kills;
-      outbox_.event(ExecExited{.sandbox = entry.record.sandbox, .exec = exec,
-                               .end = starved ? ExecEnd::out_of_memory : ExecEnd::sandbox_gone, .status = SIGKILL});
+      outbox_.event(ExecExited{.sandbox = entry.record.sandbox,
+                               .exec = exec,
+                               .end = starved ? ExecEnd::out_of_memory : ExecEnd::sandbox_gone,
+                               .status = SIGKILL});
     }
   entry.pending.clear();
 }
@@ -271,21 +309,29 @@ void SandboxSet::clean(Entry& entry) {
 }
 
 void SandboxSet::finish(Entry& entry, const Result<>& cleaned) {
-  // Out of the map first: whoever is told may start the same sandbox anew. Destroyed last: this may run in its own timer.
+  // Out of the map first: whoever is told may start the same sandbox anew. Destroyed last: this may run in
+  // its own timer.
   auto node = entries_.extract(entry.record.sandbox);
-  if (!cleaned) log_error("sandbox '{}' left something behind: {}", entry.record.sandbox, cleaned.error().message);
-  if (entry.starting) outbox_.fail(*entry.starting, {"node.sandbox_gone", "the sandbox ended before it was ready: " + entry.reason});
-  if (!entry.starting && !entry.ending) outbox_.event(SandboxExited{.sandbox = entry.record.sandbox, .reason = entry.reason});
+  if (!cleaned)
+    log_error("sandbox '{}' left something behind: {}", entry.record.sandbox, cleaned.error().message);
+  if (entry.starting)
+    outbox_.fail(*entry.starting,
+                 {"node.sandbox_gone", "the sandbox ended before it was ready: " + entry.reason});
+  if (!entry.starting && !entry.ending)
+    outbox_.event(SandboxExited{.sandbox = entry.record.sandbox, .reason = entry.reason});
   for (const Ticket& ticket : entry.stopping) {
-    if (cleaned) outbox_.answer(ticket, Done{});
-    else outbox_.fail(ticket, cleaned.error());
+    if (cleaned)
+      outbox_.answer(ticket, Done{});
+    else
+      outbox_.fail(ticket, cleaned.error());
   }
   loop_.post([dead = std::move(node)] {});
   if (entries_.empty())
     for (auto& done : std::exchange(when_empty_, {})) done();
 }
 
-// ---- finding again ----------------------------------------------------------------------------------------------------------------
+// ---- finding again
+// ----------------------------------------------------------------------------------------------------------------
 
 Result<std::unique_ptr<SandboxSet::Entry>> SandboxSet::adopt_one(SandboxRecord record, os::Child init) {
   auto entry = std::make_unique<Entry>();
@@ -321,7 +367,8 @@ Result<> SandboxSet::adopt() {
       init->kill(SIGKILL);
       init->wait_ended(kDeathTimeoutMs);
     }
-    if (auto removed = remove_traces(record); !removed) log_error("cleaning after sandbox '{}': {}", id, removed.error().message);
+    if (auto removed = remove_traces(record); !removed)
+      log_error("cleaning after sandbox '{}': {}", id, removed.error().message);
   }
   remove_litter();
   return {};
@@ -332,7 +379,8 @@ void SandboxSet::remove_litter() const {
   for (const auto& [id, entry] : entries_) cgroups.insert(entry->record.cgroup);
   for (const std::string& name : runtime_.existing_cgroups())
     if (!cgroups.contains(name))
-      if (auto released = runtime_.release_cgroup(name); !released) log_warning("{}", released.error().message);
+      if (auto released = runtime_.release_cgroup(name); !released)
+        log_warning("{}", released.error().message);
   constexpr std::string_view kSuffix = ".sock";
   std::error_code error;
   std::vector<std::filesystem::path> litter;
@@ -345,7 +393,8 @@ void SandboxSet::remove_litter() const {
   for (const auto& path : litter) std::filesystem::remove(path, error);
 }
 
-// ---- asking -----------------------------------------------------------------------------------------------------------------------
+// ---- asking
+// -----------------------------------------------------------------------------------------------------------------------
 
 SandboxSet::Entry* SandboxSet::find_running(const std::string& sandbox) const {
   const auto found = entries_.find(sandbox);
@@ -357,13 +406,17 @@ std::vector<SandboxInfo> SandboxSet::list() const {
   std::vector<SandboxInfo> out;
   for (const auto& [id, entry] : entries_)
     if (!entry->ending && entry->sandbox)
-      out.push_back({.sandbox = id, .workspace = entry->record.workspace, .session = entry->record.session, .depth = entry->record.depth});
+      out.push_back({.sandbox = id,
+                     .workspace = entry->record.workspace,
+                     .session = entry->record.session,
+                     .depth = entry->record.depth});
   return out;
 }
 
 bool SandboxSet::uses_storage(const std::string& workspace, const std::string& session) const {
   for (const auto& [id, entry] : entries_)
-    if (entry->record.workspace == workspace && (session.empty() || entry->record.session == session)) return true;
+    if (entry->record.workspace == workspace && (session.empty() || entry->record.session == session))
+      return true;
   return false;
 }
 

@@ -4,8 +4,9 @@
 //   set.adopt();                        // once, before any request
 //   set.start(message, outbox.ticket(message.request));
 //
-// A sandbox's life: launched (saw-init waits) → recorded → released → ready (answered) → ending → cleaned. Only after the last step is
-// "stopped" answered, or SandboxExited told. Whoever started a call sandbox waits for it: without a sawd there are none.
+// A sandbox's life: launched (saw-init waits) → recorded → released → ready (answered) → ending → cleaned.
+// Only after the last step is "stopped" answered, or SandboxExited told. Whoever started a call sandbox waits
+// for it: without a sawd there are none.
 #pragma once
 
 #include <functional>
@@ -35,10 +36,12 @@ class SandboxSet {
     uint64_t first_exec = 1;                     // greater than any exec of an earlier saw-node of this boot
   };
 
-  SandboxSet(os::Loop& loop, Config config, Runtime& runtime, Storage& storage, StateDirectory state, Outbox& outbox);
+  SandboxSet(os::Loop& loop, Config config, Runtime& runtime, Storage& storage, StateDirectory state,
+             Outbox& outbox);
   ~SandboxSet();
 
-  // Finds what an earlier saw-node left: living workspaces and sessions are taken over; calls, and what is dead, are cleaned away.
+  // Finds what an earlier saw-node left: living workspaces and sessions are taken over; calls, and what is
+  // dead, are cleaned away.
   Result<> adopt();
 
   void start(const StartSandbox& message, Ticket ticket);

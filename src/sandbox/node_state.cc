@@ -59,18 +59,21 @@ Result<std::vector<SandboxRecord>> StateDirectory::load() const {
   std::vector<SandboxRecord> records;
   std::vector<std::filesystem::path> litter;
   std::error_code error;
-  for (auto it = std::filesystem::directory_iterator(path_, error); !error && it != std::filesystem::directory_iterator();
-       it.increment(error)) {
+  for (auto it = std::filesystem::directory_iterator(path_, error);
+       !error && it != std::filesystem::directory_iterator(); it.increment(error)) {
     const std::string name = it->path().filename().string();
     auto bytes = read_file(it->path().string(), kMaxRecord);
-    auto record = bytes ? wire::decode_struct<SandboxRecord>(*bytes) : Result<SandboxRecord>(std::unexpected(bytes.error()));
+    auto record = bytes ? wire::decode_struct<SandboxRecord>(*bytes)
+                        : Result<SandboxRecord>(std::unexpected(bytes.error()));
     if (record && record->sandbox == name && is_sandbox_id(name)) {
       records.push_back(std::move(*record));
     } else {
       litter.push_back(it->path());
     }
   }
-  if (error) return std::unexpected(Error::from_errno("node.state", error.value(), fmt::format("reading '{}'", path_)));
+  if (error)
+    return std::unexpected(
+        Error::from_errno("node.state", error.value(), fmt::format("reading '{}'", path_)));
   for (const auto& path : litter) {
     log_warning("removing '{}', which is not the record of a sandbox", printable(path.string()));
     std::filesystem::remove_all(path, error);
@@ -82,7 +85,8 @@ std::optional<os::Child> find_init(const SandboxRecord& record, const std::strin
   if (record.boot != boot || record.init_pid <= 1) return std::nullopt;
   // The descriptor first: what it names cannot change while the start time is compared.
   auto child = os::Child::open(record.init_pid);
-  if (!child || os::start_time_of(record.init_pid) != record.init_start_time || child->has_ended()) return std::nullopt;
+  if (!child || os::start_time_of(record.init_pid) != record.init_start_time || child->has_ended())
+    return std::nullopt;
   return std::move(*child);
 }
 

@@ -1,9 +1,11 @@
-// What saw-node remembers about each running sandbox over its own death: one small file per sandbox, written before the sandbox may run.
+// What saw-node remembers about each running sandbox over its own death: one small file per sandbox, written
+// before the sandbox may run.
 //
 //   SAW_TRY(state.write(record));     // then Launched::go()
 //   for (SandboxRecord& record : SAW_TRY(state.load())) …
 //
-// Records describe processes and do not outlive the kernel, so they are not flushed to disk; `boot` tells those of an earlier boot.
+// Records describe processes and do not outlive the kernel, so they are not flushed to disk; `boot` tells
+// those of an earlier boot.
 #pragma once
 
 #include <optional>
@@ -24,7 +26,8 @@ struct SandboxRecord {
   uint32_t uid = 0;
   template <class A>
   void members(A& a) {
-    a(sandbox, workspace, session, boot, control_socket, cgroup, depth, network, init_pid, init_start_time, uid);
+    a(sandbox, workspace, session, boot, control_socket, cgroup, depth, network, init_pid, init_start_time,
+      uid);
   }
 };
 
@@ -46,8 +49,8 @@ class StateDirectory {
 // The record's saw-init, if that very process still lives.
 std::optional<os::Child> find_init(const SandboxRecord& record, const std::string& boot);
 
-// The number in this process's pid namespace of the process that `init_pid` (the first process of a pid namespace) knows as `inner_pid`.
-// Looks at init's children only; 0 when it is not (or no longer) there.
+// The number in this process's pid namespace of the process that `init_pid` (the first process of a pid
+// namespace) knows as `inner_pid`. Looks at init's children only; 0 when it is not (or no longer) there.
 int32_t host_pid(int32_t init_pid, int32_t inner_pid);
 
 }  // namespace saw::sandbox

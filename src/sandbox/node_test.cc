@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
-
 #include "sandbox/node_test_support.h"
 
 namespace saw::sandbox {
@@ -14,7 +13,8 @@ namespace {
 
 class NodeTest : public testing_support::NodeHarness {};
 
-// ---- the link to sawd ---------------------------------------------------------------------------------------------------------------
+// ---- the link to sawd
+// ---------------------------------------------------------------------------------------------------------------
 
 TEST_F(NodeTest, a_new_sawd_is_greeted_first_and_given_its_perimeter) {
   start_node();
@@ -86,7 +86,8 @@ TEST_F(NodeTest, an_answer_to_a_dead_sawd_is_not_given_to_the_next) {
   EXPECT_EQ(await<SandboxList>(1)->sandboxes.size(), 1u) << "but it runs, and the next sawd can see it";
 }
 
-// ---- programs -----------------------------------------------------------------------------------------------------------------------
+// ---- programs
+// -----------------------------------------------------------------------------------------------------------------------
 
 TEST_F(NodeTest, an_egress_gets_an_empty_network_and_its_two_links) {
   start_node();
@@ -131,7 +132,8 @@ TEST_F(NodeTest, a_perimeter_that_dies_comes_back_with_new_links) {
   EXPECT_EQ(count("sawd"), 1u);
 }
 
-// ---- sandboxes ----------------------------------------------------------------------------------------------------------------------
+// ---- sandboxes
+// ----------------------------------------------------------------------------------------------------------------------
 
 TEST_F(NodeTest, a_sandbox_is_answered_with_its_sockets_once_its_init_said_hello) {
   start_node();
@@ -221,7 +223,8 @@ TEST_F(NodeTest, a_sandbox_that_ends_by_itself_is_reported) {
   EXPECT_FALSE(has_traces("sb-a"));
 }
 
-// ---- commands -----------------------------------------------------------------------------------------------------------------------
+// ---- commands
+// -----------------------------------------------------------------------------------------------------------------------
 
 TEST_F(NodeTest, a_command_gets_pipes_and_its_end_is_told) {
   start_node();
@@ -285,7 +288,8 @@ TEST_F(NodeTest, a_command_that_cannot_be_started_is_started_and_ended_for_sawd)
 TEST_F(NodeTest, a_terminal_is_passed_on_and_anything_else_in_its_place_is_not) {
   start_node();
   auto& init = start_sandbox("sb-a");
-  send(StartExec{.request = 70, .sandbox = "sb-a", .spec = {.argv = {"sh"}, .directory = "/", .terminal = true}});
+  send(StartExec{
+      .request = 70, .sandbox = "sb-a", .spec = {.argv = {"sh"}, .directory = "/", .terminal = true}});
   ASSERT_TRUE(run_until([&] { return !init.starts.empty(); }));
   EXPECT_TRUE(init.stdio[0].empty());
   std::vector<Fd> master;
@@ -294,7 +298,8 @@ TEST_F(NodeTest, a_terminal_is_passed_on_and_anything_else_in_its_place_is_not) 
   ASSERT_NE(await<ExecStarted>(70), nullptr);
   EXPECT_EQ(find_told<ExecStarted>(70)->fds.size(), 1u);
 
-  send(StartExec{.request = 71, .sandbox = "sb-a", .spec = {.argv = {"sh"}, .directory = "/", .terminal = true}});
+  send(StartExec{
+      .request = 71, .sandbox = "sb-a", .spec = {.argv = {"sh"}, .directory = "/", .terminal = true}});
   ASSERT_TRUE(run_until([&] { return init.starts.size() == 2; }));
   std::vector<Fd> file;
   file.push_back(std::move(*Fd::open("/dev/zero", O_RDWR)));
@@ -321,12 +326,15 @@ TEST_F(NodeTest, a_hostile_init_is_killed_for_whatever_it_makes_up) {
   start_node();
   using Lie = std::function<void(testing_support::FakeInit&, uint64_t running)>;
   const std::vector<std::pair<const char*, Lie>> lies = {
-      {"a start that nobody asked for", [](auto& init, uint64_t) { init.say(CommandStarted{.exec = 123456, .pid = 2}); }},
-      {"a second start", [](auto& init, uint64_t running) { init.say(CommandStarted{.exec = running, .pid = 2}); }},
+      {"a start that nobody asked for",
+       [](auto& init, uint64_t) { init.say(CommandStarted{.exec = 123456, .pid = 2}); }},
+      {"a second start",
+       [](auto& init, uint64_t running) { init.say(CommandStarted{.exec = running, .pid = 2}); }},
       {"an end of nothing", [](auto& init, uint64_t) { init.say(CommandEnded{.exec = 123456}); }},
       {"a second hello", [](auto& init, uint64_t) { init.say(InitHello{}); }},
       {"bytes", [](auto& init, uint64_t) { init.say_bytes("\xff\xff\xff"); }},
-      {"an unasked descriptor", [](auto& init, uint64_t running) {
+      {"an unasked descriptor",
+       [](auto& init, uint64_t running) {
          std::vector<Fd> fds;
          fds.push_back(std::move(*Fd::open("/dev/null", 0)));
          init.say(CommandEnded{.exec = running}, std::move(fds));
@@ -338,7 +346,8 @@ TEST_F(NodeTest, a_hostile_init_is_killed_for_whatever_it_makes_up) {
     const std::string id = fmt::format("sb-{}", ++number);
     auto& init = start_sandbox(id, Depth::call);
     lie(init, start_command(init, id));
-    ASSERT_TRUE(run_until([&] { return init.process.has_ended() && find_told<SandboxExited>() != nullptr; })) << name;
+    ASSERT_TRUE(run_until([&] { return init.process.has_ended() && find_told<SandboxExited>() != nullptr; }))
+        << name;
     EXPECT_FALSE(has_traces(id)) << name;
     told_.clear();
   }
@@ -354,7 +363,8 @@ TEST_F(NodeTest, a_fresh_init_that_claims_running_commands_is_killed) {
   ASSERT_NE(await<Failed>(2), nullptr);
 }
 
-// ---- storage ------------------------------------------------------------------------------------------------------------------------
+// ---- storage
+// ------------------------------------------------------------------------------------------------------------------------
 
 TEST_F(NodeTest, storage_in_use_is_not_removed_and_unused_storage_is) {
   start_node();
@@ -383,14 +393,16 @@ TEST_F(NodeTest, a_sessions_changes_are_listed) {
   EXPECT_NE(await<Failed>(86), nullptr);
 }
 
-// ---- after a restart ----------------------------------------------------------------------------------------------------------------
+// ---- after a restart
+// ----------------------------------------------------------------------------------------------------------------
 
 TEST_F(NodeTest, a_dead_sawd_ends_calls_and_leaves_workspaces_running) {
   start_node();
   auto& workspace = start_sandbox("sb-a");
   auto& call = start_sandbox("sb-b", Depth::call);
   program("sawd").process.kill(SIGKILL);
-  ASSERT_TRUE(run_until([&] { return call.process.has_ended() && !has_traces("sb-b") && count("sawd") == 2; }));
+  ASSERT_TRUE(
+      run_until([&] { return call.process.has_ended() && !has_traces("sb-b") && count("sawd") == 2; }));
   EXPECT_FALSE(workspace.process.has_ended());
   send(ListSandboxes{.request = 1});
   ASSERT_NE(await<SandboxList>(1), nullptr);
@@ -432,8 +444,12 @@ TEST_F(NodeTest, the_next_saw_node_finds_living_workspaces_and_clears_the_rest) 
 TEST_F(NodeTest, a_stranger_with_a_recycled_pid_is_left_alone) {
   os::Child stranger = testing_support::start_sleeper();
   auto state = StateDirectory::open(directory_ + "/node/state");
-  ASSERT_TRUE(state->write({.sandbox = "sb-old", .workspace = "w", .boot = state->boot(),
-                            .control_socket = directory_ + "/run/sb-old.sock", .cgroup = "sb-old", .init_pid = stranger.pid(),
+  ASSERT_TRUE(state->write({.sandbox = "sb-old",
+                            .workspace = "w",
+                            .boot = state->boot(),
+                            .control_socket = directory_ + "/run/sb-old.sock",
+                            .cgroup = "sb-old",
+                            .init_pid = stranger.pid(),
                             .init_start_time = *os::start_time_of(stranger.pid()) + 1}));
   start_node();
   EXPECT_FALSE(stranger.has_ended());
@@ -444,8 +460,12 @@ TEST_F(NodeTest, a_stranger_with_a_recycled_pid_is_left_alone) {
 TEST_F(NodeTest, the_same_record_with_the_right_start_time_is_its_call_and_ends) {
   os::Child call = testing_support::start_sleeper();
   auto state = StateDirectory::open(directory_ + "/node/state");
-  ASSERT_TRUE(state->write({.sandbox = "sb-old", .workspace = "w", .boot = state->boot(),
-                            .control_socket = directory_ + "/run/sb-old.sock", .cgroup = "sb-old", .init_pid = call.pid(),
+  ASSERT_TRUE(state->write({.sandbox = "sb-old",
+                            .workspace = "w",
+                            .boot = state->boot(),
+                            .control_socket = directory_ + "/run/sb-old.sock",
+                            .cgroup = "sb-old",
+                            .init_pid = call.pid(),
                             .init_start_time = *os::start_time_of(call.pid())}));
   start_node();
   EXPECT_TRUE(call.has_ended());
@@ -460,7 +480,8 @@ TEST_F(NodeTest, a_torn_record_does_not_stop_the_start) {
   EXPECT_FALSE(std::filesystem::exists(directory_ + "/node/state/sb-torn"));
 }
 
-// ---- the end ------------------------------------------------------------------------------------------------------------------------
+// ---- the end
+// ------------------------------------------------------------------------------------------------------------------------
 
 TEST_F(NodeTest, shutdown_ends_everything_in_order_and_leaves_nothing) {
   start_node();

@@ -1,5 +1,5 @@
-// A whole saw-node without privileges: real processes (sleep) stand for saw-init and for the other programs, the test plays their side of
-// each link, and Runtime is replaced at its seam.
+// A whole saw-node without privileges: real processes (sleep) stand for saw-init and for the other programs,
+// the test plays their side of each link, and Runtime is replaced at its seam.
 #pragma once
 
 #include <algorithm>
@@ -35,7 +35,9 @@ struct FakeInit {
   std::vector<std::vector<Fd>> stdio;
   std::vector<SignalCommand> signals;
 
-  void say(const FromInit& message, std::vector<Fd> fds = {}) { link->send(wire::encode(message), std::move(fds)); }
+  void say(const FromInit& message, std::vector<Fd> fds = {}) {
+    link->send(wire::encode(message), std::move(fds));
+  }
   void say_bytes(std::string bytes) { link->send(std::move(bytes)); }
 };
 
@@ -44,7 +46,8 @@ class FakeRuntime final : public Runtime {
   FakeRuntime(os::Loop& loop, std::string run_directory) : loop_(loop), run_(std::move(run_directory)) {}
 
   Result<Launched> launch(const SandboxPlan& plan, const Layers& layers) override {
-    if (fail_next) return Error::make("sandbox.mount", "mounting: {}", *std::exchange(fail_next, std::nullopt));
+    if (fail_next)
+      return Error::make("sandbox.mount", "mounting: {}", *std::exchange(fail_next, std::nullopt));
     last_layers = layers;
     auto init = std::make_unique<FakeInit>();
     init->process = start_sleeper();
@@ -53,7 +56,8 @@ class FakeRuntime final : public Runtime {
     out.cgroup = plan.id;
     init->listener = SAW_TRY(os::listen_unix(out.control_socket, os::SocketKind::seqpacket, 0600));
     FakeInit* raw = init.get();
-    init->accepting = loop_.watch(raw->listener.get(), os::Loop::kReadable, [this, raw](uint32_t) { accept(*raw); });
+    init->accepting =
+        loop_.watch(raw->listener.get(), os::Loop::kReadable, [this, raw](uint32_t) { accept(*raw); });
     out.init_pidfd = Fd(::dup(raw->process.pidfd()));
     out.capture_listener = SAW_TRY(Fd::open("/dev/null", 0));
     out.dns_socket = SAW_TRY(Fd::open("/dev/null", 0));
@@ -89,17 +93,19 @@ class FakeRuntime final : public Runtime {
     Fd socket(::accept4(init.listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
     auto channel = os::Channel::adopt(std::move(socket));
     if (!channel) return;
-    init.link = os::Link::open(loop_, std::move(*channel), {.on_message = [&init](const std::string& payload, std::vector<Fd> fds) {
-                                                              auto message = wire::decode<ToInit>(payload);
-                                                              SAW_CHECK(message.has_value());
-                                                              if (auto* start = std::get_if<StartCommand>(&*message)) {
-                                                                init.starts.push_back(*start);
-                                                                init.stdio.push_back(std::move(fds));
-                                                              } else if (auto* signal = std::get_if<SignalCommand>(&*message)) {
-                                                                init.signals.push_back(*signal);
-                                                              }
-                                                            },
-                                                            .on_close = [](const std::string&) {}});
+    init.link = os::Link::open(loop_, std::move(*channel),
+                               {.on_message =
+                                    [&init](const std::string& payload, std::vector<Fd> fds) {
+                                      auto message = wire::decode<ToInit>(payload);
+                                      SAW_CHECK(message.has_value());
+                                      if (auto* start = std::get_if<StartCommand>(&*message)) {
+                                        init.starts.push_back(*start);
+                                        init.stdio.push_back(std::move(fds));
+                                      } else if (auto* signal = std::get_if<SignalCommand>(&*message)) {
+                                        init.signals.push_back(*signal);
+                                      }
+                                    },
+                                .on_close = [](const std::string&) {}});
     if (!shy) init.say(InitHello{init.running});
   }
   os::Loop& loop_;
@@ -148,22 +154,35 @@ class NodeHarness : public testing::Test {
   void start_node() {
     storage_.emplace(std::move(*Storage::open(directory_ + "/node", {})));
     auto state = StateDirectory::open(directory_ + "/node/state");
-    Node::Config config{.version = "test", .node_id = "node-test",
-                        .sandboxes = {.run_directory = directory_ + "/run", .bounds = {.own_directories = {directory_}}, .first_exec = ++generation_ * 1000},
-                        .programs = {.bin_directory = "/nowhere", .state_directory = directory_, .socket_path = directory_ + "/run/saw.sock",
-                                     .control_lock = directory_ + "/node/sawd.lock", .api_listener = std::move(*Fd::open("/dev/null", 0))}};
-    node_ = std::make_unique<Node>(loop_, std::move(config),
-                                   Node::Parts{.runtime = *runtime_, .storage = *storage_, .state = std::move(*state),
-                                               .spawn = [this](const os::SpawnSpec& spec) { return spawn(spec); },
-                                               .on_ready = [this] { ++ready_; },
-                                               .on_start_failed = [this](const std::string& why) { start_failure_ = why; }});
+    Node::Config config{.version = "test",
+                        .node_id = "node-test",
+                        .sandboxes = {.run_directory = directory_ + "/run",
+                                      .bounds = {.own_directories = {directory_}},
+                                      .first_exec = ++generation_ * 1000},
+                        .programs = {.bin_directory = "/nowhere",
+                                     .state_directory = directory_,
+                                     .socket_path = directory_ + "/run/saw.sock",
+                                     .control_lock = directory_ + "/node/sawd.lock",
+                                     .api_listener = std::move(*Fd::open("/dev/null", 0))}};
+    node_ = std::make_unique<Node>(
+        loop_, std::move(config),
+        Node::Parts{.runtime = *runtime_,
+                    .storage = *storage_,
+                    .state = std::move(*state),
+                    .spawn = [this](const os::SpawnSpec& spec) { return spawn(spec); },
+                    .on_ready = [this] { ++ready_; },
+                    .on_start_failed = [this](const std::string& why) { start_failure_ = why; }});
     auto started = node_->start();
     ASSERT_TRUE(started) << started.error().message;
   }
 
   Result<os::Child> spawn(const os::SpawnSpec& spec) {
-    Program program{.name = spec.arguments[0], .arguments = spec.arguments, .identity = spec.identity, .network = spec.network};
-    if (refuse_to_start_ == program.name) return Error::make("os.spawn", "starting '{}': no such file", program.name);
+    Program program{.name = spec.arguments[0],
+                    .arguments = spec.arguments,
+                    .identity = spec.identity,
+                    .network = spec.network};
+    if (refuse_to_start_ == program.name)
+      return Error::make("os.spawn", "starting '{}': no such file", program.name);
     for (const Fd& fd : spec.descriptors) program.descriptors.push_back(std::move(*fd.duplicate()));
     program.process = start_sleeper();
     if (program.name == "sawd") {
@@ -225,7 +244,12 @@ class NodeHarness : public testing::Test {
   void send(const ToNode& message) { control_->send(wire::encode(message)); }
 
   static SandboxPlan plan(const std::string& id, Depth depth = Depth::workspace) {
-    return {.id = id, .depth = depth, .workspace = "w", .session = depth == Depth::session ? "s" : "", .image_root = "/", .hostname = "dev"};
+    return {.id = id,
+            .depth = depth,
+            .workspace = "w",
+            .session = depth == Depth::session ? "s" : "",
+            .image_root = "/",
+            .hostname = "dev"};
   }
   // A ready sandbox.
   FakeInit& start_sandbox(const std::string& id, Depth depth = Depth::workspace) {
@@ -248,7 +272,8 @@ class NodeHarness : public testing::Test {
     return started->exec;
   }
   bool has_traces(const std::string& id) const {
-    return std::filesystem::exists(directory_ + "/run/" + id + ".sock") || std::filesystem::exists(directory_ + "/node/state/" + id) ||
+    return std::filesystem::exists(directory_ + "/run/" + id + ".sock") ||
+           std::filesystem::exists(directory_ + "/node/state/" + id) ||
            std::ranges::find(runtime_->cgroups, id) != runtime_->cgroups.end();
   }
 

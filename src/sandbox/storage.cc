@@ -40,8 +40,8 @@ bool exists(const std::string& path) {
 std::vector<std::string> names_in(const std::string& path) {
   std::vector<std::string> names;
   std::error_code error;
-  for (auto it = std::filesystem::directory_iterator(path, error); !error && it != std::filesystem::directory_iterator();
-       it.increment(error))
+  for (auto it = std::filesystem::directory_iterator(path, error);
+       !error && it != std::filesystem::directory_iterator(); it.increment(error))
     names.push_back(it->path().filename().string());
   return names;
 }
@@ -55,7 +55,10 @@ bool is_valid_id(std::string_view id) {
 }
 
 Storage::Storage(std::string directory, StorageOptions options, Fd workspaces, Trash trash)
-    : directory_(std::move(directory)), options_(options), workspaces_(std::move(workspaces)), trash_(std::move(trash)) {}
+    : directory_(std::move(directory)),
+      options_(options),
+      workspaces_(std::move(workspaces)),
+      trash_(std::move(trash)) {}
 
 Result<Storage> Storage::open(std::string directory, StorageOptions options) {
   const std::string workspaces = directory + "/ws";
@@ -73,7 +76,9 @@ Result<> Storage::drop_unfinished() {
   return {};
 }
 
-std::string Storage::workspace_path(const std::string& workspace) const { return directory_ + "/ws/" + workspace; }
+std::string Storage::workspace_path(const std::string& workspace) const {
+  return directory_ + "/ws/" + workspace;
+}
 std::string Storage::session_path(const std::string& workspace, const std::string& session) const {
   return workspace_path(workspace) + "/sessions/" + session;
 }
@@ -82,7 +87,8 @@ Result<> Storage::make_owned(const std::string& path, uint32_t index) const {
   SAW_TRY(make_directories(path, 0755));
   if (!options_.first_agent_uid) return {};
   const uint32_t uid = *options_.first_agent_uid + index;
-  if (::lchown(path.c_str(), uid, uid) != 0) return Error::system("storage.owner", "giving '{}' to uid {}", path, uid);
+  if (::lchown(path.c_str(), uid, uid) != 0)
+    return Error::system("storage.owner", "giving '{}' to uid {}", path, uid);
   return {};
 }
 
@@ -91,7 +97,8 @@ Result<uint32_t> Storage::free_index() const {
   for (const std::string& name : names_in(directory_ + "/ws"))
     if (is_valid_id(name)) used[SAW_TRY(index(name))] = true;
   const auto found = std::ranges::find(used, false);
-  if (found == used.end()) return Error::make("storage.full", "this host already has {} workspaces", kMaxWorkspaces);
+  if (found == used.end())
+    return Error::make("storage.full", "this host already has {} workspaces", kMaxWorkspaces);
   return static_cast<uint32_t>(found - used.begin());
 }
 
@@ -103,7 +110,8 @@ Result<> Storage::create_workspace(const std::string& workspace) {
   SAW_TRY(make_directories(path + "/sessions", 0700));
   SAW_TRY(make_owned(path + "/fs", index));
   SAW_TRY(replace_file(path + "/owner", wire::encode_struct(Owner{index}), 0600, Durability::fsync));
-  if (::renameat(workspaces_.get(), name.c_str(), workspaces_.get(), workspace.c_str()) != 0 || ::fsync(workspaces_.get()) != 0)
+  if (::renameat(workspaces_.get(), name.c_str(), workspaces_.get(), workspace.c_str()) != 0 ||
+      ::fsync(workspaces_.get()) != 0)
     return Error::system("storage.create", "creating the storage of workspace '{}'", workspace);
   return {};
 }
@@ -137,10 +145,12 @@ Result<> Storage::remove_session(const std::string& workspace, const std::string
 
 Result<uint32_t> Storage::index(const std::string& workspace) const {
   SAW_TRY(require_valid("workspace", workspace));
-  if (!exists(workspace_path(workspace))) return Error::make("storage.unknown", "there is no storage of workspace '{}'", workspace);
+  if (!exists(workspace_path(workspace)))
+    return Error::make("storage.unknown", "there is no storage of workspace '{}'", workspace);
   const std::string bytes = SAW_TRY(read_file(workspace_path(workspace) + "/owner", kMaxRecord));
   const Owner owner = SAW_TRY(wire::decode_struct<Owner>(bytes));
-  if (owner.index >= kMaxWorkspaces) return Error::make("storage.owner", "workspace '{}' has index {}", workspace, owner.index);
+  if (owner.index >= kMaxWorkspaces)
+    return Error::make("storage.owner", "workspace '{}' has index {}", workspace, owner.index);
   return owner.index;
 }
 
@@ -152,10 +162,13 @@ Result<Layers> Storage::layers(const SandboxPlan& plan) const {
   const std::string session = plan.session.empty() ? "" : session_path(plan.workspace, plan.session);
   if (!session.empty()) {
     SAW_TRY(require_valid("session", plan.session));
-    if (!exists(session)) return Error::make("storage.unknown", "there is no storage of session '{}'", plan.session);
+    if (!exists(session))
+      return Error::make("storage.unknown", "there is no storage of session '{}'", plan.session);
   }
   switch (plan.depth) {
-    case Depth::workspace: layers.upper = persistent; break;
+    case Depth::workspace:
+      layers.upper = persistent;
+      break;
     case Depth::session:
       layers.lower = {persistent};
       layers.upper = session + "/upper";
@@ -176,7 +189,8 @@ Result<ChangeList> Storage::changes(const std::string& workspace, const std::str
   if (!exists(path)) return Error::make("storage.unknown", "there is no storage of session '{}'", session);
   Fd upper = SAW_TRY(Fd::open(path + "/upper", O_RDONLY | O_DIRECTORY));
   Fd lower = SAW_TRY(Fd::open(workspace_path(workspace) + "/fs", O_RDONLY | O_DIRECTORY));
-  return list_changes(std::move(upper), std::move(lower), options_.first_agent_uid ? Mounter::root : Mounter::user);
+  return list_changes(std::move(upper), std::move(lower),
+                      options_.first_agent_uid ? Mounter::root : Mounter::user);
 }
 
 }  // namespace saw::sandbox

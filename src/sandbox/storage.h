@@ -1,15 +1,18 @@
-// Where workspaces and sessions lie on this host. sawd names them by id; only this class turns an id into a path.
+// Where workspaces and sessions lie on this host. sawd names them by id; only this class turns an id into a
+// path.
 //
 //   Storage storage = SAW_TRY(Storage::open("/var/lib/saw/node", {.first_agent_uid = kFirstAgentUid}));
 //   SAW_TRY(storage.create_workspace("ws-1"));
 //   Layers layers = SAW_TRY(storage.layers(plan));
 //
-//   <node>/ws/<workspace>/owner                   the workspace's index, hence its uids; unique as long as it exists
+//   <node>/ws/<workspace>/owner                   the workspace's index, hence its uids; unique as long as it
+//   exists
 //                        /fs                      the persistent tree: /workspace, /home/agent, … below it
 //                        /sessions/<session>/{upper,work}
 //   <node>/trash                                  what is being removed
 //
-// Creating and removing are atomic: a workspace is there with its owner, or not at all, whenever the process is killed.
+// Creating and removing are atomic: a workspace is there with its owner, or not at all, whenever the process
+// is killed.
 #pragma once
 
 #include <optional>

@@ -25,7 +25,8 @@ class StorageTest : public testing::Test {
     static_cast<void>(trash->take(root.get(), "outside"));
     Fd node = std::move(*Fd::open(directory_ + "/node", O_RDONLY | O_DIRECTORY));
     static_cast<void>(trash->take(node.get(), "ws"));
-    while (trash->empty_some(10'000).value_or(false)) {}
+    while (trash->empty_some(10'000).value_or(false)) {
+    }
     fs::remove_all(directory_);
   }
   Storage open() {
@@ -45,7 +46,9 @@ class StorageTest : public testing::Test {
     EXPECT_TRUE(fs::is_empty(directory_ + "/node/trash"));
     EXPECT_TRUE(fs::is_empty(directory_ + "/node/ws"));
   }
-  std::string tree(const std::string& workspace) const { return directory_ + "/node/ws/" + workspace + "/fs"; }
+  std::string tree(const std::string& workspace) const {
+    return directory_ + "/node/ws/" + workspace + "/fs";
+  }
   std::string directory_;
 };
 
@@ -103,7 +106,8 @@ TEST_F(StorageTest, the_layers_of_the_three_depths) {
 TEST_F(StorageTest, an_id_is_never_a_path) {
   Storage storage = open();
   const std::string long_id(65, 'a');
-  for (const std::string& id : {std::string(""), std::string(".."), std::string("a/b"), std::string("A"), std::string("a\0b", 3), long_id}) {
+  for (const std::string& id : {std::string(""), std::string(".."), std::string("a/b"), std::string("A"),
+                                std::string("a\0b", 3), long_id}) {
     EXPECT_EQ(storage.create_workspace(id).error().code, "storage.bad_id") << id;
     EXPECT_EQ(storage.remove_workspace(id).error().code, "storage.bad_id") << id;
   }
@@ -113,7 +117,8 @@ TEST_F(StorageTest, an_id_is_never_a_path) {
 TEST_F(StorageTest, the_storage_of_an_unknown_session_is_refused) {
   Storage storage = open();
   ASSERT_TRUE(storage.create_workspace("w"));
-  EXPECT_EQ(storage.layers({.depth = Depth::session, .workspace = "w", .session = "s"}).error().code, "storage.unknown");
+  EXPECT_EQ(storage.layers({.depth = Depth::session, .workspace = "w", .session = "s"}).error().code,
+            "storage.unknown");
   EXPECT_EQ(storage.create_session("nobody", "s").error().code, "storage.unknown");
 }
 
@@ -133,7 +138,8 @@ TEST_F(StorageTest, removing_copes_with_names_of_any_bytes_and_directories_witho
   Storage storage = open();
   ASSERT_TRUE(storage.create_workspace("w"));
   const std::string root = tree("w") + "/x";
-  for (const std::string name : {"\xff\xfe", "line\nbreak", "-rf", "...", " ", "*"}) fs::create_directories(root + "/" + name + "/inner");
+  for (const std::string name : {"\xff\xfe", "line\nbreak", "-rf", "...", " ", "*"})
+    fs::create_directories(root + "/" + name + "/inner");
   std::ofstream(root + "/" + std::string(255, 'n')) << "x";
   ::mkfifo((root + "/fifo").c_str(), 0);
   ::chmod((root + "/*").c_str(), 0);
@@ -160,7 +166,8 @@ TEST_F(StorageTest, what_a_killed_process_had_half_made_is_cleared_at_the_next_s
   fs::create_directories(directory_ + "/node/ws/.new-abc/fs");
   fs::create_directories(directory_ + "/node/trash/t-left/deep/er");
   Storage storage = open();
-  while (storage.trash().empty_some(100).value_or(false)) {}
+  while (storage.trash().empty_some(100).value_or(false)) {
+  }
   EXPECT_TRUE(fs::is_empty(directory_ + "/node/ws"));
   EXPECT_TRUE(fs::is_empty(directory_ + "/node/trash"));
 }

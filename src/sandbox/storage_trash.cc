@@ -35,8 +35,8 @@ Result<std::vector<std::string>> some_names(int directory) {
   return names;
 }
 
-// An agent may have taken every permission from its directories; as their owner we give them back. By descriptor, since chmod by name would
-// follow a link.
+// An agent may have taken every permission from its directories; as their owner we give them back. By
+// descriptor, since chmod by name would follow a link.
 void make_accessible(int parent, const std::string& name) {
   Fd path(::openat(parent, name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (path) ::chmod(fmt::format("/proc/self/fd/{}", path.get()).c_str(), 0700);
@@ -61,7 +61,8 @@ Result<> Trash::take(int parent, const std::string& name) {
 
 Result<> Trash::discard(int parent, const std::string& name) {
   if (::unlinkat(parent, name.c_str(), 0) == 0 || errno == ENOENT) return {};
-  if (errno != EISDIR && errno != EPERM) return Error::system("storage.remove", "removing '{}'", printable(name));
+  if (errno != EISDIR && errno != EPERM)
+    return Error::system("storage.remove", "removing '{}'", printable(name));
   if (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0) return {};
   return take(parent, name);
 }
@@ -73,7 +74,8 @@ Result<> Trash::empty_directory(const std::string& name, size_t& budget) {
     directory = Fd(::openat(directory_.get(), name.c_str(), kOpenDirectory));
   }
   if (!directory) return Error::system("storage.remove", "opening '{}' to empty it", printable(name));
-  if (::faccessat(directory_.get(), name.c_str(), W_OK | X_OK, AT_EACCESS) != 0) make_accessible(directory_.get(), name);
+  if (::faccessat(directory_.get(), name.c_str(), W_OK | X_OK, AT_EACCESS) != 0)
+    make_accessible(directory_.get(), name);
   while (budget > 0) {
     std::vector<std::string> names = SAW_TRY(some_names(directory.get()));
     if (names.empty()) break;
@@ -91,10 +93,12 @@ Result<bool> Trash::empty_some(size_t budget) {
       if (budget == 0) return true;
       --budget;
       if (::unlinkat(directory_.get(), name.c_str(), 0) == 0) continue;
-      if (errno != EISDIR && errno != EPERM) return Error::system("storage.remove", "removing '{}' from the trash", printable(name));
+      if (errno != EISDIR && errno != EPERM)
+        return Error::system("storage.remove", "removing '{}' from the trash", printable(name));
       if (::unlinkat(directory_.get(), name.c_str(), AT_REMOVEDIR) == 0) continue;
       SAW_TRY(empty_directory(name, budget));
-      if (::unlinkat(directory_.get(), name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOTEMPTY && errno != EEXIST)
+      if (::unlinkat(directory_.get(), name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOTEMPTY &&
+          errno != EEXIST)
         return Error::system("storage.remove", "removing '{}' from the trash", printable(name));
     }
   }

@@ -14,7 +14,7 @@ namespace saw::sandbox {
 struct Supervisor::Program {
   std::string name;
   os::Child child;
-  os::Loop::Watch watch;              // after child, whose descriptor it watches
+  os::Loop::Watch watch;  // after child, whose descriptor it watches
   os::Loop::Timer restart, patience;
   std::move_only_function<void()> on_stopped;  // set once it has been asked to end
   Nanos started = 0;
@@ -23,8 +23,12 @@ struct Supervisor::Program {
 };
 
 Supervisor::Supervisor(os::Loop& loop, Config config, Spawn spawn, Callbacks callbacks)
-    : loop_(loop), config_(std::move(config)), spawn_(std::move(spawn)), callbacks_(std::move(callbacks)),
-      control_(new Program{.name = "sawd"}), perimeter_(new Program{.name = "saw-perimeter"}) {}
+    : loop_(loop),
+      config_(std::move(config)),
+      spawn_(std::move(spawn)),
+      callbacks_(std::move(callbacks)),
+      control_(new Program{.name = "sawd"}),
+      perimeter_(new Program{.name = "saw-perimeter"}) {}
 Supervisor::~Supervisor() = default;
 
 std::optional<uint32_t> Supervisor::identity(uint32_t uid) const {
@@ -42,7 +46,8 @@ Result<Supervisor::Links> Supervisor::make_links() {
   return links;
 }
 
-Result<> Supervisor::run(Program& program, std::vector<std::string> arguments, os::SpawnSpec spec, OnEnd on_end) {
+Result<> Supervisor::run(Program& program, std::vector<std::string> arguments, os::SpawnSpec spec,
+                         OnEnd on_end) {
   spec.program = config_.bin_directory + "/" + program.name;
   spec.arguments = {program.name};
   std::ranges::move(arguments, std::back_inserter(spec.arguments));
@@ -50,24 +55,29 @@ Result<> Supervisor::run(Program& program, std::vector<std::string> arguments, o
   program.child = SAW_TRY(spawn_(spec));
   program.started = SystemClock().monotonic();
   log_info("{} started as process {}", program.name, program.child.pid());
-  // The program may be destroyed by what it calls; the callback itself is kept alive by the loop while it runs.
-  program.watch = loop_.watch(program.child.pidfd(), os::Loop::kReadable, [&program, on_end = std::move(on_end)](uint32_t) mutable {
-    program.watch.cancel();
-    program.patience.cancel();
-    const std::string why = program.name + " " + os::describe_wait_status(program.child.reap().value_or(0));
-    program.child = os::Child();
-    if (auto stopped = std::exchange(program.on_stopped, nullptr)) return stopped();
-    log_warning("{}", why);
-    on_end(why);
-  });
+  // The program may be destroyed by what it calls; the callback itself is kept alive by the loop while it
+  // runs.
+  program.watch = loop_.watch(
+      program.child.pidfd(), os::Loop::kReadable, [&program, on_end = std::move(on_end)](uint32_t) mutable {
+        program.watch.cancel();
+        program.patience.cancel();
+        const std::string why =
+            program.name + " " + os::describe_wait_status(program.child.reap().value_or(0));
+        program.child = os::Child();
+        if (auto stopped = std::exchange(program.on_stopped, nullptr)) return stopped();
+        log_warning("{}", why);
+        on_end(why);
+      });
   return {};
 }
 
 int64_t Supervisor::next_backoff(Program& program) const {
   const Nanos started = std::exchange(program.started, 0);  // 0: it did not even start
-  if (started != 0 && SystemClock().monotonic() - started > kStableMs * kMillisecond) program.backoff_ms = program.failures = 0;
+  if (started != 0 && SystemClock().monotonic() - started > kStableMs * kMillisecond)
+    program.backoff_ms = program.failures = 0;
   ++program.failures;
-  program.backoff_ms = program.backoff_ms == 0 ? kFirstBackoffMs : std::min(2 * program.backoff_ms, kMaxBackoffMs);
+  program.backoff_ms =
+      program.backoff_ms == 0 ? kFirstBackoffMs : std::min(2 * program.backoff_ms, kMaxBackoffMs);
   return program.backoff_ms;
 }
 
@@ -90,14 +100,18 @@ void Supervisor::retire(std::unique_ptr<Program> program, int signal, std::move_
   Program& dying = *retired_.emplace_back(std::move(program));
   end(dying, signal, [this, &dying, done = std::move(done)]() mutable {
     // Not at once: this runs in a callback of the program itself.
-    loop_.post([this, &dying] { std::erase_if(retired_, [&](const auto& each) { return each.get() == &dying; }); });
+    loop_.post(
+        [this, &dying] { std::erase_if(retired_, [&](const auto& each) { return each.get() == &dying; }); });
     if (done) done();
   });
 }
 
-// ---- sawd -------------------------------------------------------------------------------------------------------------------------
+// ---- sawd
+// -------------------------------------------------------------------------------------------------------------------------
 
-void Supervisor::start() { start_control(); }
+void Supervisor::start() {
+  start_control();
+}
 
 void Supervisor::start_control() {
   if (shutting_down_) return;
@@ -111,17 +125,20 @@ Result<> Supervisor::try_start_control() {
   spec.descriptors.push_back(std::move(theirs).take());
   spec.descriptors.push_back(SAW_TRY(config_.api_listener.duplicate()));
   spec.descriptors.push_back(SAW_TRY(lock_file(config_.control_lock), "an earlier sawd has not ended yet"));
-  SAW_TRY(run(*control_, {"--dir", config_.state_directory, "--socket-path", config_.socket_path}, std::move(spec),
-              [this](const std::string& why) { control_ended(why); }));
+  SAW_TRY(run(*control_, {"--dir", config_.state_directory, "--socket-path", config_.socket_path},
+              std::move(spec), [this](const std::string& why) { control_ended(why); }));
   callbacks_.on_control(std::move(ours));
   return {};
 }
 
 void Supervisor::control_ended(const std::string& why) {
   const int64_t delay = next_backoff(*control_);
-  // Their links end in the dead sawd; without one they have no authority. They would exit by themselves; killing is sooner and surer.
-  for (auto& [workspace, program] : std::exchange(egresses_, {})) retire(std::move(program), SIGKILL, nullptr);
-  retire(std::exchange(perimeter_, std::unique_ptr<Program>(new Program{.name = "saw-perimeter"})), SIGKILL, nullptr);
+  // Their links end in the dead sawd; without one they have no authority. They would exit by themselves;
+  // killing is sooner and surer.
+  for (auto& [workspace, program] : std::exchange(egresses_, {}))
+    retire(std::move(program), SIGKILL, nullptr);
+  retire(std::exchange(perimeter_, std::unique_ptr<Program>(new Program{.name = "saw-perimeter"})), SIGKILL,
+         nullptr);
   control_->restart = loop_.after(delay, [this] { start_control(); });
   callbacks_.on_control_lost(why, control_->failures);
 }
@@ -130,7 +147,8 @@ void Supervisor::restart_control() {
   if (control_->child) control_->child.kill(SIGKILL);
 }
 
-// ---- saw-perimeter ----------------------------------------------------------------------------------------------------------------
+// ---- saw-perimeter
+// ----------------------------------------------------------------------------------------------------------------
 
 void Supervisor::start_perimeter() {
   if (shutting_down_ || !control_->child) return;
@@ -143,14 +161,16 @@ void Supervisor::start_perimeter() {
 Result<> Supervisor::try_start_perimeter() {
   Links links = SAW_TRY(make_links());
   os::SpawnSpec spec{.descriptors = std::move(links.for_program), .identity = identity(kPerimeterUid)};
-  SAW_TRY(run(*perimeter_, {"--config", config_.state_directory + "/perimeter.yaml"}, std::move(spec), [this](const std::string&) {
-    perimeter_->restart = loop_.after(next_backoff(*perimeter_), [this] { start_perimeter(); });
-  }));
+  SAW_TRY(run(*perimeter_, {"--config", config_.state_directory + "/perimeter.yaml"}, std::move(spec),
+              [this](const std::string&) {
+                perimeter_->restart = loop_.after(next_backoff(*perimeter_), [this] { start_perimeter(); });
+              }));
   callbacks_.on_perimeter(std::move(links.for_control));
   return {};
 }
 
-// ---- saw-egress -------------------------------------------------------------------------------------------------------------------
+// ---- saw-egress
+// -------------------------------------------------------------------------------------------------------------------
 
 Result<std::vector<Fd>> Supervisor::start_egress(const std::string& workspace, uint32_t index) {
   auto fresh = std::make_unique<Program>();
@@ -162,7 +182,8 @@ Result<std::vector<Fd>> Supervisor::start_egress(const std::string& workspace, u
   }
   slot = std::move(fresh);
   Links links = SAW_TRY(make_links());
-  os::SpawnSpec spec{.descriptors = std::move(links.for_program), .identity = identity(kFirstEgressUid + index),
+  os::SpawnSpec spec{.descriptors = std::move(links.for_program),
+                     .identity = identity(kFirstEgressUid + index),
                      .network = os::NetworkView::empty};
   SAW_TRY(run(*slot, {"--workspace", workspace}, std::move(spec),
               [this, workspace](const std::string& why) { egress_ended(workspace, why); }));
@@ -173,7 +194,8 @@ void Supervisor::egress_ended(const std::string& workspace, const std::string& w
   // sawd asks for another one as soon as it is told, so the telling waits.
   Program& program = *egresses_.at(workspace);
   log_warning("workspace '{}': {}", workspace, why);
-  program.restart = loop_.after(next_backoff(program), [this, workspace] { callbacks_.on_egress_lost(workspace); });
+  program.restart =
+      loop_.after(next_backoff(program), [this, workspace] { callbacks_.on_egress_lost(workspace); });
 }
 
 void Supervisor::stop_egress(const std::string& workspace, std::move_only_function<void()> done) {
@@ -182,9 +204,11 @@ void Supervisor::stop_egress(const std::string& workspace, std::move_only_functi
   retire(std::move(node.mapped()), SIGTERM, std::move(done));
 }
 
-// ---- the end ----------------------------------------------------------------------------------------------------------------------
+// ---- the end
+// ----------------------------------------------------------------------------------------------------------------------
 
-void Supervisor::shutdown(std::move_only_function<void()> close_control, std::move_only_function<void()> done) {
+void Supervisor::shutdown(std::move_only_function<void()> close_control,
+                          std::move_only_function<void()> done) {
   shutting_down_ = true;
   close_control_ = std::move(close_control);
   shutdown_done_ = std::move(done);

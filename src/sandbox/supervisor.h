@@ -4,12 +4,13 @@
 //   supervisor.start();
 //
 //   program        3                    4                     ends when
-//   sawd           link to saw-node     API listener          its link closes      (5: its lock, to be left alone)
-//   saw-perimeter  link to sawd         audit link to sawd    sawd does
-//   saw-egress     link to sawd         audit link to sawd    sawd does, or StopEgress
+//   sawd           link to saw-node     API listener          its link closes      (5: its lock, to be left
+//   alone) saw-perimeter  link to sawd         audit link to sawd    sawd does saw-egress     link to sawd
+//   audit link to sawd    sawd does, or StopEgress
 //
-// A dead sawd takes the links of all others with it, so they are killed too and start again with the next sawd. Restarts wait 50 ms, then twice
-// as long each time, at most kMaxBackoffMs, and never give up; a program that ran for kStableMs counts as healthy again.
+// A dead sawd takes the links of all others with it, so they are killed too and start again with the next
+// sawd. Restarts wait 50 ms, then twice as long each time, at most kMaxBackoffMs, and never give up; a
+// program that ran for kStableMs counts as healthy again.
 #pragma once
 
 #include <functional>
@@ -33,14 +34,20 @@ class Supervisor {
     std::string bin_directory, state_directory, socket_path;
     std::string control_lock;  // a file that sawd keeps locked as long as it lives: there are never two
     Fd api_listener;
-    enum class Identities : uint8_t { separate, shared } identities = Identities::separate;  // shared: rootless
+    enum class Identities : uint8_t {
+      separate,
+      shared
+    } identities = Identities::separate;  // shared: rootless
     std::vector<std::string> environment;
   };
   struct Callbacks {
-    std::move_only_function<void(os::Channel control)> on_control;           // a new sawd
-    std::move_only_function<void(std::string why, int failures)> on_control_lost;  // failures: in a row, without a stable run
-    std::move_only_function<void(std::vector<Fd> links)> on_perimeter;       // a new saw-perimeter: [control, audit] for sawd
-    std::move_only_function<void(std::string workspace)> on_egress_lost;     // ended without having been asked to
+    std::move_only_function<void(os::Channel control)> on_control;  // a new sawd
+    std::move_only_function<void(std::string why, int failures)>
+        on_control_lost;  // failures: in a row, without a stable run
+    std::move_only_function<void(std::vector<Fd> links)>
+        on_perimeter;  // a new saw-perimeter: [control, audit] for sawd
+    std::move_only_function<void(std::string workspace)>
+        on_egress_lost;  // ended without having been asked to
   };
   using Spawn = std::move_only_function<Result<os::Child>(const os::SpawnSpec&)>;
 
@@ -53,7 +60,8 @@ class Supervisor {
   // [control, audit] for sawd. Replaces one that runs. `index`: of the workspace's storage, decides the uid.
   Result<std::vector<Fd>> start_egress(const std::string& workspace, uint32_t index);
   void stop_egress(const std::string& workspace, std::move_only_function<void()> done);
-  // saw-egress of every workspace, then saw-perimeter, then sawd, whose link the owner closes in `close_control`.
+  // saw-egress of every workspace, then saw-perimeter, then sawd, whose link the owner closes in
+  // `close_control`.
   void shutdown(std::move_only_function<void()> close_control, std::move_only_function<void()> done);
 
  private:
@@ -82,8 +90,9 @@ class Supervisor {
   Spawn spawn_;
   Callbacks callbacks_;
   std::unique_ptr<Program> control_, perimeter_;
-  std::map<std::string, std::unique_ptr<Program>> egresses_;  // also one that ended, until sawd is told and asks anew
-  std::vector<std::unique_ptr<Program>> retired_;             // killed, replaced, not yet reaped
+  std::map<std::string, std::unique_ptr<Program>>
+      egresses_;                                   // also one that ended, until sawd is told and asks anew
+  std::vector<std::unique_ptr<Program>> retired_;  // killed, replaced, not yet reaped
   bool shutting_down_ = false;
   std::move_only_function<void()> close_control_, shutdown_done_;
 };

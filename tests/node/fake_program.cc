@@ -1,5 +1,6 @@
-// Stands for sawd, saw-perimeter and saw-egress in tests of saw-node. All end when descriptor 3 closes. As "sawd" it first gives its two descriptors
-// to the test, which listens at <dir>/../test.sock, so that the test itself is the control plane.
+// Stands for sawd, saw-perimeter and saw-egress in tests of saw-node. All end when descriptor 3 closes. As
+// "sawd" it first gives its two descriptors to the test, which listens at <dir>/../test.sock, so that the
+// test itself is the control plane.
 #include <cstring>
 #include <string>
 
@@ -25,6 +26,7 @@ void give_to_test(const std::string& directory) {
 int main(int argc, char** argv) {
   if (std::strcmp(argv[0], "sawd") == 0 && argc > 2) give_to_test(argv[2]);
   pollfd control{.fd = kControl, .events = 0};  // the end only: what arrives is the test's to read
-  while (::poll(&control, 1, -1) < 0) {}
+  while (::poll(&control, 1, -1) < 0) {
+  }
   return 0;
 }

@@ -36,7 +36,8 @@ class NodeKernelTest : public testing::TestWithParam<As> {
  protected:
   void SetUp() override {
     if (GetParam() == As::root && ::geteuid() != 0) GTEST_SKIP() << "needs root";
-    if (GetParam() == As::user && !user_namespaces_work()) GTEST_SKIP() << "an ordinary user cannot make user namespaces here";
+    if (GetParam() == As::user && !user_namespaces_work())
+      GTEST_SKIP() << "an ordinary user cannot make user namespaces here";
     node_ = std::make_unique<NodeUnderTest>(GetParam());
     ASSERT_TRUE(node_->start());
     node_->send(CreateStorage{.request = ++request_, .workspace = "w"});
@@ -44,9 +45,16 @@ class NodeKernelTest : public testing::TestWithParam<As> {
   }
 
   static SandboxPlan plan(const std::string& id, Depth depth) {
-    return {.id = id, .depth = depth, .workspace = "w", .session = depth == Depth::session ? "s" : "", .image_root = "/",
-            .read_paths = {"/usr", "/bin", "/lib", "/lib64", "/etc"}, .write_paths = {"/workspace", "/home/agent"},
-            .limits = {.pids = 64}, .hostname = "dev", .strictness = Strictness::best_effort};
+    return {.id = id,
+            .depth = depth,
+            .workspace = "w",
+            .session = depth == Depth::session ? "s" : "",
+            .image_root = "/",
+            .read_paths = {"/usr", "/bin", "/lib", "/lib64", "/etc"},
+            .write_paths = {"/workspace", "/home/agent"},
+            .limits = {.pids = 64},
+            .hostname = "dev",
+            .strictness = Strictness::best_effort};
   }
   void start_sandbox(const std::string& id, Depth depth) {
     node_->send(StartSandbox{.request = ++request_, .plan = plan(id, depth)});
@@ -68,8 +76,11 @@ class NodeKernelTest : public testing::TestWithParam<As> {
     std::vector<Fd> fds;
   };
   Running start_command(const std::string& id, const std::string& script) {
-    node_->send(StartExec{.request = ++request_, .sandbox = id,
-                          .spec = {.argv = {"sh", "-c", script}, .environment = {"PATH=/usr/bin:/bin"}, .directory = "/workspace"}});
+    node_->send(StartExec{
+        .request = ++request_,
+        .sandbox = id,
+        .spec = {
+            .argv = {"sh", "-c", script}, .environment = {"PATH=/usr/bin:/bin"}, .directory = "/workspace"}});
     auto* started = node_->await<ExecStarted>(request_);
     if (started == nullptr) {
       ADD_FAILURE() << "'" << script << "' did not start";
@@ -91,7 +102,8 @@ class NodeKernelTest : public testing::TestWithParam<As> {
     Running command = start_command(id, script);
     if (command.fds.size() != 3) return {"", -1};
     command.fds[0].reset();
-    const std::string out = read_all(command.fds[1], 1 << 20).value_or("") + read_all(command.fds[2], 1 << 20).value_or("");
+    const std::string out =
+        read_all(command.fds[1], 1 << 20).value_or("") + read_all(command.fds[2], 1 << 20).value_or("");
     const ExecExited end = await_end(command.exec);
     return {out, end.end == ExecEnd::exited ? end.status : -1};
   }
@@ -104,15 +116,17 @@ class NodeKernelTest : public testing::TestWithParam<As> {
     EXPECT_THAT(node_->cgroups(), IsEmpty());
     EXPECT_TRUE(std::filesystem::is_empty(node_->directory() + "/state/node/state"));
     std::ifstream mounts("/proc/self/mountinfo");
-    for (std::string line; std::getline(mounts, line);) EXPECT_EQ(line.find(node_->directory()), line.npos) << line;
+    for (std::string line; std::getline(mounts, line);)
+      EXPECT_EQ(line.find(node_->directory()), line.npos) << line;
   }
 
   std::unique_ptr<NodeUnderTest> node_;
   uint64_t request_ = 0;
 };
 
-INSTANTIATE_TEST_SUITE_P(Both, NodeKernelTest, testing::Values(As::root, As::user),
-                         [](const auto& info) { return info.param == As::root ? "as_root" : "as_an_ordinary_user"; });
+INSTANTIATE_TEST_SUITE_P(Both, NodeKernelTest, testing::Values(As::root, As::user), [](const auto& info) {
+  return info.param == As::root ? "as_root" : "as_an_ordinary_user";
+});
 
 TEST_P(NodeKernelTest, the_start_is_announced_when_sawd_is_ready_and_a_second_start_says_so) {
   node_->send(ControlReady{});
@@ -141,7 +155,8 @@ TEST_P(NodeKernelTest, a_command_runs_with_its_streams_and_its_status) {
 
 TEST_P(NodeKernelTest, a_program_that_is_not_there_is_a_command_that_did_not_start) {
   start_sandbox("sb-w", Depth::workspace);
-  node_->send(StartExec{.request = ++request_, .sandbox = "sb-w", .spec = {.argv = {"/no/such/program"}, .directory = "/"}});
+  node_->send(StartExec{
+      .request = ++request_, .sandbox = "sb-w", .spec = {.argv = {"/no/such/program"}, .directory = "/"}});
   auto* started = node_->await<ExecStarted>(request_);
   ASSERT_NE(started, nullptr);
   const ExecExited end = await_end(started->exec);
@@ -180,23 +195,30 @@ TEST_P(NodeKernelTest, a_command_that_takes_too_much_memory_is_told_apart_from_o
 
 TEST_P(NodeKernelTest, what_a_workspace_writes_survives_and_what_a_session_or_a_call_writes_does_not) {
   start_sandbox("sb-w", Depth::workspace);
-  ASSERT_EQ(run("sb-w", "echo one > /workspace/file; mkdir /workspace/kept; echo k > /workspace/gone").second, 0);
+  ASSERT_EQ(run("sb-w", "echo one > /workspace/file; mkdir /workspace/kept; echo k > /workspace/gone").second,
+            0);
   stop_sandbox("sb-w");
   start_sandbox("sb-w2", Depth::workspace);
   EXPECT_EQ(run("sb-w2", "cat /workspace/file").first, "one\n");
 
   start_sandbox("sb-s", Depth::session);
-  EXPECT_EQ(run("sb-s", "cat /workspace/file; echo two > /workspace/file; rm /workspace/gone; echo n > /workspace/new").first, "one\n");
+  EXPECT_EQ(
+      run("sb-s",
+          "cat /workspace/file; echo two > /workspace/file; rm /workspace/gone; echo n > /workspace/new")
+          .first,
+      "one\n");
   node_->send(ListChanges{.request = ++request_, .workspace = "w", .session = "s"});
   auto* changes = node_->await<Changes>(request_);
   ASSERT_NE(changes, nullptr);
   std::vector<std::string> lines;
   for (const Change& change : changes->changes)
-    if (change.path.starts_with("/workspace/")) lines.push_back("+~-"[static_cast<int>(change.kind)] + change.path);
+    if (change.path.starts_with("/workspace/"))
+      lines.push_back("+~-"[static_cast<int>(change.kind)] + change.path);
   EXPECT_THAT(lines, ElementsAre("~/workspace/file", "-/workspace/gone", "+/workspace/new"));
 
   start_sandbox("sb-c", Depth::call);
-  EXPECT_EQ(run("sb-c", "cat /workspace/file; echo three > /workspace/file; cat /workspace/file").first, "one\nthree\n");
+  EXPECT_EQ(run("sb-c", "cat /workspace/file; echo three > /workspace/file; cat /workspace/file").first,
+            "one\nthree\n");
   stop_sandbox("sb-c");
   stop_sandbox("sb-s");
   node_->send(RemoveStorage{.request = ++request_, .workspace = "w", .session = "s"});
@@ -280,7 +302,10 @@ TEST_P(NodeKernelTest, the_programs_run_without_capabilities_and_die_with_saw_no
   }
   ASSERT_EQ(programs.size(), 1u);
   node_->kill_node();
-  EXPECT_TRUE(node_->run_until([&] { return !std::filesystem::exists(programs[0] + "/exe") || std::ifstream(programs[0] + "/cmdline").peek() == EOF; }));
+  EXPECT_TRUE(node_->run_until([&] {
+    return !std::filesystem::exists(programs[0] + "/exe") ||
+           std::ifstream(programs[0] + "/cmdline").peek() == EOF;
+  }));
 }
 
 TEST_P(NodeKernelTest, sawds_uid_cannot_look_into_saw_nodes_directory) {

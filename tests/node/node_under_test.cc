@@ -33,9 +33,11 @@ NodeUnderTest::NodeUnderTest(As as) : as_(as), loop_(std::move(*os::Loop::create
   directory_ = ::mkdtemp(name.data());
   ::chmod(directory_.c_str(), 0755);
   if (as_ == As::user && ::geteuid() == 0) SAW_CHECK(::chown(directory_.c_str(), kSomeUser, kSomeUser) == 0);
-  const std::filesystem::path bin = std::filesystem::absolute(program_directory()), here = directory_ + "/bin";
+  const std::filesystem::path bin = std::filesystem::absolute(program_directory()),
+                              here = directory_ + "/bin";
   std::filesystem::create_directory(here);
-  for (const char* fake : {"sawd", "saw-perimeter", "saw-egress"}) std::filesystem::create_symlink(bin / "fake_program", here / fake);
+  for (const char* fake : {"sawd", "saw-perimeter", "saw-egress"})
+    std::filesystem::create_symlink(bin / "fake_program", here / fake);
   std::filesystem::create_symlink(bin / "saw-init", here / "saw-init");
   std::filesystem::create_symlink(bin / "saw-node", here / "saw-node");
   listener_ = std::move(*os::listen_unix(directory_ + "/test.sock", os::SocketKind::seqpacket, 0666));
@@ -50,7 +52,8 @@ NodeUnderTest::~NodeUnderTest() {
 }
 
 void NodeUnderTest::spawn_node(Fd output, Fd ready) {
-  const std::string program = directory_ + "/bin/saw-node", run = run_directory() + "/saw.sock", bin = directory_ + "/bin";
+  const std::string program = directory_ + "/bin/saw-node", run = run_directory() + "/saw.sock",
+                    bin = directory_ + "/bin";
   const std::string ready_fd = std::to_string(ready.get());
   const pid_t pid = ::fork();
   SAW_CHECK(pid >= 0);
@@ -61,10 +64,11 @@ void NodeUnderTest::spawn_node(Fd output, Fd ready) {
       ::dup2(output.get(), STDERR_FILENO);
     }
     if (as_ == As::user && ::geteuid() == 0 &&
-        (::setgroups(0, nullptr) != 0 || ::setresgid(kSomeUser, kSomeUser, kSomeUser) != 0 || ::setresuid(kSomeUser, kSomeUser, kSomeUser) != 0))
+        (::setgroups(0, nullptr) != 0 || ::setresgid(kSomeUser, kSomeUser, kSomeUser) != 0 ||
+         ::setresuid(kSomeUser, kSomeUser, kSomeUser) != 0))
       ::_exit(126);
-    ::execl(program.c_str(), "saw-node", "--dir", (directory_ + "/state").c_str(), "--socket", run.c_str(), "--bin", bin.c_str(),
-            "--foreground", "--ready-fd", ready_fd.c_str(), nullptr);
+    ::execl(program.c_str(), "saw-node", "--dir", (directory_ + "/state").c_str(), "--socket", run.c_str(),
+            "--bin", bin.c_str(), "--foreground", "--ready-fd", ready_fd.c_str(), nullptr);
     ::_exit(127);
   }
   node_ = std::move(*os::Child::open(pid));
@@ -79,7 +83,9 @@ bool NodeUnderTest::start() {
   return run_until([&] { return link_ != nullptr || !is_running(); }) && link_ != nullptr;
 }
 
-std::string NodeUnderTest::ready_line() { return read_all(ready_, kMaxOutput).value_or("nothing"); }
+std::string NodeUnderTest::ready_line() {
+  return read_all(ready_, kMaxOutput).value_or("nothing");
+}
 
 std::pair<std::string, int> NodeUnderTest::start_again() {
   os::Child first = std::exchange(node_, os::Child());
@@ -130,7 +136,8 @@ void NodeUnderTest::accept_sawd() {
 std::vector<std::string> NodeUnderTest::files_in_run() const {
   std::vector<std::string> names;
   std::error_code error;
-  for (const auto& item : std::filesystem::directory_iterator(run_directory(), error)) names.push_back(item.path().filename().string());
+  for (const auto& item : std::filesystem::directory_iterator(run_directory(), error))
+    names.push_back(item.path().filename().string());
   return names;
 }
 
@@ -140,8 +147,8 @@ std::vector<std::string> NodeUnderTest::cgroups() const {
   std::vector<std::string> found;
   std::error_code error;
   using Walk = std::filesystem::recursive_directory_iterator;
-  for (auto it = Walk("/sys/fs/cgroup", std::filesystem::directory_options::skip_permission_denied, error); !error && it != Walk();
-       it.increment(error))
+  for (auto it = Walk("/sys/fs/cgroup", std::filesystem::directory_options::skip_permission_denied, error);
+       !error && it != Walk(); it.increment(error))
     if (it->path().filename() == instance) found.push_back(it->path().string());
   return found;
 }

@@ -53,7 +53,7 @@ class NodeUnderTest {
   const std::string& directory() const { return directory_; }
   std::string run_directory() const { return directory_ + "/run"; }
   std::vector<std::string> files_in_run() const;
-  std::vector<std::string> cgroups() const;      // of this instance, in any hierarchy
+  std::vector<std::string> cgroups() const;  // of this instance, in any hierarchy
   bool is_running() const { return node_ && !node_.has_ended(); }
 
  private:
