@@ -9,11 +9,15 @@ namespace {
 using namespace saw::egress;
 
 constexpr std::string_view kRequest =
-    "GET /repos/acme/widgets/pulls?state=open HTTP/1.1\r\nHost: api.github.com\r\nUser-Agent: curl/8.4.0\r\nAccept: application/vnd.github+json\r\n"
-    "Accept-Encoding: gzip, deflate\r\nAuthorization: Bearer SAW-PLACEHOLDER-github\r\nX-GitHub-Api-Version: 2022-11-28\r\nConnection: keep-alive\r\n\r\n";
+    "GET /repos/acme/widgets/pulls?state=open HTTP/1.1\r\nHost: api.github.com\r\nUser-Agent: "
+    "curl/8.4.0\r\nAccept: application/vnd.github+json\r\n"
+    "Accept-Encoding: gzip, deflate\r\nAuthorization: Bearer SAW-PLACEHOLDER-github\r\nX-GitHub-Api-Version: "
+    "2022-11-28\r\nConnection: keep-alive\r\n\r\n";
 constexpr std::string_view kAnswer =
-    "HTTP/1.1 200 OK\r\nDate: Tue, 24 Nov 2026 03:00:00 GMT\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: 1024\r\n"
-    "Cache-Control: private, max-age=60\r\nETag: W/\"0123456789abcdef\"\r\nX-RateLimit-Remaining: 4999\r\nServer: github.com\r\n\r\n";
+    "HTTP/1.1 200 OK\r\nDate: Tue, 24 Nov 2026 03:00:00 GMT\r\nContent-Type: application/json; "
+    "charset=utf-8\r\nContent-Length: 1024\r\n"
+    "Cache-Control: private, max-age=60\r\nETag: W/\"0123456789abcdef\"\r\nX-RateLimit-Remaining: "
+    "4999\r\nServer: github.com\r\n\r\n";
 
 void parse_request(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(parse_request_head(kRequest));
@@ -27,7 +31,11 @@ BENCHMARK(parse_answer);
 
 void rewrite_request(benchmark::State& state) {
   ParsedRequest parsed = parse_request_head(kRequest);
-  UpstreamRequest out{.method = "GET", .target = parsed.head.target, .authority = "api.github.com", .body = {}, .credential_header = "Authorization",
+  UpstreamRequest out{.method = "GET",
+                      .target = parsed.head.target,
+                      .authority = "api.github.com",
+                      .body = {},
+                      .credential_header = "Authorization",
                       .credential_value = "Bearer ghp_0123456789"};
   for (auto _ : state) benchmark::DoNotOptimize(upstream_head(out, parsed.head.fields));
 }

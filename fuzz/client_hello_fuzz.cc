@@ -8,6 +8,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace saw::egress;
   ClientHello hello = parse_client_hello({reinterpret_cast<const char*>(data), size});
   if (hello.state == ClientHello::State::incomplete) SAW_CHECK(size < kMaxClientHello);
-  SAW_CHECK(hello.server_name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_.") == std::string::npos);
+  SAW_CHECK(hello.server_name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_.") ==
+            std::string::npos);
   return 0;
 }

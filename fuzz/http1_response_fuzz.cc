@@ -12,8 +12,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (parsed.state != HeadState::complete) return 0;
   SAW_CHECK(parsed.consumed <= bytes.size() && parsed.head.status >= 100 && parsed.head.status < 600);
   // What we pass on is a head that we would accept ourselves.
-  BodyPlan plan{parsed.head.framing == Framing::until_close ? Framing::chunked : parsed.head.framing, parsed.head.content_length};
-  std::string out = downstream_head(parsed.head, plan, Persistence::keep_alive, [](const Field& f) { return f.value; });
+  BodyPlan plan{parsed.head.framing == Framing::until_close ? Framing::chunked : parsed.head.framing,
+                parsed.head.content_length};
+  std::string out =
+      downstream_head(parsed.head, plan, Persistence::keep_alive, [](const Field& f) { return f.value; });
   ParsedResponse again = parse_response_head(out, data[0] & 1 ? "HEAD" : "GET");
   SAW_CHECK(again.state != HeadState::malformed, "{}", again.problem);
   return 0;

@@ -1,5 +1,6 @@
-// saw-egress --workspace ID: egress for one workspace. Descriptors from saw-node: 3 control link, 4 audit link (egress_protocol.h).
-// It confines itself as soon as it is configured, and exits when either link closes.
+// saw-egress --workspace ID: egress for one workspace. Descriptors from saw-node: 3 control link, 4 audit
+// link (egress_protocol.h). It confines itself as soon as it is configured, and exits when either link
+// closes.
 #include <csignal>
 #include <cstdio>
 #include <string_view>
@@ -16,15 +17,17 @@ using namespace saw;
 
 constexpr int kControlFd = 3, kAuditFd = 4, kUsage = 2;
 
-// Secrets stay out of core files; confine() makes the process unreadable for others of its uid. No mlockall: after the capabilities are
-// gone, RLIMIT_MEMLOCK would make later allocations fail.
+// Secrets stay out of core files; confine() makes the process unreadable for others of its uid. No mlockall:
+// after the capabilities are gone, RLIMIT_MEMLOCK would make later allocations fail.
 void protect_memory() {
   const rlimit none{0, 0};
   ::setrlimit(RLIMIT_CORE, &none);
 }
 
 Result<> confine() {
-  auto missing = SAW_TRY(os::confine_self({.sockets = os::SocketUse::inherited_only, .files = os::FileUse::none, .landlock = os::Requirement::best_effort}),
+  auto missing = SAW_TRY(os::confine_self({.sockets = os::SocketUse::inherited_only,
+                                           .files = os::FileUse::none,
+                                           .landlock = os::Requirement::best_effort}),
                          "confining saw-egress");
   for (const std::string& what : missing) log_warning("not available here: {}", what);
   return {};
@@ -37,9 +40,9 @@ Result<> run() {
   os::Channel audit = SAW_TRY(os::Channel::adopt(Fd(kAuditFd)), "audit link");
   std::string why;
   egress::Engine engine(loop, clock, {.on_configured = confine, .on_end = [&](std::string reason) {
-                          why = std::move(reason);
-                          loop.stop();
-                        }});
+                                        why = std::move(reason);
+                                        loop.stop();
+                                      }});
   engine.open(std::move(control), std::move(audit));
   loop.run();
   log_info("ends: {}", why);

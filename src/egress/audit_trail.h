@@ -2,7 +2,8 @@
 //
 //   if (!co_await audit.room()) return refuse("audit.unavailable");     // before admitting anything (R100)
 //   uint64_t n = audit.record(audit::http_activity(event));
-//   if (!co_await audit.durable(n)) return refuse("audit.unavailable"); // where the action must not come before its record
+//   if (!co_await audit.durable(n)) return refuse("audit.unavailable"); // where the action must not come
+//   before its record
 //
 // At most kMaxUnacknowledged records are under way; room() and durable() wait for sawd up to kPatienceMs.
 #pragma once
@@ -24,8 +25,8 @@ class AuditTrail {
   using Send = std::move_only_function<void(std::string message)>;
   AuditTrail(Net& net, Send send) : net_(net), send_(std::move(send)) {}
 
-  uint64_t record(std::string event);        // its number
-  void acknowledge(uint64_t sequence);       // everything up to here is durable
+  uint64_t record(std::string event);   // its number
+  void acknowledge(uint64_t sequence);  // everything up to here is durable
   bool has_room() const { return sequence_ - acknowledged_ < kMaxUnacknowledged; }
   Task<bool> room();
   Task<bool> durable(uint64_t sequence);
@@ -34,7 +35,7 @@ class AuditTrail {
   Net& net_;
   Send send_;
   uint64_t sequence_ = 0, acknowledged_ = 0;
-  std::multimap<uint64_t, Gate*> waiting_;   // by the number they wait for
+  std::multimap<uint64_t, Gate*> waiting_;  // by the number they wait for
 };
 
 }  // namespace saw::egress

@@ -11,7 +11,11 @@ constexpr int64_t kPauseMs = 200;  // after a shortage (descriptors, memory), be
 }
 
 Binding::Binding(Services& services, std::string channel, ChannelIdentity who, Fd listener, Fd dns)
-    : services_(services), channel_(std::move(channel)), who_(std::move(who)), listener_(services.net, std::move(listener)), dns_socket_(services.net, std::move(dns)),
+    : services_(services),
+      channel_(std::move(channel)),
+      who_(std::move(who)),
+      listener_(services.net, std::move(listener)),
+      dns_socket_(services.net, std::move(dns)),
       dns_(services, who_) {}
 
 void Binding::start() {

@@ -1,11 +1,12 @@
-// A channel: one sandbox's capture listener and DNS socket, everything that came through them, and the identity that goes with it.
+// A channel: one sandbox's capture listener and DNS socket, everything that came through them, and the
+// identity that goes with it.
 //
-//   auto binding = std::make_shared<Binding>(services, "sb-…", identity, std::move(listener), std::move(dns_socket));
-//   binding->start();
-//   …
-//   binding->close();                          // its coroutines end from the loop
+//   auto binding = std::make_shared<Binding>(services, "sb-…", identity, std::move(listener),
+//   std::move(dns_socket)); binding->start(); … binding->close();                          // its coroutines
+//   end from the loop
 //
-// Shared with its own coroutines, which end after close(). At most kMaxConnections at a time: the others wait in the listener's backlog.
+// Shared with its own coroutines, which end after close(). At most kMaxConnections at a time: the others wait
+// in the listener's backlog.
 #pragma once
 
 #include <memory>

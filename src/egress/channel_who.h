@@ -7,8 +7,14 @@
 namespace saw::egress {
 
 inline audit::Who who(const ChannelIdentity& id) {
-  return {.sponsor = id.sponsor, .agent = id.agent, .workspace = id.workspace, .workspace_name = id.workspace_name, .session = id.session, .call = id.call,
-          .credential = id.credential_id, .trace = id.trace};
+  return {.sponsor = id.sponsor,
+          .agent = id.agent,
+          .workspace = id.workspace,
+          .workspace_name = id.workspace_name,
+          .session = id.session,
+          .call = id.call,
+          .credential = id.credential_id,
+          .trace = id.trace};
 }
 
 }  // namespace saw::egress

@@ -9,7 +9,8 @@ namespace {
 constexpr uint16_t kServerNameExtension = 0;
 constexpr size_t kMaxServerName = 253;
 
-// Reads big-endian numbers and length-prefixed blocks; after the first lack of bytes everything is empty and ok() false.
+// Reads big-endian numbers and length-prefixed blocks; after the first lack of bytes everything is empty and
+// ok() false.
 class Cursor {
  public:
   explicit Cursor(std::string_view bytes) : rest_(bytes) {}
@@ -49,7 +50,9 @@ std::optional<std::string> host_name(std::string_view text) {
   return out;
 }
 
-ClientHello malformed() { return {ClientHello::State::malformed, {}}; }
+ClientHello malformed() {
+  return {ClientHello::State::malformed, {}};
+}
 
 ClientHello read_server_name(std::string_view extension) {
   Cursor outer(extension), list(outer.prefixed(2));
@@ -90,7 +93,8 @@ ClientHello parse_client_hello(std::string_view bytes) {
   constexpr size_t kRecordHeader = 5, kHandshakeHeader = 4;
   if (bytes.empty()) return {};
   if (bytes[0] != kTlsHandshakeRecord) return {ClientHello::State::not_tls, {}};
-  const ClientHello more{bytes.size() < kMaxClientHello ? ClientHello::State::incomplete : ClientHello::State::malformed, {}};
+  const ClientHello more{
+      bytes.size() < kMaxClientHello ? ClientHello::State::incomplete : ClientHello::State::malformed, {}};
 
   std::string message;  // the handshake stream, without record headers
   for (std::string_view rest = bytes.substr(0, kMaxClientHello); !rest.empty();) {
@@ -103,10 +107,12 @@ ClientHello parse_client_hello(std::string_view bytes) {
     rest.remove_prefix(std::min(length, rest.size()));
     if (!message.empty() && message[0] != 1) return malformed();
     if (message.size() < kHandshakeHeader) continue;
-    size_t body = static_cast<unsigned char>(message[1]) * size_t{65536} + static_cast<unsigned char>(message[2]) * size_t{256} +
+    size_t body = static_cast<unsigned char>(message[1]) * size_t{65536} +
+                  static_cast<unsigned char>(message[2]) * size_t{256} +
                   static_cast<unsigned char>(message[3]);
     if (body + kHandshakeHeader > kMaxClientHello) return malformed();
-    if (message.size() >= kHandshakeHeader + body) return read_hello(std::string_view(message).substr(kHandshakeHeader, body));
+    if (message.size() >= kHandshakeHeader + body)
+      return read_hello(std::string_view(message).substr(kHandshakeHeader, body));
   }
   return more;
 }

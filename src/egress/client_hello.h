@@ -4,8 +4,8 @@
 //   if (hello.state == ClientHello::State::incomplete) read_more();     // never more than kMaxClientHello
 //   if (hello.state == ClientHello::State::complete) use(hello.server_name);
 //
-// RFC 8446 §4.1.2, RFC 6066 §3. The message may span several records. A server name is returned in lower case; one that is no DNS host name,
-// or repeated, makes the message malformed. Total on any bytes.
+// RFC 8446 §4.1.2, RFC 6066 §3. The message may span several records. A server name is returned in lower
+// case; one that is no DNS host name, or repeated, makes the message malformed. Total on any bytes.
 #pragma once
 
 #include <cstdint>

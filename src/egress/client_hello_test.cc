@@ -36,14 +36,16 @@ TEST(ClientHello, names_the_server_in_lower_case) {
 
 TEST(ClientHello, every_prefix_waits_for_more) {
   std::string whole = hello_for("api.example.com");
-  for (size_t n = 0; n < whole.size(); ++n) EXPECT_EQ(parse_client_hello(std::string_view(whole).substr(0, n)).state, State::incomplete) << n;
+  for (size_t n = 0; n < whole.size(); ++n)
+    EXPECT_EQ(parse_client_hello(std::string_view(whole).substr(0, n)).state, State::incomplete) << n;
 }
 
 TEST(ClientHello, may_span_several_records) {
   std::string whole = hello_for("api.example.com"), body = whole.substr(5), cut;
   for (size_t at = 0; at < body.size(); at += 100) {
     std::string part = body.substr(at, 100);
-    cut += std::string("\x16\x03\x01", 3) + static_cast<char>(part.size() >> 8) + static_cast<char>(part.size() & 0xff) + part;
+    cut += std::string("\x16\x03\x01", 3) + static_cast<char>(part.size() >> 8) +
+           static_cast<char>(part.size() & 0xff) + part;
   }
   EXPECT_EQ(parse_client_hello(cut).server_name, "api.example.com");
 }
@@ -53,7 +55,8 @@ TEST(ClientHello, other_protocols_and_nonsense_are_told_apart) {
   EXPECT_EQ(parse_client_hello("SSH-2.0-OpenSSH").state, State::not_tls);
   EXPECT_EQ(parse_client_hello(std::string("\x16\x05\x01\x00\x05hello", 10)).state, State::malformed);
   EXPECT_EQ(parse_client_hello(std::string("\x16\x03\x01\x00\x00", 5)).state, State::malformed);
-  EXPECT_EQ(parse_client_hello(std::string("\x16\x03\x01\xff\xff", 5) + std::string(20000, '\1')).state, State::malformed);
+  EXPECT_EQ(parse_client_hello(std::string("\x16\x03\x01\xff\xff", 5) + std::string(20000, '\1')).state,
+            State::malformed);
 }
 
 TEST(ClientHello, a_server_name_that_is_no_host_name_is_malformed) {

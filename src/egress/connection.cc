@@ -22,8 +22,13 @@ std::optional<Ipv4> as_ipv4(const policy::Address& a) {
 
 }  // namespace
 
-Connection::Connection(Services& services, const std::string& channel, const ChannelIdentity& who, DnsAnswerer& dns, Fd accepted)
-    : services_(services), channel_(channel), who_(who), dns_(dns), socket_(std::make_unique<Socket>(services.net, std::move(accepted))) {
+Connection::Connection(Services& services, const std::string& channel, const ChannelIdentity& who,
+                       DnsAnswerer& dns, Fd accepted)
+    : services_(services),
+      channel_(channel),
+      who_(who),
+      dns_(dns),
+      socket_(std::make_unique<Socket>(services.net, std::move(accepted))) {
   const int on = 1;
   ::setsockopt(socket_->fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   socket_->expire_after(kFirstBytesMs);
@@ -69,7 +74,8 @@ Task<Connection::Speaks> Connection::peek() {
       std::string_view seen(first.data(), static_cast<size_t>(n));
       ClientHello hello = parse_client_hello(seen);
       if (hello.state == ClientHello::State::malformed) co_return Speaks::unknown;
-      if (hello.state == ClientHello::State::not_tls) co_return is_token(seen.substr(0, 1)) ? Speaks::plain : Speaks::unknown;
+      if (hello.state == ClientHello::State::not_tls)
+        co_return is_token(seen.substr(0, 1)) ? Speaks::plain : Speaks::unknown;
       if (hello.state == ClientHello::State::complete) {
         to_.sni = std::move(hello.server_name);
         co_return Speaks::tls;
@@ -81,7 +87,8 @@ Task<Connection::Speaks> Connection::peek() {
 }
 
 Task<bool> Connection::start_tls() {
-  // The leaf is for the name the client expects, so that it can read a refusal too; whether that name is the right one is judged per request.
+  // The leaf is for the name the client expects, so that it can read a refusal too; whether that name is the
+  // right one is judged per request.
   auto context = services_.config->leaves.context_for(to_.sni.empty() ? to_.host : to_.sni);
   if (!context) {
     record_denied(context.error().code);
@@ -99,11 +106,15 @@ Task<bool> Connection::start_tls() {
 }
 
 Task<> Connection::run() {
-  if (!find_destination() || !services_.config) co_return reset();
-  if (to_.port == kDnsPort) co_return co_await serve_dns();
-  Speaks speaks = co_await peek();
   if (!services_.config) co_return reset();
+  if (!find_destination()) {  // made straight to the listener, past the packet filter's redirection
+    record_denied("network.not_captured");
+    co_return reset();
+  }
+  if (to_.port == kDnsPort) co_return co_await serve_dns();
   admitted_ = services_.config->policy.endpoint(to_.host, to_.port).has_value();
+  if (!admitted_) socket_->expire_after(kDeniedFirstBytesMs);
+  Speaks speaks = co_await peek();
   if (speaks == Speaks::nothing || speaks == Speaks::unknown) {
     record_denied(admitted_ ? "network.not_http" : "policy.default_deny");
     co_return reset();
@@ -129,7 +140,8 @@ Task<> Connection::serve() {
   co_await linger();
 }
 
-// Reads on for a moment after our last answer: closing with unread bytes would reset the connection and the answer with it.
+// Reads on for a moment after our last answer: closing with unread bytes would reset the connection and the
+// answer with it.
 Task<> Connection::linger() {
   upstream_.reset();
   agent_->in.stop_watching();
@@ -177,7 +189,8 @@ void Connection::record_denied(std::string_view reason) {
   event.who = who(who_);
   event.reason = reason;
   if (services_.config) event.policy_digest = digest_text(services_.config->policy.digest());
-  event.message = fmt::format("agent '{}' was denied a connection to {} port {} ({})", who_.agent, to_.host, to_.port, reason);
+  event.message = fmt::format("agent '{}' was denied a connection to {} port {} ({})", who_.agent, to_.host,
+                              to_.port, reason);
   event.host = to_.host;
   event.port = to_.port;
   services_.audit.record(audit::network_activity(event));

@@ -1,4 +1,5 @@
-// One captured TCP connection of a sandbox, from accept to close: where it was meant to go, TLS with our leaf, then exchange after exchange.
+// One captured TCP connection of a sandbox, from accept to close: where it was meant to go, TLS with our
+// leaf, then exchange after exchange.
 //
 //   auto connection = std::make_shared<Connection>(services, binding_view, std::move(accepted));
 //   spawn(Connection::run(connection, …));
@@ -17,9 +18,13 @@ namespace saw::egress {
 class Connection {
  public:
   static constexpr int64_t kFirstBytesMs = 15'000, kLingerMs = 2'000;
+  // Where nothing can be admitted, only long enough for a client that speaks first to get its answer: ssh
+  // waits for the server.
+  static constexpr int64_t kDeniedFirstBytesMs = 2'000;
   static constexpr size_t kMaxLingerBytes = 1u << 20;
 
-  Connection(Services& services, const std::string& channel, const ChannelIdentity& who, DnsAnswerer& dns, Fd accepted);
+  Connection(Services& services, const std::string& channel, const ChannelIdentity& who, DnsAnswerer& dns,
+             Fd accepted);
   Task<> run();
   void close();
   // Closes it if the policy that is loaded now names its destination no more.
@@ -41,7 +46,7 @@ class Connection {
   const std::string& channel_;
   const ChannelIdentity& who_;
   DnsAnswerer& dns_;
-  std::unique_ptr<Socket> socket_;        // until agent_ takes it
+  std::unique_ptr<Socket> socket_;  // until agent_ takes it
   std::optional<AgentSide> agent_;
   std::unique_ptr<UpstreamSide> upstream_;
   Destination to_;

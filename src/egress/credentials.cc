@@ -46,14 +46,17 @@ Result<RenderedCredential> render_credential(std::string_view format, std::strin
       out.value += encoded;
       out.sensitive.push_back(std::move(encoded));
     } else {
-      return Error::make("credential.format", "unknown '{{{}}}': known are {{secret}} and {{basic:USER}}", name);
+      return Error::make("credential.format", "unknown '{{{}}}': known are {{secret}} and {{basic:USER}}",
+                         name);
     }
   }
-  if (!fits_in_header(out.value)) return Error::make("credential.value", "the secret holds bytes that a header cannot carry");
+  if (!fits_in_header(out.value))
+    return Error::make("credential.value", "the secret holds bytes that a header cannot carry");
   return out;
 }
 
-PlaceholderScanner::PlaceholderScanner(std::map<std::string, std::string> name_to_placeholder) : placeholders_(std::move(name_to_placeholder)) {
+PlaceholderScanner::PlaceholderScanner(std::map<std::string, std::string> name_to_placeholder)
+    : placeholders_(std::move(name_to_placeholder)) {
   std::erase_if(placeholders_, [](const auto& item) { return item.second.empty(); });
   for (const auto& [name, placeholder] : placeholders_) longest_ = std::max(longest_, placeholder.size());
 }
@@ -71,14 +74,17 @@ std::optional<std::string> PlaceholderScanner::find(std::string_view text) const
   if (placeholders_.empty()) return std::nullopt;
   std::optional<std::string> basic = decode_basic(text);
   for (const auto& [name, placeholder] : placeholders_)
-    if (text.find(placeholder) != std::string_view::npos || (basic && basic->find(placeholder) != std::string::npos)) return name;
+    if (text.find(placeholder) != std::string_view::npos ||
+        (basic && basic->find(placeholder) != std::string::npos))
+      return name;
   return std::nullopt;
 }
 
 Redactor::Redactor(std::vector<Needle> needles) : needles_(std::move(needles)) {
   std::erase_if(needles_, [](const Needle& n) { return n.secret.size() < kMinSecret; });
   // Longer ones first: where one secret is part of another, the whole goes.
-  std::ranges::sort(needles_, [](const Needle& a, const Needle& b) { return a.secret.size() > b.secret.size(); });
+  std::ranges::sort(needles_,
+                    [](const Needle& a, const Needle& b) { return a.secret.size() > b.secret.size(); });
 }
 
 // The longest end of pending_ that is the beginning of a secret.
@@ -107,7 +113,9 @@ std::string Redactor::feed(std::string_view part) {
   return out;
 }
 
-std::string Redactor::finish() { return std::exchange(pending_, {}); }
+std::string Redactor::finish() {
+  return std::exchange(pending_, {});
+}
 
 std::string Redactor::text(std::string_view whole) const {
   std::string out(whole);

@@ -1,12 +1,12 @@
 // Putting a real credential into a request, and keeping it out of everything the agent sees.
 //
-//   auto injected = SAW_TRY(render_credential("Bearer {secret}", secret));          // .value for the header, .sensitive for the redactor
-//   PlaceholderScanner scanner(placeholders_of_other_secrets);
-//   if (auto name = scanner.feed(body_part)) deny_misuse(*name);
-//   Redactor redactor(std::move(needles));
+//   auto injected = SAW_TRY(render_credential("Bearer {secret}", secret));          // .value for the header,
+//   .sensitive for the redactor PlaceholderScanner scanner(placeholders_of_other_secrets); if (auto name =
+//   scanner.feed(body_part)) deny_misuse(*name); Redactor redactor(std::move(needles));
 //   send(redactor.feed(part)); … send(redactor.finish());
 //
-// Formats: any text with {secret}, and {basic:USER} for base64("USER:" + secret) (RFC 7617). Everything here is pure.
+// Formats: any text with {secret}, and {basic:USER} for base64("USER:" + secret) (RFC 7617). Everything here
+// is pure.
 #pragma once
 
 #include <map>
@@ -20,10 +20,11 @@
 namespace saw::egress {
 
 struct RenderedCredential {
-  std::string value;                    // of the header
-  std::vector<std::string> sensitive;   // every form of the secret that is in it
+  std::string value;                   // of the header
+  std::vector<std::string> sensitive;  // every form of the secret that is in it
 };
-// Errors: "credential.format" (an unknown {…}), "credential.value" (the secret holds bytes that a header cannot).
+// Errors: "credential.format" (an unknown {…}), "credential.value" (the secret holds bytes that a header
+// cannot).
 Result<RenderedCredential> render_credential(std::string_view format, std::string_view secret);
 
 // Looks for strings in a stream that comes in parts, whatever the places where it is cut.
@@ -46,8 +47,9 @@ struct Needle {
   std::string secret, placeholder;
 };
 
-// Replaces secrets in a stream. In a body the length stays the same (the placeholder is cut, or filled up with '*'), so that a declared length
-// stays true; only bytes that could be the start of a secret are held back. Secrets under kMinSecret bytes are not looked for.
+// Replaces secrets in a stream. In a body the length stays the same (the placeholder is cut, or filled up
+// with '*'), so that a declared length stays true; only bytes that could be the start of a secret are held
+// back. Secrets under kMinSecret bytes are not looked for.
 class Redactor {
  public:
   static constexpr size_t kMinSecret = 4;

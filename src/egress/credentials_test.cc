@@ -48,7 +48,8 @@ TEST(Redactor, a_secret_never_passes_wherever_the_stream_is_cut_and_the_length_s
   const std::string text = "before hunter22 after hunterhunter22 hunter2";
   for (size_t cut = 0; cut <= text.size(); ++cut) {
     Redactor redactor({{"hunter22", "PLACE"}});
-    std::string out = redactor.feed(text.substr(0, cut)) + redactor.feed(text.substr(cut)) + redactor.finish();
+    std::string out =
+        redactor.feed(text.substr(0, cut)) + redactor.feed(text.substr(cut)) + redactor.finish();
     EXPECT_EQ(out, "before PLACE*** after hunterPLACE*** hunter2") << cut;
   }
 }

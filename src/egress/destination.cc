@@ -23,11 +23,14 @@ std::string Destination::authority() const {
   return out;
 }
 
-std::string Destination::url(std::string_view target) const { return fmt::format("{}://{}{}", scheme(), authority(), target); }
+std::string Destination::url(std::string_view target) const {
+  return fmt::format("{}://{}{}", scheme(), authority(), target);
+}
 
 bool Destination::is_named_by(std::string_view text) const {
   size_t bracket = text.rfind(']'), colon = text.rfind(':');
-  const bool has_port = colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket);
+  const bool has_port =
+      colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket);
   if (has_port) {
     if (text.substr(colon + 1) != fmt::to_string(port)) return false;
     text = text.substr(0, colon);

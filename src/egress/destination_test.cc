@@ -9,7 +9,9 @@ TEST(Destination, a_host_field_must_name_it) {
   Destination d{.host = "api.example.com", .port = 8443, .tls = true};
   EXPECT_TRUE(d.is_named_by("api.example.com:8443"));
   EXPECT_TRUE(d.is_named_by("API.example.com"));
-  for (std::string_view other : {"", "evil.example", "api.example.com:443", "api.example.com:8443:1", "api.example.com:", "api.example.com.", "x@api.example.com", "api.example.com/"})
+  for (std::string_view other :
+       {"", "evil.example", "api.example.com:443", "api.example.com:8443:1",
+        "api.example.com:", "api.example.com.", "x@api.example.com", "api.example.com/"})
     EXPECT_FALSE(d.is_named_by(other)) << other;
 }
 

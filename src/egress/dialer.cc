@@ -6,9 +6,11 @@ namespace saw::egress {
 
 void Dialer::attach(os::Channel perimeter) {
   lose();
-  link_ = os::Link::open(net_.loop, std::move(perimeter),
-                         {.on_message = [this](std::string payload, std::vector<Fd> fds) { on_answer(std::move(payload), std::move(fds)); },
-                          .on_close = [this](std::string) { lose(); }});
+  link_ = os::Link::open(
+      net_.loop, std::move(perimeter),
+      {.on_message = [this](std::string payload,
+                            std::vector<Fd> fds) { on_answer(std::move(payload), std::move(fds)); },
+       .on_close = [this](std::string) { lose(); }});
 }
 
 void Dialer::lose() {
@@ -35,7 +37,9 @@ void Dialer::on_answer(std::string payload, std::vector<Fd> fds) {
     return lose();
   }
   if (auto* dialed = std::get_if<Dialed>(&*answer)) {
-    if (fds.size() != 1) return settle(dialed->request, Error::make("perimeter.protocol", "the perimeter's answer came without a socket"));
+    if (fds.size() != 1)
+      return settle(dialed->request,
+                    Error::make("perimeter.protocol", "the perimeter's answer came without a socket"));
     return settle(dialed->request, Connected{std::move(fds[0]), std::move(dialed->address)});
   }
   auto& refused = std::get<DialRefused>(*answer);
@@ -44,7 +48,8 @@ void Dialer::on_answer(std::string payload, std::vector<Fd> fds) {
 
 Task<Dialer::Outcome> Dialer::dial(Dial request) {
   if (!link_) co_return Error::make("perimeter.unavailable", "the perimeter is not running");
-  if (pending_.size() >= kMaxDialsInFlight) co_return Error::make("perimeter.busy", "{} connections are being opened already", pending_.size());
+  if (pending_.size() >= kMaxDialsInFlight)
+    co_return Error::make("perimeter.busy", "{} connections are being opened already", pending_.size());
   request.request = next_++;
   Pending mine(net_);
   pending_.emplace(request.request, &mine);

@@ -1,9 +1,11 @@
 // Connections to the internet, by way of saw-perimeter: this process cannot open a socket.
 //
 //   Dialer::Outcome got = co_await dialer.dial({.host = "api.example.com", .port = 443});
-//   if (!got) refuse(got.error().code);                  // perimeter.not_listed, …, perimeter.unavailable, perimeter.timeout
+//   if (!got) refuse(got.error().code);                  // perimeter.not_listed, …, perimeter.unavailable,
+//   perimeter.timeout
 //
-// At most kMaxDialsInFlight at a time. Losing saw-perimeter fails what is under way; attach() connects to the next one.
+// At most kMaxDialsInFlight at a time. Losing saw-perimeter fails what is under way; attach() connects to the
+// next one.
 #pragma once
 
 #include <map>
@@ -33,7 +35,8 @@ class Dialer {
   struct Pending {
     explicit Pending(Net& net) : answered(net) {}
     Gate answered;
-    Outcome outcome = Error::make("perimeter.timeout", "the perimeter did not answer in {} s", kDialTimeoutMs / 1000);
+    Outcome outcome =
+        Error::make("perimeter.timeout", "the perimeter did not answer in {} s", kDialTimeoutMs / 1000);
   };
   void on_answer(std::string payload, std::vector<Fd> fds);
   void settle(uint64_t request, Outcome outcome);

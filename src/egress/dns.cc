@@ -6,11 +6,13 @@ namespace saw::egress {
 namespace {
 
 constexpr size_t kHeaderBytes = 12;
-constexpr uint16_t kResponse = 0x8000, kOpcodeMask = 0x7800, kRecursionDesired = 0x0100, kRecursionAvailable = 0x0080;
+constexpr uint16_t kResponse = 0x8000, kOpcodeMask = 0x7800, kRecursionDesired = 0x0100,
+                   kRecursionAvailable = 0x0080;
 constexpr uint16_t kClassIn = 1, kTypeOpt = 41, kEdnsPayload = 1232;
 
 uint16_t read16(std::string_view b, size_t at) {
-  return static_cast<uint16_t>(static_cast<unsigned char>(b[at]) << 8 | static_cast<unsigned char>(b[at + 1]));
+  return static_cast<uint16_t>(static_cast<unsigned char>(b[at]) << 8 |
+                               static_cast<unsigned char>(b[at + 1]));
 }
 void put16(std::string& out, uint16_t v) {
   out.push_back(static_cast<char>(v >> 8));
@@ -30,7 +32,8 @@ char label_char(char c) {
 
 enum class NameState : uint8_t { ok, bad_character, truncated };
 
-// Reads an uncompressed name at `at`, which moves behind it. Compression cannot occur in a question (nothing comes before it).
+// Reads an uncompressed name at `at`, which moves behind it. Compression cannot occur in a question (nothing
+// comes before it).
 NameState read_name(std::string_view bytes, size_t& at, std::string& name) {
   NameState state = NameState::ok;
   while (true) {
@@ -58,7 +61,8 @@ DnsQuery refuse(DnsQuery query, DnsCode code) {
 std::string header(const DnsQuery& query, DnsCode code, uint16_t answers) {
   std::string out;
   put16(out, query.id);
-  put16(out, static_cast<uint16_t>(kResponse | (query.flags & (kOpcodeMask | kRecursionDesired)) | kRecursionAvailable | static_cast<uint16_t>(code)));
+  put16(out, static_cast<uint16_t>(kResponse | (query.flags & (kOpcodeMask | kRecursionDesired)) |
+                                   kRecursionAvailable | static_cast<uint16_t>(code)));
   put16(out, query.question.empty() ? 0 : 1);
   put16(out, answers);
   put16(out, 0);
@@ -85,18 +89,22 @@ DnsQuery parse_query(std::string_view bytes) {
   query.flags = read16(bytes, 2);
   if (query.flags & kResponse) return query;
   if (query.flags & kOpcodeMask) return refuse(std::move(query), DnsCode::not_implemented);
-  const uint16_t questions = read16(bytes, 4), answers = read16(bytes, 6), authorities = read16(bytes, 8), additionals = read16(bytes, 10);
-  if (questions != 1 || answers != 0 || authorities != 0 || additionals > 1) return refuse(std::move(query), DnsCode::format_error);
+  const uint16_t questions = read16(bytes, 4), answers = read16(bytes, 6), authorities = read16(bytes, 8),
+                 additionals = read16(bytes, 10);
+  if (questions != 1 || answers != 0 || authorities != 0 || additionals > 1)
+    return refuse(std::move(query), DnsCode::format_error);
 
   size_t at = kHeaderBytes;
   NameState name = read_name(bytes, at, query.name);
-  if (name == NameState::truncated || bytes.size() - at < 4) return refuse(std::move(query), DnsCode::format_error);
+  if (name == NameState::truncated || bytes.size() - at < 4)
+    return refuse(std::move(query), DnsCode::format_error);
   query.type = read16(bytes, at);
   const uint16_t asked_class = read16(bytes, at + 2);
   at += 4;
   query.question = bytes.substr(kHeaderBytes, at - kHeaderBytes);
   if (additionals == 1) {  // OPT: root name, type, class, ttl, length
-    if (bytes.size() - at < 11 || bytes[at] != 0 || read16(bytes, at + 1) != kTypeOpt) return refuse(std::move(query), DnsCode::format_error);
+    if (bytes.size() - at < 11 || bytes[at] != 0 || read16(bytes, at + 1) != kTypeOpt)
+      return refuse(std::move(query), DnsCode::format_error);
     query.edns = true;
   }
   if (asked_class != kClassIn) return refuse(std::move(query), DnsCode::refused);
@@ -126,13 +134,20 @@ std::string answer_nothing(const DnsQuery& query, DnsCode code) {
 
 std::string type_text(uint16_t type) {
   switch (type) {
-    case kTypeA: return "A";
-    case kTypeAaaa: return "AAAA";
-    case 15: return "MX";
-    case 16: return "TXT";
-    case 33: return "SRV";
-    case 65: return "HTTPS";
-    default: return fmt::format("TYPE{}", type);
+    case kTypeA:
+      return "A";
+    case kTypeAaaa:
+      return "AAAA";
+    case 15:
+      return "MX";
+    case 16:
+      return "TXT";
+    case 33:
+      return "SRV";
+    case 65:
+      return "HTTPS";
+    default:
+      return fmt::format("TYPE{}", type);
   }
 }
 

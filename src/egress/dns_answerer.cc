@@ -5,7 +5,9 @@
 namespace saw::egress {
 namespace {
 
-std::string address_text(Ipv4 a) { return fmt::format("{}.{}.{}.{}", a[0], a[1], a[2], a[3]); }
+std::string address_text(Ipv4 a) {
+  return fmt::format("{}.{}.{}.{}", a[0], a[1], a[2], a[3]);
+}
 
 }  // namespace
 
@@ -29,7 +31,8 @@ std::string DnsAnswerer::deny(const DnsQuery& query) {
 std::optional<std::string> DnsAnswerer::answer_stream(std::string_view& bytes) {
   std::string out;
   while (bytes.size() >= 2) {
-    const size_t length = static_cast<unsigned char>(bytes[0]) * size_t{256} + static_cast<unsigned char>(bytes[1]);
+    const size_t length =
+        static_cast<unsigned char>(bytes[0]) * size_t{256} + static_cast<unsigned char>(bytes[1]);
     if (length == 0 || length > kMaxQueryBytes) return std::nullopt;
     if (bytes.size() < 2 + length) break;
     std::string reply = answer(bytes.substr(2, length));
@@ -42,7 +45,8 @@ std::optional<std::string> DnsAnswerer::answer_stream(std::string_view& bytes) {
   return out;
 }
 
-bool DnsAnswerer::tell(audit::Verdict verdict, const std::string& name, std::string_view type, std::string_view answer) {
+bool DnsAnswerer::tell(audit::Verdict verdict, const std::string& name, std::string_view type,
+                       std::string_view answer) {
   auto found = told_.find(name);
   if (found != told_.end() && found->second.verdict == verdict) {
     ++found->second.repeats;
@@ -64,10 +68,12 @@ void DnsAnswerer::flush() {
     record(told.verdict, name, "A", {}, told.repeats);
     told.repeats = 0;
   }
-  if (untold_ > 0 && services_.audit.has_room()) record(audit::Verdict::denied, "(further names)", "A", {}, std::exchange(untold_, 0));
+  if (untold_ > 0 && services_.audit.has_room())
+    record(audit::Verdict::denied, "(further names)", "A", {}, std::exchange(untold_, 0));
 }
 
-void DnsAnswerer::record(audit::Verdict verdict, const std::string& name, std::string_view type, std::string_view answer, uint32_t repeats) {
+void DnsAnswerer::record(audit::Verdict verdict, const std::string& name, std::string_view type,
+                         std::string_view answer, uint32_t repeats) {
   audit::DnsActivity event;
   event.time = services_.net.clock.now();
   event.layer = audit::Layer::runtime;
@@ -76,7 +82,8 @@ void DnsAnswerer::record(audit::Verdict verdict, const std::string& name, std::s
   const bool allowed = verdict == audit::Verdict::allowed;
   event.reason = allowed ? "may-resolve" : "policy.default_deny";
   if (services_.config) event.policy_digest = digest_text(services_.config->policy.digest());
-  event.message = fmt::format("agent '{}' {} the name {}{}", who_.agent, allowed ? "resolved" : "was denied", name, repeats > 1 ? fmt::format(" ({} more times)", repeats) : "");
+  event.message = fmt::format("agent '{}' {} the name {}{}", who_.agent, allowed ? "resolved" : "was denied",
+                              name, repeats > 1 ? fmt::format(" ({} more times)", repeats) : "");
   event.name = name;
   event.type = type;
   event.answer = answer;

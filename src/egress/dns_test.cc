@@ -7,7 +7,8 @@
 namespace saw::egress {
 namespace {
 
-std::string query_for(std::string_view name, char type = 1, uint16_t flags = 0x0100, std::string_view counts = std::string_view("\0\1\0\0\0\0\0\0", 8)) {
+std::string query_for(std::string_view name, char type = 1, uint16_t flags = 0x0100,
+                      std::string_view counts = std::string_view("\0\1\0\0\0\0\0\0", 8)) {
   std::string out = "\x12\x34";
   out.push_back(static_cast<char>(flags >> 8));
   out.push_back(static_cast<char>(flags & 0xff));
@@ -40,8 +41,10 @@ TEST(Dns, what_is_not_a_plain_question_is_refused_or_ignored) {
   EXPECT_EQ(parse_query("short").state, State::not_dns);
   EXPECT_EQ(parse_query(query_for("a.b", 1, 0x8100)).state, State::not_dns) << "an answer is not a question";
   EXPECT_EQ(parse_query(query_for("a.b", 1, 0x0800)).code, DnsCode::not_implemented);
-  EXPECT_EQ(parse_query(query_for("a.b", 1, 0x0100, std::string_view("\0\2\0\0\0\0\0\0", 8))).code, DnsCode::format_error);
-  EXPECT_EQ(parse_query(query_for("a.b", 1, 0x0100, std::string_view("\0\1\0\1\0\0\0\0", 8))).code, DnsCode::format_error);
+  EXPECT_EQ(parse_query(query_for("a.b", 1, 0x0100, std::string_view("\0\2\0\0\0\0\0\0", 8))).code,
+            DnsCode::format_error);
+  EXPECT_EQ(parse_query(query_for("a.b", 1, 0x0100, std::string_view("\0\1\0\1\0\0\0\0", 8))).code,
+            DnsCode::format_error);
   EXPECT_EQ(parse_query(query_for("a b.c")).code, DnsCode::no_such_name);
   EXPECT_EQ(parse_query(query_for(std::string(70, 'x'))).state, State::refused);
   EXPECT_EQ(parse_query(std::string(2000, 'x')).state, State::not_dns);
@@ -52,7 +55,8 @@ TEST(Dns, what_is_not_a_plain_question_is_refused_or_ignored) {
 }
 
 TEST(Dns, edns_is_accepted_and_answered) {
-  std::string q = query_for("a.b", 1, 0x0100, std::string_view("\0\1\0\0\0\0\0\1", 8)) + std::string("\0\0\x29\x10\0\0\0\0\0\0\0", 11);
+  std::string q = query_for("a.b", 1, 0x0100, std::string_view("\0\1\0\0\0\0\0\1", 8)) +
+                  std::string("\0\0\x29\x10\0\0\0\0\0\0\0", 11);
   DnsQuery parsed = parse_query(q);
   ASSERT_EQ(parsed.state, DnsQuery::State::question);
   EXPECT_TRUE(parsed.edns);
@@ -61,7 +65,8 @@ TEST(Dns, edns_is_accepted_and_answered) {
 
 TEST(Dns, every_truncation_is_survived) {
   std::string whole = query_for("some.longer.name.example");
-  for (size_t n = 0; n < whole.size(); ++n) EXPECT_NE(parse_query(std::string_view(whole).substr(0, n)).state, DnsQuery::State::question) << n;
+  for (size_t n = 0; n < whole.size(); ++n)
+    EXPECT_NE(parse_query(std::string_view(whole).substr(0, n)).state, DnsQuery::State::question) << n;
 }
 
 TEST(SyntheticNames, a_name_keeps_its_address_and_an_address_its_name) {

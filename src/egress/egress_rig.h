@@ -3,11 +3,12 @@
 //   Rig rig;                                                     // the engine runs in a thread of its own
 //   rig.serve("api.example.com", 443, [](const OriginRequest&) { return ok("hello"); });
 //   ASSERT_EQ(rig.configure(yaml), "");
-//   Agent agent = rig.connect("api.example.com", 443);           // asks DNS, connects, speaks TLS when the port is 443
-//   Answer answer = agent.get("/a");
+//   Agent agent = rig.connect("api.example.com", 443);           // asks DNS, connects, speaks TLS when the
+//   port is 443 Answer answer = agent.get("/a");
 //
-// The rig plays sawd (control and audit links, with acknowledgements), saw-perimeter (dials what serve() named) and the sandbox (the capture
-// listener and the DNS socket; the original destination is what connect() was asked for).
+// The rig plays sawd (control and audit links, with acknowledgements), saw-perimeter (dials what serve()
+// named) and the sandbox (the capture listener and the DNS socket; the original destination is what connect()
+// was asked for).
 #pragma once
 
 #include <chrono>
@@ -30,7 +31,7 @@ struct Answer {
   std::string code() const { return field("saw-denied"); }
 };
 
-class Conversation;        // a blocking byte stream, plain or TLS
+class Conversation;  // a blocking byte stream, plain or TLS
 
 class Agent {
  public:
@@ -42,7 +43,7 @@ class Agent {
   Answer read_answer(std::string_view method = "GET");
   Answer get(std::string_view target, std::string_view extra_fields = "");
   Answer post(std::string_view target, std::string_view body, std::string_view extra_fields = "");
-  bool ended();            // the peer has closed, within a moment
+  bool ended();  // the peer has closed, within a moment
   void hang_up();
   std::string host = "";
 
@@ -58,9 +59,9 @@ using Handler = std::function<std::string(const OriginRequest&)>;  // raw answer
 std::string ok(std::string_view body, std::string_view extra_fields = "");
 
 struct ConnectOptions {
-  std::optional<std::string> sni;       // instead of the host; "" sends none
-  std::optional<std::string> address;   // connect to this literal instead of asking DNS
-  std::optional<bool> tls;              // instead of: port 443 speaks TLS
+  std::optional<std::string> sni;      // instead of the host; "" sends none
+  std::optional<std::string> address;  // connect to this literal instead of asking DNS
+  std::optional<bool> tls;             // instead of: port 443 speaks TLS
 };
 
 class Rig {
@@ -80,14 +81,15 @@ class Rig {
   std::vector<OriginRequest> received() const;
   int dials() const;
 
-  std::optional<std::string> resolve(std::string_view name, uint16_t type = 1);  // dotted address; "" NODATA; nullopt NXDOMAIN
+  std::optional<std::string> resolve(std::string_view name,
+                                     uint16_t type = 1);  // dotted address; "" NODATA; nullopt NXDOMAIN
   Agent connect(const std::string& host, uint16_t port, const ConnectOptions& options = {});
 
   std::optional<ReviewAsk> next_ask(std::chrono::milliseconds limit = std::chrono::seconds(5));
-  bool abandoned(uint64_t ask);         // ReviewAbandoned came, within a moment
+  bool abandoned(uint64_t ask);  // ReviewAbandoned came, within a moment
   void answer(const ReviewAsk& ask, ReviewOutcome outcome, std::string why = "");
 
-  void hold_acknowledgements();         // as a sawd whose disk is full
+  void hold_acknowledgements();  // as a sawd whose disk is full
   std::vector<std::string> events() const;
   // How many events contain all of these texts, once there is at least one, or after a moment.
   int count_events(std::initializer_list<std::string_view> texts) const;

@@ -46,13 +46,16 @@ Ca make_ca(const char* name) {
   ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
   X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
   X509_gmtime_adj(X509_getm_notAfter(cert), 86400);
-  X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>(name), -1, -1, 0);
+  X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC,
+                             reinterpret_cast<const unsigned char*>(name), -1, -1, 0);
   X509_set_issuer_name(cert, X509_get_subject_name(cert));
   X509_set_pubkey(cert, key);
   X509V3_CTX context;
   X509V3_set_ctx_nodb(&context);
   X509V3_set_ctx(&context, cert, cert, nullptr, nullptr, 0);
-  for (auto [kind, value] : {std::pair{NID_basic_constraints, "critical,CA:TRUE"}, {NID_subject_key_identifier, "hash"}, {NID_key_usage, "critical,keyCertSign"}}) {
+  for (auto [kind, value] : {std::pair{NID_basic_constraints, "critical,CA:TRUE"},
+                             {NID_subject_key_identifier, "hash"},
+                             {NID_key_usage, "critical,keyCertSign"}}) {
     X509_EXTENSION* extension = X509V3_EXT_conf_nid(nullptr, &context, kind, value);
     X509_add_ext(cert, extension, -1);
     X509_EXTENSION_free(extension);
@@ -74,7 +77,8 @@ bool wait_readable(int fd, std::chrono::milliseconds limit) {
 
 Fd connect_loopback(uint16_t port) {
   Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in to{.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
+  sockaddr_in to{
+      .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
   EXPECT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
   return fd;
 }
@@ -107,7 +111,8 @@ class Conversation {
   }
   bool write(std::string_view bytes) {
     while (!bytes.empty()) {
-      ssize_t n = ssl_ ? SSL_write(ssl_, bytes.data(), static_cast<int>(bytes.size())) : ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      ssize_t n = ssl_ ? SSL_write(ssl_, bytes.data(), static_cast<int>(bytes.size()))
+                       : ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
       if (n <= 0) return false;
       bytes.remove_prefix(static_cast<size_t>(n));
     }
@@ -123,9 +128,7 @@ class Conversation {
     return n > 0;
   }
   int fd() const { return fd_.get(); }
-  void close() {
-    ::shutdown(fd_.get(), SHUT_RDWR);
-  }
+  void close() { ::shutdown(fd_.get(), SHUT_RDWR); }
   std::string buffer;
   bool ready = true;
 
@@ -150,7 +153,8 @@ bool read_body(Conversation& stream, Framing framing, uint64_t length, std::stri
     return true;
   }
   if (framing == Framing::until_close) {
-    while (stream.read_more()) {}
+    while (stream.read_more()) {
+    }
     body = std::exchange(stream.buffer, {});
     return true;
   }
@@ -162,18 +166,24 @@ bool read_body(Conversation& stream, Framing framing, uint64_t length, std::stri
 }
 
 std::string field_of(std::string_view head, std::string_view name) {
-  for (size_t at = head.find("\r\n"); at != std::string_view::npos && at + 2 < head.size(); at = head.find("\r\n", at + 2)) {
+  for (size_t at = head.find("\r\n"); at != std::string_view::npos && at + 2 < head.size();
+       at = head.find("\r\n", at + 2)) {
     std::string_view line = head.substr(at + 2, head.find("\r\n", at + 2) - at - 2);
     size_t colon = line.find(':');
-    if (colon != std::string_view::npos && same_token(line.substr(0, colon), name)) return std::string(line.substr(line.find_first_not_of(' ', colon + 1)));
+    if (colon != std::string_view::npos && same_token(line.substr(0, colon), name))
+      return std::string(line.substr(line.find_first_not_of(' ', colon + 1)));
   }
   return {};
 }
 
 }  // namespace
 
-std::string Answer::field(std::string_view name) const { return field_of(head, name); }
-std::string OriginRequest::field(std::string_view name) const { return field_of(head, name); }
+std::string Answer::field(std::string_view name) const {
+  return field_of(head, name);
+}
+std::string OriginRequest::field(std::string_view name) const {
+  return field_of(head, name);
+}
 
 std::string ok(std::string_view body, std::string_view extra) {
   return fmt::format("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n{}\r\n{}", body.size(), extra, body);
@@ -182,10 +192,18 @@ std::string ok(std::string_view body, std::string_view extra) {
 Agent::Agent(std::unique_ptr<Conversation> stream) : stream_(std::move(stream)) {}
 Agent::Agent(Agent&&) noexcept = default;
 Agent::~Agent() = default;
-bool Agent::connected() const { return stream_->ready; }
-void Agent::send(std::string_view bytes) { stream_->write(bytes); }
-void Agent::hang_up() { stream_->close(); }
-bool Agent::ended() { return !stream_->read_more() || ended(); }
+bool Agent::connected() const {
+  return stream_->ready;
+}
+void Agent::send(std::string_view bytes) {
+  stream_->write(bytes);
+}
+void Agent::hang_up() {
+  stream_->close();
+}
+bool Agent::ended() {
+  return !stream_->read_more() || ended();
+}
 
 Answer Agent::read_answer(std::string_view method) {
   Answer answer;
@@ -212,7 +230,8 @@ Answer Agent::get(std::string_view target, std::string_view extra) {
   return read_answer();
 }
 Answer Agent::post(std::string_view target, std::string_view body, std::string_view extra) {
-  send(fmt::format("POST {} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n{}\r\n{}", target, host, body.size(), extra, body));
+  send(fmt::format("POST {} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n{}\r\n{}", target, host,
+                   body.size(), extra, body));
   return read_answer();
 }
 
@@ -284,7 +303,8 @@ void Rig::State::play_perimeter() {
       if (route != routes.end()) port = route->second;
     }
     if (port == 0) {
-      (void)perimeter.send(wire::encode(DialAnswer{DialRefused{dial.request, "perimeter.not_listed", "the operator does not list it"}}));
+      (void)perimeter.send(wire::encode(
+          DialAnswer{DialRefused{dial.request, "perimeter.not_listed", "the operator does not list it"}}));
       continue;
     }
     Fd fd = connect_loopback(port);
@@ -319,7 +339,10 @@ void Rig::State::converse(Fd accepted, const Handler& handler, SSL_CTX* context)
       if (!stream.read_more()) return;
       continue;
     }
-    OriginRequest request{stream.buffer.substr(0, parsed.consumed), {}, std::string(parsed.head.method), std::string(parsed.head.target)};
+    OriginRequest request{stream.buffer.substr(0, parsed.consumed),
+                          {},
+                          std::string(parsed.head.method),
+                          std::string(parsed.head.target)};
     Framing framing = parsed.head.framing;
     uint64_t length = parsed.head.content_length;
     stream.buffer.erase(0, parsed.consumed);
@@ -333,13 +356,17 @@ void Rig::State::converse(Fd accepted, const Handler& handler, SSL_CTX* context)
   }
 }
 
-void Rig::State::serve_origin(Fd listener, Handler handler, std::shared_ptr<LeafIssuer> issuer, std::string host) {
+void Rig::State::serve_origin(Fd listener, Handler handler, std::shared_ptr<LeafIssuer> issuer,
+                              std::string host) {
   std::vector<std::thread> conversations;
   SSL_CTX* context = issuer ? *issuer->context_for(host) : nullptr;
   while (!stop) {
     if (!wait_readable(listener.get(), 50ms)) continue;
     Fd accepted(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
-    if (accepted) conversations.emplace_back([this, handler, context, fd = std::make_shared<Fd>(std::move(accepted))] { converse(std::move(*fd), handler, context); });
+    if (accepted)
+      conversations.emplace_back([this, handler, context, fd = std::make_shared<Fd>(std::move(accepted))] {
+        converse(std::move(*fd), handler, context);
+      });
   }
   for (auto& t : conversations) t.join();
 }
@@ -348,13 +375,15 @@ template <class Function>
 bool Rig::State::poll_control(std::chrono::milliseconds limit, Function&& done) {
   const auto until = std::chrono::steady_clock::now() + limit;
   while (!done()) {
-    auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+    auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
     if (left.count() <= 0 || !wait_readable(control.fd(), left)) return done();
     auto got = control.receive();
     if (!got || got->state == os::Channel::State::closed) return done();
     if (got->state != os::Channel::State::message) continue;
     auto message = wire::decode<FromEgress>(got->payload);
-    if (auto* configured = std::get_if<Configured>(&*message)) configured_epoch = configured->epoch, configured_error = configured->error;
+    if (auto* configured = std::get_if<Configured>(&*message))
+      configured_epoch = configured->epoch, configured_error = configured->error;
     if (auto* ask = std::get_if<ReviewAsk>(&*message)) asks.push_back(*ask);
     if (auto* gone = std::get_if<ReviewAbandoned>(&*message)) abandoned.push_back(gone->ask);
   }
@@ -386,18 +415,26 @@ Rig::Rig() : state_(std::make_unique<State>()) {
   const int perimeter_fd = engine_perimeter.fd();
   (void)s.control.send(wire::encode(ToEgress{ConnectPerimeter{}}), {&perimeter_fd, 1});
   const int sockets[] = {capture.get(), dns.get()};
-  ChannelIdentity identity{.sponsor = "uid:1000", .agent = "coder", .workspace = "ws-1", .session = "", .call = "call-1", .workspace_name = "dev",
-                           .credential_id = "jti-1", .trace = "trace-1"};
+  ChannelIdentity identity{.sponsor = "uid:1000",
+                           .agent = "coder",
+                           .workspace = "ws-1",
+                           .session = "",
+                           .call = "call-1",
+                           .workspace_name = "dev",
+                           .credential_id = "jti-1",
+                           .trace = "trace-1"};
   (void)s.control.send(wire::encode(ToEgress{BindChannel{"sb-1", identity}}), sockets);
 
-  BIO* bio = BIO_new_mem_buf(s.workspace_ca.certificate.data(), static_cast<int>(s.workspace_ca.certificate.size()));
+  BIO* bio =
+      BIO_new_mem_buf(s.workspace_ca.certificate.data(), static_cast<int>(s.workspace_ca.certificate.size()));
   X509* ca = PEM_read_bio_X509(bio, nullptr, nullptr, nullptr);
   X509_STORE_add_cert(SSL_CTX_get_cert_store(s.agent_context), ca);
   X509_free(ca);
   BIO_free(bio);
   SSL_CTX_set_verify(s.agent_context, SSL_VERIFY_PEER, nullptr);
 
-  s.threads.emplace_back([&s, c = std::make_shared<os::Channel>(std::move(engine_control)), a = std::make_shared<os::Channel>(std::move(engine_audit))] {
+  s.threads.emplace_back([&s, c = std::make_shared<os::Channel>(std::move(engine_control)),
+                          a = std::make_shared<os::Channel>(std::move(engine_audit))] {
     s.run_engine(std::move(*c), std::move(*a));
   });
   s.threads.emplace_back([&s] { s.play_perimeter(); });
@@ -411,13 +448,22 @@ Rig::~Rig() {
 }
 
 std::string Rig::policy(std::string_view network) {
-  return fmt::format("apiVersion: saw/v1\nkind: Policy\nmetadata: {{name: test}}\nprofile: local\nisolation: namespace\nnetwork:\n{}", network);
+  return fmt::format(
+      "apiVersion: saw/v1\nkind: Policy\nmetadata: {{name: test}}\nprofile: local\nisolation: "
+      "namespace\nnetwork:\n{}",
+      network);
 }
 
 std::string Rig::configure(std::string_view yaml) {
   State& s = *state_;
-  Configure message{.epoch = ++s.epoch, .policy_yaml = std::string(yaml), .policy_name = "test.yaml", .ca_certificate_pem = s.workspace_ca.certificate,
-                    .ca_key_pem = s.workspace_ca.key, .upstream_trust_pem = s.internet_ca.certificate, .secrets = secrets, .placeholders = placeholders};
+  Configure message{.epoch = ++s.epoch,
+                    .policy_yaml = std::string(yaml),
+                    .policy_name = "test.yaml",
+                    .ca_certificate_pem = s.workspace_ca.certificate,
+                    .ca_key_pem = s.workspace_ca.key,
+                    .upstream_trust_pem = s.internet_ca.certificate,
+                    .secrets = secrets,
+                    .placeholders = placeholders};
   (void)s.control.send(wire::encode(ToEgress{message}));
   if (!s.poll_control(kPatience, [&] { return s.configured_epoch == s.epoch; })) return "no answer";
   return s.configured_error;
@@ -429,19 +475,24 @@ void Rig::serve(const std::string& host, uint16_t port, Handler handler, Trust t
   Fd listener = listen_loopback(listening);
   const Ca& ca = trust == Trust::yes ? s.internet_ca : s.other_ca;
   std::shared_ptr<LeafIssuer> issuer;
-  if (port == 443) issuer = std::make_shared<LeafIssuer>(std::move(*LeafIssuer::create(ca.certificate, ca.key, s.clock)));
+  if (port == 443)
+    issuer = std::make_shared<LeafIssuer>(std::move(*LeafIssuer::create(ca.certificate, ca.key, s.clock)));
   {
     std::lock_guard guard(s.lock);
     s.routes[fmt::format("{}:{}", host, port)] = listening;
   }
-  s.threads.emplace_back([&s, handler, issuer, host, fd = std::make_shared<Fd>(std::move(listener))] { s.serve_origin(std::move(*fd), handler, issuer, host); });
+  s.threads.emplace_back([&s, handler, issuer, host, fd = std::make_shared<Fd>(std::move(listener))] {
+    s.serve_origin(std::move(*fd), handler, issuer, host);
+  });
 }
 
 std::vector<OriginRequest> Rig::received() const {
   std::lock_guard guard(state_->lock);
   return state_->received;
 }
-int Rig::dials() const { return state_->dials; }
+int Rig::dials() const {
+  return state_->dials;
+}
 
 std::optional<std::string> Rig::resolve(std::string_view name, uint16_t type) {
   std::string query("\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00", 12);
@@ -453,8 +504,12 @@ std::optional<std::string> Rig::resolve(std::string_view name, uint16_t type) {
   }
   query += std::string("\x00\x00", 2) + static_cast<char>(type) + std::string("\x00\x01", 2);
   Fd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  sockaddr_in to{.sin_family = AF_INET, .sin_port = htons(state_->dns_port), .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
-  EXPECT_GT(::sendto(fd.get(), query.data(), query.size(), 0, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+  sockaddr_in to{.sin_family = AF_INET,
+                 .sin_port = htons(state_->dns_port),
+                 .sin_addr = {htonl(INADDR_LOOPBACK)},
+                 .sin_zero = {}};
+  EXPECT_GT(::sendto(fd.get(), query.data(), query.size(), 0, reinterpret_cast<sockaddr*>(&to), sizeof to),
+            0);
   unsigned char reply[512];
   if (!wait_readable(fd.get(), kPatience)) return "no reply";
   ssize_t n = ::recv(fd.get(), reply, sizeof reply, 0);
@@ -475,7 +530,8 @@ Agent Rig::connect(const std::string& host, uint16_t port, const ConnectOptions&
     EXPECT_EQ(::inet_pton(AF_INET, address.c_str(), &s.meant.address[12]), 1) << address;
   }
   auto stream = std::make_unique<Conversation>(connect_loopback(s.capture_port));
-  if (options.tls.value_or(port == 443)) stream->ready = stream->start_tls(s.agent_context, options.sni.value_or(host).c_str(), false);
+  if (options.tls.value_or(port == 443))
+    stream->ready = stream->start_tls(s.agent_context, options.sni.value_or(host).c_str(), false);
   Agent agent(std::move(stream));
   agent.host = host;
   return agent;
@@ -496,7 +552,9 @@ void Rig::answer(const ReviewAsk& ask, ReviewOutcome outcome, std::string why) {
   (void)state_->control.send(wire::encode(ToEgress{ReviewVerdict{ask.ask, "rv-1", outcome, std::move(why)}}));
 }
 
-void Rig::hold_acknowledgements() { state_->acknowledge = false; }
+void Rig::hold_acknowledgements() {
+  state_->acknowledge = false;
+}
 std::vector<std::string> Rig::events() const {
   std::lock_guard guard(state_->lock);
   return state_->events;
@@ -514,8 +572,12 @@ int Rig::count_events(std::initializer_list<std::string_view> texts) const {
   }
   return count;
 }
-void Rig::unbind() { (void)state_->control.send(wire::encode(ToEgress{UnbindChannel{"sb-1"}})); }
-void Rig::close_control() { std::move(state_->control).take().reset(); }
+void Rig::unbind() {
+  (void)state_->control.send(wire::encode(ToEgress{UnbindChannel{"sb-1"}}));
+}
+void Rig::close_control() {
+  std::move(state_->control).take().reset();
+}
 bool Rig::engine_ended() {
   const auto until = std::chrono::steady_clock::now() + kPatience;
   while (!state_->engine_done && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(5ms);

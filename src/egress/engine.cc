@@ -8,7 +8,10 @@ Engine::Engine(os::Loop& loop, const Clock& clock, Callbacks callbacks, Seams se
     : callbacks_(std::move(callbacks)),
       services_{.net = {loop, clock},
                 .seams = std::move(seams),
-                .audit = {services_.net, [this](std::string message) { if (audit_) audit_->send(std::move(message)); }},
+                .audit = {services_.net,
+                          [this](std::string message) {
+                            if (audit_) audit_->send(std::move(message));
+                          }},
                 .reviews = {services_.net, [this](FromEgress message) { tell(std::move(message)); }},
                 .dialer = Dialer(services_.net),
                 .config = nullptr} {}
@@ -17,12 +20,15 @@ Engine::~Engine() = default;
 
 void Engine::open(os::Channel control, os::Channel audit) {
   auto& loop = services_.net.loop;
-  control_ = os::Link::open(loop, std::move(control),
-                            {.on_message = [this](std::string payload, std::vector<Fd> fds) { on_control(std::move(payload), std::move(fds)); },
-                             .on_close = [this](std::string why) { end("the control link ended: " + why); }});
-  audit_ = os::Link::open(loop, std::move(audit),
-                          {.on_message = [this](std::string payload, std::vector<Fd>) { on_audit(std::move(payload)); },
-                           .on_close = [this](std::string why) { end("the audit link ended: " + why); }});
+  control_ = os::Link::open(
+      loop, std::move(control),
+      {.on_message = [this](std::string payload,
+                            std::vector<Fd> fds) { on_control(std::move(payload), std::move(fds)); },
+       .on_close = [this](std::string why) { end("the control link ended: " + why); }});
+  audit_ = os::Link::open(
+      loop, std::move(audit),
+      {.on_message = [this](std::string payload, std::vector<Fd>) { on_audit(std::move(payload)); },
+       .on_close = [this](std::string why) { end("the audit link ended: " + why); }});
 }
 
 void Engine::close_all() {
@@ -82,9 +88,11 @@ void Engine::handle(ConnectPerimeter, std::vector<Fd> fds) {
 
 void Engine::handle(BindChannel message, std::vector<Fd> fds) {
   if (fds.size() != 2) return end("BindChannel came without its two descriptors");
-  if (bindings_.contains(message.channel)) return end(fmt::format("channel '{}' is bound already", message.channel));
+  if (bindings_.contains(message.channel))
+    return end(fmt::format("channel '{}' is bound already", message.channel));
   if (bindings_.size() >= kMaxChannels) return end("too many channels");
-  auto binding = std::make_shared<Binding>(services_, message.channel, std::move(message.identity), std::move(fds[0]), std::move(fds[1]));
+  auto binding = std::make_shared<Binding>(services_, message.channel, std::move(message.identity),
+                                           std::move(fds[0]), std::move(fds[1]));
   bindings_.emplace(std::move(message.channel), binding);
   binding->start();
 }
@@ -96,6 +104,8 @@ void Engine::handle(UnbindChannel message, std::vector<Fd>) {
   bindings_.erase(found);
 }
 
-void Engine::handle(ReviewVerdict message, std::vector<Fd>) { services_.reviews.on_verdict(std::move(message)); }
+void Engine::handle(ReviewVerdict message, std::vector<Fd>) {
+  services_.reviews.on_verdict(std::move(message));
+}
 
 }  // namespace saw::egress

@@ -4,8 +4,9 @@
 //   engine.open(std::move(control), std::move(audit));      // egress_protocol.h
 //   loop.run();
 //
-// The order of messages is free but for one thing: until a Configure was applied, every connection and every name is refused.
-// on_configured is called once, before the answer to the first Configure that was applied: saw-egress confines itself there.
+// The order of messages is free but for one thing: until a Configure was applied, every connection and every
+// name is refused. on_configured is called once, before the answer to the first Configure that was applied:
+// saw-egress confines itself there.
 #pragma once
 
 #include <functional>

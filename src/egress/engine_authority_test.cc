@@ -10,15 +10,23 @@ namespace {
 
 constexpr std::string_view kSecret = "ghp_real_secret_value", kPlaceholder = "SAW-PLACEHOLDER-github";
 constexpr std::string_view kWithCredential =
-    "  - name: api\n    to: {hosts: [api.example.com]}\n    credential: github\n    allow: [{methods: [GET, POST], paths: [\"/**\"]}]\n"
-    "  - name: other\n    to: {hosts: [other.example.com]}\n    allow: [{methods: [GET, POST], paths: [\"/**\"]}]\n"
-    "credentials:\n  github: {secret: github-token, inject: {header: Authorization, format: \"Bearer {secret}\"}, only: [api]}\n";
+    "  - name: api\n    to: {hosts: [api.example.com]}\n    credential: github\n    allow: [{methods: [GET, "
+    "POST], paths: [\"/**\"]}]\n"
+    "  - name: other\n    to: {hosts: [other.example.com]}\n    allow: [{methods: [GET, POST], paths: "
+    "[\"/**\"]}]\n"
+    "credentials:\n  github: {secret: github-token, inject: {header: Authorization, format: \"Bearer "
+    "{secret}\"}, only: [api]}\n";
 constexpr std::string_view kReviewed =
-    "  - name: api\n    to: {hosts: [api.example.com]}\n    allow: [{methods: [GET], paths: [\"/**\"]}]\n    review: [{methods: [POST], paths: [\"/**\"]}]\n"
+    "  - name: api\n    to: {hosts: [api.example.com]}\n    allow: [{methods: [GET], paths: [\"/**\"]}]\n    "
+    "review: [{methods: [POST], paths: [\"/**\"]}]\n"
     "review: {hold: 2s}\n";
 
-std::string echo(const OriginRequest& request) { return ok(request.method + " " + request.target + " " + request.body); }
-std::string show_authorization(const OriginRequest& request) { return ok("auth=" + request.field("authorization"), "X-Echo: " + request.field("authorization") + "\r\n"); }
+std::string echo(const OriginRequest& request) {
+  return ok(request.method + " " + request.target + " " + request.body);
+}
+std::string show_authorization(const OriginRequest& request) {
+  return ok("auth=" + request.field("authorization"), "X-Echo: " + request.field("authorization") + "\r\n");
+}
 
 void give_secret(Rig& rig) {
   rig.secrets["github-token"] = kSecret;
@@ -56,7 +64,8 @@ TEST(Credentials, an_answer_that_reflects_the_secret_shows_the_placeholder) {
 TEST(Credentials, an_answer_that_cannot_be_searched_does_not_pass) {
   Rig rig;
   give_secret(rig);
-  rig.serve("api.example.com", 443, [](const OriginRequest&) { return ok("xx", "Content-Encoding: gzip\r\n"); });
+  rig.serve("api.example.com", 443,
+            [](const OriginRequest&) { return ok("xx", "Content-Encoding: gzip\r\n"); });
   ASSERT_EQ(rig.configure(Rig::policy(kWithCredential)), "");
   Answer answer = rig.connect("api.example.com", 443).get("/");
   EXPECT_EQ(answer.code(), "credential.unreadable_answer");
@@ -68,10 +77,16 @@ TEST(Credentials, a_placeholder_sent_elsewhere_is_refused_and_flagged) {
   rig.serve("other.example.com", 443, echo);
   ASSERT_EQ(rig.configure(Rig::policy(kWithCredential)), "");
   auto connect = [&] { return rig.connect("other.example.com", 443); };
-  EXPECT_EQ(connect().get("/", fmt::format("Authorization: Bearer {}\r\n", kPlaceholder)).code(), "credential.placeholder_misused");
-  EXPECT_EQ(connect().get("/", fmt::format("Authorization: Basic {}\r\n", to_base64(fmt::format("u:{}", kPlaceholder)))).code(), "credential.placeholder_misused");
+  EXPECT_EQ(connect().get("/", fmt::format("Authorization: Bearer {}\r\n", kPlaceholder)).code(),
+            "credential.placeholder_misused");
+  EXPECT_EQ(
+      connect()
+          .get("/", fmt::format("Authorization: Basic {}\r\n", to_base64(fmt::format("u:{}", kPlaceholder))))
+          .code(),
+      "credential.placeholder_misused");
   EXPECT_EQ(connect().get(fmt::format("/?x={}", kPlaceholder)).code(), "credential.placeholder_misused");
-  EXPECT_EQ(connect().post("/", fmt::format("text {} text", kPlaceholder)).code(), "credential.placeholder_misused");
+  EXPECT_EQ(connect().post("/", fmt::format("text {} text", kPlaceholder)).code(),
+            "credential.placeholder_misused");
   EXPECT_TRUE(rig.received().empty());
   EXPECT_EQ(rig.count_events({"placeholder-misused"}), 4);
   EXPECT_EQ(connect().get("/", "Authorization: Bearer something-else\r\n").status, 200);
@@ -101,7 +116,8 @@ TEST(Review, an_approved_request_is_sent_exactly_once_and_as_it_was_shown) {
   rig.serve("api.example.com", 443, echo);
   ASSERT_EQ(rig.configure(Rig::policy(kReviewed)), "");
   Agent agent = rig.connect("api.example.com", 443);
-  agent.send("POST /pay HTTP/1.1\r\nHost: api.example.com\r\nContent-Length: 6\r\nCookie: private\r\n\r\namount");
+  agent.send(
+      "POST /pay HTTP/1.1\r\nHost: api.example.com\r\nContent-Length: 6\r\nCookie: private\r\n\r\namount");
   auto ask = rig.next_ask();
   ASSERT_TRUE(ask.has_value());
   EXPECT_TRUE(rig.received().empty()) << "nothing goes out before the decision";
@@ -124,7 +140,8 @@ TEST(Review, denied_and_timed_out_can_be_told_apart) {
   rig.serve("api.example.com", 443, echo);
   ASSERT_EQ(rig.configure(Rig::policy(kReviewed)), "");
   Agent agent = rig.connect("api.example.com", 443);
-  for (auto [outcome, code] : {std::pair{ReviewOutcome::denied, "review.denied"}, {ReviewOutcome::timed_out, "review.timed_out"}}) {
+  for (auto [outcome, code] :
+       {std::pair{ReviewOutcome::denied, "review.denied"}, {ReviewOutcome::timed_out, "review.timed_out"}}) {
     agent.send("POST /pay HTTP/1.1\r\nHost: api.example.com\r\nContent-Length: 1\r\n\r\nx");
     auto ask = rig.next_ask();
     ASSERT_TRUE(ask.has_value());
@@ -161,7 +178,9 @@ TEST(Review, an_approval_does_not_outlive_the_policy_it_was_given_under) {
   agent.send("POST /pay HTTP/1.1\r\nHost: api.example.com\r\nContent-Length: 1\r\n\r\nx");
   auto ask = rig.next_ask();
   ASSERT_TRUE(ask.has_value());
-  ASSERT_EQ(rig.configure(Rig::policy("  - name: api\n    to: {hosts: [api.example.com]}\n    allow: [{methods: [GET], paths: [\"/**\"]}]\n")), "");
+  ASSERT_EQ(rig.configure(Rig::policy("  - name: api\n    to: {hosts: [api.example.com]}\n    allow: "
+                                      "[{methods: [GET], paths: [\"/**\"]}]\n")),
+            "");
   rig.answer(*ask, ReviewOutcome::approved);
   EXPECT_EQ(agent.read_answer().status, 403);
   EXPECT_TRUE(rig.received().empty());

@@ -8,10 +8,16 @@
 namespace saw::egress::rig {
 namespace {
 
-constexpr std::string_view kApi = "  - name: api\n    to: {hosts: [api.example.com], ports: [443]}\n    allow: [{methods: [GET, POST], paths: [\"/**\"]}]\n";
-constexpr std::string_view kPlain = "  - name: plain\n    to: {hosts: [plain.example.com], ports: [80]}\n    tls: none\n    allow: [{methods: [GET, POST], paths: [\"/**\"]}]\n";
+constexpr std::string_view kApi =
+    "  - name: api\n    to: {hosts: [api.example.com], ports: [443]}\n    allow: [{methods: [GET, POST], "
+    "paths: [\"/**\"]}]\n";
+constexpr std::string_view kPlain =
+    "  - name: plain\n    to: {hosts: [plain.example.com], ports: [80]}\n    tls: none\n    allow: "
+    "[{methods: [GET, POST], paths: [\"/**\"]}]\n";
 
-std::string echo(const OriginRequest& request) { return ok(request.method + " " + request.target + " " + request.body); }
+std::string echo(const OriginRequest& request) {
+  return ok(request.method + " " + request.target + " " + request.body);
+}
 
 TEST(Engine, an_allowed_request_reaches_the_origin_and_its_answer_comes_back) {
   Rig rig;
@@ -53,7 +59,8 @@ TEST(Engine, many_requests_share_one_connection_on_both_sides) {
   ASSERT_EQ(rig.configure(Rig::policy(kApi)), "");
   Agent agent = rig.connect("api.example.com", 443);
   for (int i = 0; i < 20; ++i) EXPECT_EQ(agent.get(fmt::format("/{}", i)).body, fmt::format("GET /{} ", i));
-  agent.send("GET /p1 HTTP/1.1\r\nHost: api.example.com\r\n\r\nGET /p2 HTTP/1.1\r\nHost: api.example.com\r\n\r\n");
+  agent.send(
+      "GET /p1 HTTP/1.1\r\nHost: api.example.com\r\n\r\nGET /p2 HTTP/1.1\r\nHost: api.example.com\r\n\r\n");
   EXPECT_EQ(agent.read_answer().body, "GET /p1 ");
   EXPECT_EQ(agent.read_answer().body, "GET /p2 ");
   EXPECT_EQ(rig.dials(), 1);
@@ -62,12 +69,19 @@ TEST(Engine, many_requests_share_one_connection_on_both_sides) {
 TEST(Engine, a_denied_request_says_which_rule_and_how_to_ask_and_the_connection_lives_on) {
   Rig rig;
   rig.serve("api.example.com", 443, echo);
-  ASSERT_EQ(rig.configure(Rig::policy("  - name: api\n    to: {hosts: [api.example.com]}\n    allow: [{methods: [GET], paths: [\"/ok\"]}]\n    deny: [{paths: [\"/never\"]}]\n")), "");
+  ASSERT_EQ(
+      rig.configure(Rig::policy("  - name: api\n    to: {hosts: [api.example.com]}\n    allow: [{methods: "
+                                "[GET], paths: [\"/ok\"]}]\n    deny: [{paths: [\"/never\"]}]\n")),
+      "");
   Agent agent = rig.connect("api.example.com", 443);
   Answer unmatched = agent.get("/other");
   EXPECT_EQ(unmatched.status, 403);
   EXPECT_EQ(unmatched.code(), "policy.default_deny");
-  EXPECT_NE(unmatched.body.find("\"ask\":\"ask the workspace's owner to add host api.example.com port 443 method GET path /other"), std::string::npos) << unmatched.body;
+  EXPECT_NE(
+      unmatched.body.find(
+          "\"ask\":\"ask the workspace's owner to add host api.example.com port 443 method GET path /other"),
+      std::string::npos)
+      << unmatched.body;
   Answer matched = agent.get("/never");
   EXPECT_EQ(matched.code(), "policy.denied");
   EXPECT_NE(matched.body.find("network.api.deny[0]"), std::string::npos) << matched.body;
@@ -79,7 +93,8 @@ TEST(Engine, a_denied_request_says_which_rule_and_how_to_ask_and_the_connection_
 TEST(Engine, bodies_pass_whatever_their_framing) {
   Rig rig;
   rig.serve("api.example.com", 443, [](const OriginRequest& request) -> std::string {
-    if (request.target == "/chunked") return "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n";
+    if (request.target == "/chunked")
+      return "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n";
     if (request.target == "/close") return "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nuntil the end";
     if (request.target == "/empty") return "HTTP/1.1 204 No Content\r\n\r\n";
     return ok(std::to_string(request.body.size()));
@@ -89,7 +104,9 @@ TEST(Engine, bodies_pass_whatever_their_framing) {
   EXPECT_EQ(agent.get("/chunked").body, "hello world");
   EXPECT_EQ(agent.get("/empty").status, 204);
   EXPECT_EQ(agent.post("/len", "12345").body, "5");
-  agent.send("POST /c HTTP/1.1\r\nHost: api.example.com\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n");
+  agent.send(
+      "POST /c HTTP/1.1\r\nHost: api.example.com\r\nTransfer-Encoding: "
+      "chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n");
   EXPECT_EQ(agent.read_answer().body, "7");
   EXPECT_EQ(rig.received().back().body, "abcdefg");
 }
@@ -118,7 +135,8 @@ TEST(Engine, expect_100_continue_is_answered_after_the_decision) {
   rig.serve("api.example.com", 443, echo);
   ASSERT_EQ(rig.configure(Rig::policy(kApi)), "");
   Agent agent = rig.connect("api.example.com", 443);
-  agent.send("POST /a HTTP/1.1\r\nHost: api.example.com\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
+  agent.send(
+      "POST /a HTTP/1.1\r\nHost: api.example.com\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
   EXPECT_EQ(agent.read_answer().status, 100);
   agent.send("body");
   EXPECT_EQ(agent.read_answer().body, "POST /a body");
@@ -130,9 +148,12 @@ TEST(Engine, a_request_that_readers_could_understand_differently_is_answered_400
   Rig rig;
   rig.serve("api.example.com", 443, echo);
   ASSERT_EQ(rig.configure(Rig::policy(kApi)), "");
-  for (std::string_view bad : {"GET / HTTP/1.1\r\nHost: api.example.com\r\nHost: api.example.com\r\n\r\n", "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n",
-                               "GET https://evil.example/ HTTP/1.1\r\nHost: api.example.com\r\n\r\n", "GET /a%2fb HTTP/1.1\r\nHost: api.example.com\r\n\r\n",
-                               "POST / HTTP/1.1\r\nHost: api.example.com\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"}) {
+  for (std::string_view bad : {"GET / HTTP/1.1\r\nHost: api.example.com\r\nHost: api.example.com\r\n\r\n",
+                               "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+                               "GET https://evil.example/ HTTP/1.1\r\nHost: api.example.com\r\n\r\n",
+                               "GET /a%2fb HTTP/1.1\r\nHost: api.example.com\r\n\r\n",
+                               "POST / HTTP/1.1\r\nHost: api.example.com\r\nContent-Length: "
+                               "3\r\nTransfer-Encoding: chunked\r\n\r\n"}) {
     Agent agent = rig.connect("api.example.com", 443);
     agent.send(bad);
     Answer answer = agent.read_answer();
@@ -176,6 +197,14 @@ TEST(Engine, what_speaks_neither_http_nor_tls_is_closed_and_recorded) {
   ASSERT_EQ(rig.configure(Rig::policy(kApi)), "");
   Agent agent = rig.connect("93.184.216.34", 22, {.address = "93.184.216.34"});
   agent.send(std::string("\x00\x01\x02", 3));
+  EXPECT_TRUE(agent.ended());
+  EXPECT_EQ(rig.count_events({"93.184.216.34", "was denied a connection", "policy.default_deny"}), 1);
+}
+
+TEST(Engine, a_client_that_waits_for_the_server_to_speak_is_refused_soon) {
+  Rig rig;
+  ASSERT_EQ(rig.configure(Rig::policy(kApi)), "");
+  Agent agent = rig.connect("93.184.216.34", 22, {.address = "93.184.216.34"});
   EXPECT_TRUE(agent.ended());
   EXPECT_EQ(rig.count_events({"93.184.216.34", "was denied a connection", "policy.default_deny"}), 1);
 }
@@ -237,7 +266,9 @@ TEST(Engine, a_narrower_policy_holds_for_the_next_request_on_an_open_connection)
   ASSERT_EQ(rig.configure(Rig::policy(kApi)), "");
   Agent agent = rig.connect("api.example.com", 443);
   EXPECT_EQ(agent.get("/a").status, 200);
-  ASSERT_EQ(rig.configure(Rig::policy("  - name: api\n    to: {hosts: [api.example.com]}\n    allow: [{methods: [GET], paths: [\"/b\"]}]\n")), "");
+  ASSERT_EQ(rig.configure(Rig::policy("  - name: api\n    to: {hosts: [api.example.com]}\n    allow: "
+                                      "[{methods: [GET], paths: [\"/b\"]}]\n")),
+            "");
   EXPECT_EQ(agent.get("/a").status, 403);
   EXPECT_EQ(agent.get("/b").status, 200);
 }

@@ -12,10 +12,12 @@ struct Absolute {
 std::optional<Absolute> split_absolute(std::string_view target, std::string_view scheme) {
   if (target.starts_with('/') || target == "*") return std::nullopt;
   size_t colon = target.find("://");
-  if (colon == std::string_view::npos || !same_token(target.substr(0, colon), scheme)) return Absolute{};  // names nothing: refused
+  if (colon == std::string_view::npos || !same_token(target.substr(0, colon), scheme))
+    return Absolute{};  // names nothing: refused
   target.remove_prefix(colon + 3);
   size_t slash = target.find_first_of("/?#");
-  return Absolute{target.substr(0, slash), slash == std::string_view::npos ? std::string_view() : target.substr(slash)};
+  return Absolute{target.substr(0, slash),
+                  slash == std::string_view::npos ? std::string_view() : target.substr(slash)};
 }
 
 std::string range_text(const policy::AddressRange& range) {
@@ -63,9 +65,12 @@ Task<bool> Exchange::read_head(std::optional<Denial>& problem) {
 }
 
 Task<std::optional<Denial>> Exchange::admit() {
-  if (!config_) co_return Denial{.status = 503, .code = "egress.not_configured", .reason = "no policy is loaded"};
+  if (!config_)
+    co_return Denial{.status = 503, .code = "egress.not_configured", .reason = "no policy is loaded"};
   bool recordable = co_await services_.audit.room();
-  if (!recordable) co_return Denial{.status = 503, .code = "audit.unavailable", .reason = "what cannot be recorded is not admitted"};
+  if (!recordable)
+    co_return Denial{
+        .status = 503, .code = "audit.unavailable", .reason = "what cannot be recorded is not admitted"};
   if (auto denial = check_endpoint()) co_return denial;
   if (auto denial = check_form()) co_return denial;
   if (body_need_ == policy::BodyNeed::whole) {
@@ -82,17 +87,22 @@ Task<std::optional<Denial>> Exchange::admit() {
   const uint64_t event = record(audit::Verdict::allowed, judged_.rule, judged_.reason, 0);
   if (judged_.inject || !review_.empty()) {
     if (!co_await services_.audit.durable(event))
-      co_return Denial{.status = 503, .code = "audit.unavailable", .reason = "what cannot be recorded is not admitted"};
+      co_return Denial{
+          .status = 503, .code = "audit.unavailable", .reason = "what cannot be recorded is not admitted"};
   }
   co_return std::nullopt;
 }
 
-// What policy.md calls the canonical request, as far as it needs no policy: one destination, said the same everywhere.
+// What policy.md calls the canonical request, as far as it needs no policy: one destination, said the same
+// everywhere.
 std::optional<Denial> Exchange::check_form() {
-  if (head_.method == "CONNECT") return denied("request.connect", "CONNECT is not needed: connections are captured and judged without a proxy setting");
+  if (head_.method == "CONNECT")
+    return denied("request.connect",
+                  "CONNECT is not needed: connections are captured and judged without a proxy setting");
   if (find_field(head_.fields, "upgrade")) return denied("request.upgrade", "Upgrade is not available");
   if (!to_.is_named_by(head_.host)) return malformed("malformed:host-mismatch");
-  if (to_.tls && !to_.literal && to_.sni != to_.host) return malformed(to_.sni.empty() ? "malformed:sni-missing" : "malformed:sni-mismatch");
+  if (to_.tls && !to_.literal && to_.sni != to_.host)
+    return malformed(to_.sni.empty() ? "malformed:sni-missing" : "malformed:sni-mismatch");
   if (auto absolute = split_absolute(head_.target, to_.scheme())) {
     if (!to_.is_named_by(absolute->authority)) return malformed("malformed:absolute-target");
     target_ = absolute->path.starts_with('/') ? absolute->path : "/" + std::string(absolute->path);
@@ -102,16 +112,20 @@ std::optional<Denial> Exchange::check_form() {
 
 std::optional<Denial> Exchange::check_endpoint() {
   auto endpoint = config_->policy.endpoint(to_.host, to_.port);
-  if (!endpoint) return denied("policy.default_deny", "no network entry of the policy names this destination");
+  if (!endpoint)
+    return denied("policy.default_deny", "no network entry of the policy names this destination");
   judged_.entry = endpoint->entry;
   judged_.limits = endpoint->limits;
   judged_.credential = endpoint->credential;
   body_need_ = endpoint->body;
   for (const policy::AddressRange& range : endpoint->addresses) ranges_.push_back(range_text(range));
   if (endpoint->protocol == policy::Protocol::tcp || endpoint->tls == policy::TlsMode::passthrough)
-    return denied("policy.not_available", "this version judges HTTP only: raw TCP and TLS passthrough are refused");
-  if (endpoint->tls == policy::TlsMode::inspect && !to_.tls) return denied("policy.tls_required", "this destination is reached by TLS only");
-  if (endpoint->tls == policy::TlsMode::none && to_.tls) return denied("policy.tls_unexpected", "the policy says that this destination speaks no TLS");
+    return denied("policy.not_available",
+                  "this version judges HTTP only: raw TCP and TLS passthrough are refused");
+  if (endpoint->tls == policy::TlsMode::inspect && !to_.tls)
+    return denied("policy.tls_required", "this destination is reached by TLS only");
+  if (endpoint->tls == policy::TlsMode::none && to_.tls)
+    return denied("policy.tls_unexpected", "the policy says that this destination speaks no TLS");
   return std::nullopt;
 }
 
@@ -119,8 +133,15 @@ std::optional<Denial> Exchange::judge() {
   std::vector<policy::Header> headers;
   headers.reserve(head_.fields.size());
   for (const Field& f : head_.fields) headers.push_back({f.name, f.value});
-  policy::Request request{.host = to_.host, .port = to_.port, .tls = to_.tls, .sni = to_.sni, .method = head_.method, .target = target_, .headers = headers,
-                          .time = services_.net.clock.now(), .agent = who_.agent};
+  policy::Request request{.host = to_.host,
+                          .port = to_.port,
+                          .tls = to_.tls,
+                          .sni = to_.sni,
+                          .method = head_.method,
+                          .target = target_,
+                          .headers = headers,
+                          .time = services_.net.clock.now(),
+                          .agent = who_.agent};
   if (whole_body_) request.body = *whole_body_;
   policy::Decision decision = config_->policy.decide(request);
   judged_.effect = decision.effect;
@@ -133,7 +154,8 @@ std::optional<Denial> Exchange::judge() {
   return std::nullopt;
 }
 
-// A placeholder stands for one secret at one destination. Anywhere else it is an attempt to use or to leak a credential.
+// A placeholder stands for one secret at one destination. Anywhere else it is an attempt to use or to leak a
+// credential.
 std::optional<Denial> Exchange::check_placeholders() {
   std::map<std::string, std::string> foreign = config_->placeholders;
   if (const auto* mine = config_->credential(judged_.credential, judged_.entry)) foreign.erase(mine->secret);
@@ -149,10 +171,14 @@ std::optional<Denial> Exchange::check_placeholders() {
 std::optional<Denial> Exchange::prepare_credential() {
   if (judged_.credential.empty()) return std::nullopt;
   const policy::Credential* credential = config_->credential(judged_.credential, judged_.entry);
-  if (!credential) return denied("credential.not_for_entry", fmt::format("credential '{}' is not for this entry", judged_.credential));
+  if (!credential)
+    return denied("credential.not_for_entry",
+                  fmt::format("credential '{}' is not for this entry", judged_.credential));
   auto secret = config_->secrets.find(credential->secret);
   if (secret == config_->secrets.end() || secret->second.empty()) {
-    Denial denial = denied("credential.unavailable", fmt::format("the secret '{}' is not there: nothing is sent without it", credential->secret));
+    Denial denial =
+        denied("credential.unavailable",
+               fmt::format("the secret '{}' is not there: nothing is sent without it", credential->secret));
     denial.ask = fmt::format("ask the workspace's owner to store it: saw secret put {}", credential->secret);
     return denial;
   }
@@ -162,7 +188,9 @@ std::optional<Denial> Exchange::prepare_credential() {
   judged_.inject = credential;
   std::vector<Needle> needles;
   auto placeholder = config_->placeholders.find(credential->secret);
-  for (const std::string& form : credential_.sensitive) needles.push_back({form, placeholder == config_->placeholders.end() ? std::string() : placeholder->second});
+  for (const std::string& form : credential_.sensitive)
+    needles.push_back(
+        {form, placeholder == config_->placeholders.end() ? std::string() : placeholder->second});
   redactor_.emplace(std::move(needles));
   return std::nullopt;
 }
@@ -176,7 +204,8 @@ Task<bool> Exchange::ask_to_continue() {
 Task<std::optional<Denial>> Exchange::buffer_body() {
   if (whole_body_) co_return std::nullopt;
   const uint64_t limit = judged_.limits.request_bytes;
-  Denial too_large = denied("request.too_large", fmt::format("a request body that must be judged whole may have {} bytes", limit));
+  Denial too_large = denied("request.too_large",
+                            fmt::format("a request body that must be judged whole may have {} bytes", limit));
   too_large.status = 413;
   if (head_.framing == Framing::length && head_.content_length > limit) co_return too_large;
   co_await ask_to_continue();
@@ -190,24 +219,43 @@ Task<std::optional<Denial>> Exchange::buffer_body() {
 }
 
 Denial Exchange::malformed(std::string_view problem) const {
-  return {.status = 400, .code = "request.malformed", .reason = std::string(problem), .layer = "runtime", .rule = {}, .ask = "send an unambiguous HTTP/1.1 request", .review = {}};
+  return {.status = 400,
+          .code = "request.malformed",
+          .reason = std::string(problem),
+          .layer = "runtime",
+          .rule = {},
+          .ask = "send an unambiguous HTTP/1.1 request",
+          .review = {}};
 }
 
 Denial Exchange::denied(std::string code, std::string reason) const {
   std::string_view path = std::string_view(target_).substr(0, target_.find('?'));
-  std::string ask = fmt::format("ask the workspace's owner to add host {} port {} method {} path {} to the policy, ", to_.host, to_.port, head_.method, path);
-  ask += judged_.entry.empty() ? std::string("in a network entry of its own") : fmt::format("network entry '{}'", judged_.entry);
-  return {.status = 403, .code = std::move(code), .reason = std::move(reason), .layer = "runtime", .rule = judged_.rule, .ask = std::move(ask), .review = {}};
+  std::string ask =
+      fmt::format("ask the workspace's owner to add host {} port {} method {} path {} to the policy, ",
+                  to_.host, to_.port, head_.method, path);
+  ask += judged_.entry.empty() ? std::string("in a network entry of its own")
+                               : fmt::format("network entry '{}'", judged_.entry);
+  return {.status = 403,
+          .code = std::move(code),
+          .reason = std::move(reason),
+          .layer = "runtime",
+          .rule = judged_.rule,
+          .ask = std::move(ask),
+          .review = {}};
 }
 
 Denial Exchange::from_decision(const policy::Decision& decision) const {
   if (decision.reason.starts_with("malformed")) return malformed(decision.reason);
-  return denied(decision.rule.empty() ? "policy.default_deny" : "policy.denied", std::string(decision.reason));
+  return denied(decision.rule.empty() ? "policy.default_deny" : "policy.denied",
+                std::string(decision.reason));
 }
 
 Denial Exchange::misuse(const std::string& secret) {
-  record_finding("A credential's placeholder was sent elsewhere", "placeholder-misused", fmt::format("placeholder of secret '{}'", secret));
-  Denial denial = denied("credential.placeholder_misused", fmt::format("the placeholder of secret '{}' has no meaning at this destination", secret));
+  record_finding("A credential's placeholder was sent elsewhere", "placeholder-misused",
+                 fmt::format("placeholder of secret '{}'", secret));
+  Denial denial =
+      denied("credential.placeholder_misused",
+             fmt::format("the placeholder of secret '{}' has no meaning at this destination", secret));
   denial.ask = "leave the placeholder out: SAW adds the credential itself, and only where the policy says so";
   return denial;
 }

@@ -1,10 +1,11 @@
-// One request of an agent: read, judged, perhaps held for a person, sent on with the right credential, answered.
+// One request of an agent: read, judged, perhaps held for a person, sent on with the right credential,
+// answered.
 //
 //   Exchange exchange(services, identity, destination, agent, upstream);
 //   if (co_await exchange.run() == Persistence::close) break;
 //
-// Everything the agent may have got wrong, and every refusal, ends as one answer with a JSON body and one event. The decision's event is
-// recorded before anything goes upstream.
+// Everything the agent may have got wrong, and every refusal, ends as one answer with a JSON body and one
+// event. The decision's event is recorded before anything goes upstream.
 #pragma once
 
 #include <memory>
@@ -28,12 +29,14 @@ struct AgentSide {
   Inbound in;
 };
 
-// The connection upstream that belongs to an agent's connection: dialled by the first request, kept for the next.
+// The connection upstream that belongs to an agent's connection: dialled by the first request, kept for the
+// next.
 struct UpstreamSide {
-  UpstreamSide(Net& net, std::unique_ptr<Stream> s, uint64_t e) : stream(std::move(s)), in(net, *stream), epoch(e) {}
+  UpstreamSide(Net& net, std::unique_ptr<Stream> s, uint64_t e)
+      : stream(std::move(s)), in(net, *stream), epoch(e) {}
   std::unique_ptr<Stream> stream;
   Inbound in;
-  uint64_t epoch;  // of the configuration it was verified by
+  uint64_t epoch;         // of the configuration it was verified by
   bool is_quiet() const;  // open, and nothing unasked has come
 };
 
@@ -41,16 +44,17 @@ struct ExchangeLimits {
   static constexpr int64_t kIdleMs = 60'000;             // between requests, and for each step of a body
   static constexpr int64_t kSlowHeadMs = 15'000;         // from the first byte of a head to its end
   static constexpr int64_t kAnswerPatienceMs = 600'000;  // for the upstream's answer to begin
-  static constexpr int64_t kAnswerIdleMs = 300'000;      // between two parts of an answer (event streams are slow)
-  static constexpr int64_t kReviewGraceMs = 5'000;       // beyond the hold, for sawd's own time-out to arrive
+  static constexpr int64_t kAnswerIdleMs =
+      300'000;                                      // between two parts of an answer (event streams are slow)
+  static constexpr int64_t kReviewGraceMs = 5'000;  // beyond the hold, for sawd's own time-out to arrive
   static constexpr uint64_t kScannedBodyBytes = 1u << 20;
   static constexpr int kMaxInterimAnswers = 8;
 };
 
 class Exchange {
  public:
-  Exchange(Services& services, const ChannelIdentity& who, std::string_view channel, const Destination& to, AgentSide& agent,
-           std::unique_ptr<UpstreamSide>& upstream)
+  Exchange(Services& services, const ChannelIdentity& who, std::string_view channel, const Destination& to,
+           AgentSide& agent, std::unique_ptr<UpstreamSide>& upstream)
       : services_(services), who_(who), channel_(channel), to_(to), agent_(agent), upstream_(upstream) {}
   Exchange(const Exchange&) = delete;
 
@@ -63,7 +67,7 @@ class Exchange {
     policy::Effect effect = policy::Effect::deny;
     std::string rule, reason, entry, target;  // target: canonical
     policy::Limits limits;
-    std::string_view credential;                // the endpoint's, or empty
+    std::string_view credential;  // the endpoint's, or empty
     const policy::Credential* inject = nullptr;
   };
 
@@ -118,13 +122,13 @@ class Exchange {
   std::string head_bytes_, answer_bytes_;  // what the heads' views point into
   RequestHead head_;
   ResponseHead answer_;
-  std::string target_;                     // origin-form
+  std::string target_;  // origin-form
   std::optional<BodyReader> body_;
   std::optional<std::string> whole_body_;
   Judged judged_;
-  std::vector<std::string> ranges_;        // private ranges the entry may reach
+  std::vector<std::string> ranges_;  // private ranges the entry may reach
   policy::BodyNeed body_need_ = policy::BodyNeed::none;
-  std::string review_;                     // id
+  std::string review_;  // id
   RenderedCredential credential_;
   std::optional<Redactor> redactor_;
   std::string answer_reason_;

@@ -3,7 +3,8 @@
 
 namespace saw::egress {
 
-uint64_t Exchange::record(audit::Verdict verdict, std::string_view rule, std::string_view reason, uint16_t status) {
+uint64_t Exchange::record(audit::Verdict verdict, std::string_view rule, std::string_view reason,
+                          uint16_t status) {
   audit::HttpActivity event;
   event.time = services_.net.clock.now();
   event.layer = audit::Layer::runtime;
@@ -20,11 +21,16 @@ uint64_t Exchange::record(audit::Verdict verdict, std::string_view rule, std::st
   event.target = target;
   event.status = status;
   event.review = review_;
-  if (whole_body_) event.bytes_out = whole_body_->size();
-  else if (head_.framing == Framing::length) event.bytes_out = head_.content_length;
+  if (whole_body_)
+    event.bytes_out = whole_body_->size();
+  else if (head_.framing == Framing::length)
+    event.bytes_out = head_.content_length;
   if (judged_.inject && verdict == audit::Verdict::allowed) event.credential_used = judged_.inject->name;
-  std::string_view verb = verdict == audit::Verdict::allowed ? "was allowed" : verdict == audit::Verdict::denied ? "was denied" : "waits for review of";
-  event.message = fmt::format("agent '{}' {} {} {} ({})", who_.agent, verb, head_.method.empty() ? "a malformed request to" : head_.method,
+  std::string_view verb = verdict == audit::Verdict::allowed  ? "was allowed"
+                          : verdict == audit::Verdict::denied ? "was denied"
+                                                              : "waits for review of";
+  event.message = fmt::format("agent '{}' {} {} {} ({})", who_.agent, verb,
+                              head_.method.empty() ? "a malformed request to" : head_.method,
                               to_.url(std::string_view(target).substr(0, audit::kMaxText)), reason);
   return services_.audit.record(audit::http_activity(event));
 }

@@ -9,7 +9,8 @@
 
 namespace saw::egress {
 
-// The request on its way upstream, in a coroutine of its own: an answer may begin before the request has ended.
+// The request on its way upstream, in a coroutine of its own: an answer may begin before the request has
+// ended.
 struct Exchange::Upload {
   explicit Upload(Net& net) : done(net) {}
   Gate done;
@@ -32,15 +33,18 @@ Task<std::optional<Denial>> Exchange::connect() {
     Denial denial = denied(dialed.error().code, dialed.error().message);
     denial.status = 502;
     denial.layer = "perimeter";
-    denial.ask = fmt::format("ask the operator of this host to list {}:{} in the perimeter file", to_.host, to_.port);
+    denial.ask =
+        fmt::format("ask the operator of this host to list {}:{} in the perimeter file", to_.host, to_.port);
     co_return denial;
   }
   const int on = 1;
-  ::setsockopt(dialed->socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // fails on a connector's Unix socket: no loss
+  ::setsockopt(dialed->socket.get(), IPPROTO_TCP, TCP_NODELAY, &on,
+               sizeof on);  // fails on a connector's Unix socket: no loss
   auto socket = std::make_unique<Socket>(services_.net, std::move(dialed->socket));
   socket->expire_after(ExchangeLimits::kIdleMs);
   if (!to_.tls) {
-    upstream_ = std::make_unique<UpstreamSide>(services_.net, plain_stream(std::move(socket)), config_->epoch);
+    upstream_ =
+        std::make_unique<UpstreamSide>(services_.net, plain_stream(std::move(socket)), config_->epoch);
     co_return std::nullopt;
   }
   TlsResult stream = co_await config_->upstream.connect(std::move(socket), to_.host);
@@ -55,11 +59,18 @@ Task<std::optional<Denial>> Exchange::connect() {
 }
 
 std::string Exchange::request_head() const {
-  UpstreamRequest request{.method = head_.method, .target = judged_.target, .authority = {}, .body = {}, .credential_header = {}, .credential_value = {}};
+  UpstreamRequest request{.method = head_.method,
+                          .target = judged_.target,
+                          .authority = {},
+                          .body = {},
+                          .credential_header = {},
+                          .credential_value = {}};
   const std::string authority = to_.authority();
   request.authority = authority;
-  if (whole_body_) request.body = {whole_body_->empty() ? Framing::none : Framing::length, whole_body_->size()};
-  else request.body = {head_.framing, head_.content_length};
+  if (whole_body_)
+    request.body = {whole_body_->empty() ? Framing::none : Framing::length, whole_body_->size()};
+  else
+    request.body = {head_.framing, head_.content_length};
   if (judged_.inject) {
     request.credential_header = judged_.inject->header;
     request.credential_value = credential_.value;
@@ -77,7 +88,8 @@ Task<> Exchange::upload(Upload& state) {
     co_await upload_parts(state, std::move(out));
   }
   // Half a request is never completed by anybody: the upstream sees it cut off.
-  if (state.end == Upload::End::agent_gone || state.end == Upload::End::refused) upstream_->stream->socket().close();
+  if (state.end == Upload::End::agent_gone || state.end == Upload::End::refused)
+    upstream_->stream->socket().close();
   state.done.open();
 }
 
@@ -90,7 +102,8 @@ Task<> Exchange::upload_parts(Upload& state, std::string out) {
   co_await ask_to_continue();
   while (true) {
     if (agent_.in.view().empty() && !out.empty()) {  // the head does not wait for a slow body
-      if (!co_await upstream_->stream->write(std::exchange(out, {}))) co_return void(state.end = Upload::End::upstream_gone);
+      if (!co_await upstream_->stream->write(std::exchange(out, {})))
+        co_return void(state.end = Upload::End::upstream_gone);
     }
     agent_.stream->socket().expire_after(ExchangeLimits::kIdleMs);
     BodyReader::Part part = co_await body_->next();
@@ -103,10 +116,13 @@ Task<> Exchange::upload_parts(Upload& state, std::string out) {
     if (state.denial) co_return void(state.end = Upload::End::refused);
     if (part.state == BodyReader::State::end && chunked) out += kLastChunk;
     if (part.state == BodyReader::State::data) {
-      if (chunked) out += encode_chunk(part.data);
-      else out += part.data;
+      if (chunked)
+        out += encode_chunk(part.data);
+      else
+        out += part.data;
     }
-    if (!out.empty() && !co_await upstream_->stream->write(std::exchange(out, {}))) co_return void(state.end = Upload::End::upstream_gone);
+    if (!out.empty() && !co_await upstream_->stream->write(std::exchange(out, {})))
+      co_return void(state.end = Upload::End::upstream_gone);
     if (part.state == BodyReader::State::end) co_return void(state.end = Upload::End::sent);
     upstream_->stream->socket().expire_after(ExchangeLimits::kAnswerPatienceMs);
   }
@@ -169,11 +185,14 @@ Task<std::optional<Denial>> Exchange::read_answer_head() {
   for (int interim = 0; interim <= ExchangeLimits::kMaxInterimAnswers; ++interim) {
     ParsedResponse parsed;
     while ((parsed = parse_response_head(upstream_->in.view(), head_.method)).state == HeadState::incomplete)
-      if (co_await upstream_->in.fill() != Inbound::Fill::more) co_return failure("upstream.closed", "the destination closed the connection without an answer");
-    if (parsed.state == HeadState::malformed) co_return failure("upstream.malformed", fmt::format("the destination's answer is {}", parsed.problem));
+      if (co_await upstream_->in.fill() != Inbound::Fill::more)
+        co_return failure("upstream.closed", "the destination closed the connection without an answer");
+    if (parsed.state == HeadState::malformed)
+      co_return failure("upstream.malformed", fmt::format("the destination's answer is {}", parsed.problem));
     answer_bytes_ = upstream_->in.view().substr(0, parsed.consumed);
     upstream_->in.consume(parsed.consumed);
-    if (parsed.head.status == 101) co_return failure("upstream.upgrade", "the destination wants another protocol");
+    if (parsed.head.status == 101)
+      co_return failure("upstream.upgrade", "the destination wants another protocol");
     if (parsed.head.status < 200) continue;
     answer_ = parse_response_head(answer_bytes_, head_.method).head;
     co_return check_answer();
@@ -186,7 +205,9 @@ std::optional<Denial> Exchange::check_answer() const {
   if (!redactor_ || redactor_->empty() || answer_.framing == Framing::none) return std::nullopt;
   auto coding = find_field(answer_.fields, "content-encoding");
   if (!coding || same_token(*coding, "identity")) return std::nullopt;
-  Denial denial = denied("credential.unreadable_answer", fmt::format("the destination answered with the coding '{}', which hides what it sends back", *coding));
+  Denial denial = denied(
+      "credential.unreadable_answer",
+      fmt::format("the destination answered with the coding '{}', which hides what it sends back", *coding));
   denial.status = 502;
   return denial;
 }
@@ -197,7 +218,8 @@ Task<Persistence> Exchange::relay_answer(Upload& sending) {
   if (plan.framing == Framing::until_close && agent_takes_chunks) plan.framing = Framing::chunked;
   if (plan.framing == Framing::chunked && !agent_takes_chunks) plan.framing = Framing::until_close;
   Persistence persistence = head_.persistence;
-  if (plan.framing == Framing::until_close || sending.end != Upload::End::sent) persistence = Persistence::close;
+  if (plan.framing == Framing::until_close || sending.end != Upload::End::sent)
+    persistence = Persistence::close;
 
   answer_started_ = true;
   auto value = [this](const Field& f) { return redactor_ ? redactor_->text(f.value) : std::string(f.value); };
@@ -213,7 +235,8 @@ Task<Persistence> Exchange::relay_answer(Upload& sending) {
     co_await agent_.stream->finish();
   }
   co_await settle(sending);
-  if (!whole || answer_.persistence == Persistence::close || sending.end != Upload::End::sent) upstream_.reset();
+  if (!whole || answer_.persistence == Persistence::close || sending.end != Upload::End::sent)
+    upstream_.reset();
   co_return persistence;
 }
 
@@ -227,8 +250,10 @@ Task<bool> Exchange::relay_body(std::string out, BodyPlan plan) {
     const bool end = part.state == BodyReader::State::end;
     if (!end && part.state != BodyReader::State::data) co_return false;
     std::string data;
-    if (redactor_) data = end ? redactor_->finish() : redactor_->feed(part.data);
-    else data = part.data;
+    if (redactor_)
+      data = end ? redactor_->finish() : redactor_->feed(part.data);
+    else
+      data = part.data;
     if (plan.framing == Framing::chunked) {
       if (!data.empty()) out += encode_chunk(data);
       if (end) out += kLastChunk;

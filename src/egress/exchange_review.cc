@@ -8,7 +8,8 @@ constexpr size_t kPreviewBytes = 4u << 10, kPreviewBody = 2u << 10;
 
 // Headers that carry authority of the agent's own: their values are nobody's business.
 bool is_private(std::string_view name) {
-  return same_token(name, "authorization") || same_token(name, "cookie") || same_token(name, "proxy-authorization") || same_token(name, "x-api-key");
+  return same_token(name, "authorization") || same_token(name, "cookie") ||
+         same_token(name, "proxy-authorization") || same_token(name, "x-api-key");
 }
 
 }  // namespace
@@ -46,7 +47,9 @@ ReviewAsk Exchange::review_ask() const {
 }
 
 Task<std::optional<Denial>> Exchange::hold_for_review() {
-  if (services_.reviews.is_full()) co_return Denial{.status = 503, .code = "review.busy", .reason = "too many requests wait for a person already"};
+  if (services_.reviews.is_full())
+    co_return Denial{
+        .status = 503, .code = "review.busy", .reason = "too many requests wait for a person already"};
   if (auto denial = prepare_credential()) co_return denial;  // nobody is asked about what could not be sent
   ReviewAsk ask = review_ask();
   const int64_t patience_ms = ask.hold_ms + ExchangeLimits::kReviewGraceMs;
@@ -75,7 +78,8 @@ std::optional<Denial> Exchange::after_verdict(const std::optional<ReviewVerdict>
   if (verdict) review_ = verdict->review;
   if (!verdict || verdict->outcome != ReviewOutcome::approved) {
     const bool in_time = verdict && verdict->outcome == ReviewOutcome::denied;
-    Denial denial = denied(in_time ? "review.denied" : "review.timed_out", in_time ? "a person refused this request" : "nobody decided in time");
+    Denial denial = denied(in_time ? "review.denied" : "review.timed_out",
+                           in_time ? "a person refused this request" : "nobody decided in time");
     if (verdict && !verdict->why.empty()) denial.reason += ": " + verdict->why;
     denial.ask = "ask the workspace's owner to approve this request, or to change the policy";
     denial.review = review_;

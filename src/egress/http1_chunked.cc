@@ -18,16 +18,20 @@ int hex_digit(char c) {
 
 ChunkedDecoder::Step ChunkedDecoder::step(std::string_view bytes) {
   switch (place_) {
-    case Place::size_line: return size_line(bytes);
+    case Place::size_line:
+      return size_line(bytes);
     case Place::data: {
       size_t n = static_cast<size_t>(std::min<uint64_t>(left_, bytes.size()));
       left_ -= n;
       if (left_ == 0) place_ = Place::data_end;
       return {.data = bytes.substr(0, n), .consumed = n, .problem = {}};
     }
-    case Place::data_end: return line_end(bytes, Place::size_line, "malformed:chunk-end");
-    case Place::last_line: return line_end(bytes, Place::finished, "malformed:trailer");
-    case Place::finished: return {};
+    case Place::data_end:
+      return line_end(bytes, Place::size_line, "malformed:chunk-end");
+    case Place::last_line:
+      return line_end(bytes, Place::finished, "malformed:trailer");
+    case Place::finished:
+      return {};
   }
   return {};
 }
@@ -45,7 +49,8 @@ ChunkedDecoder::Step ChunkedDecoder::size_line(std::string_view bytes) {
   if (rest.empty()) return {};
   if (digits == 0) return {.data = {}, .consumed = 0, .problem = "malformed:chunk-size"};
   if (rest[0] == ';') return {.data = {}, .consumed = 0, .problem = "malformed:chunk-extension"};
-  if (rest[0] != '\r' || (rest.size() > 1 && rest[1] != '\n')) return {.data = {}, .consumed = 0, .problem = "malformed:chunk-size"};
+  if (rest[0] != '\r' || (rest.size() > 1 && rest[1] != '\n'))
+    return {.data = {}, .consumed = 0, .problem = "malformed:chunk-size"};
   if (rest.size() < 2) return {};
   left_ = size;
   place_ = size > 0 ? Place::data : Place::last_line;

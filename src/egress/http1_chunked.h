@@ -8,7 +8,8 @@
 //     if (step.consumed == 0) read_more();
 //   }
 //
-// Refused: chunk extensions, sizes over kMaxChunkDigits hexadecimal digits, anything but CRLF as a line end, trailer fields. Total.
+// Refused: chunk extensions, sizes over kMaxChunkDigits hexadecimal digits, anything but CRLF as a line end,
+// trailer fields. Total.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +27,8 @@ class ChunkedDecoder {
     size_t consumed = 0;
     std::string_view problem;  // static text
   };
-  // Consumes as much as belongs together: part of one chunk's data, or one line. consumed 0 without a problem: more bytes are needed.
+  // Consumes as much as belongs together: part of one chunk's data, or one line. consumed 0 without a
+  // problem: more bytes are needed.
   Step step(std::string_view bytes);
   bool finished() const { return place_ == Place::finished; }
 

@@ -63,7 +63,8 @@ TEST(Chunked, a_body_that_was_cut_off_is_never_finished) {
 }
 
 TEST(Chunked, what_we_encode_decodes) {
-  EXPECT_EQ(decode(encode_chunk(std::string(300, 'x')) + std::string(kLastChunk)).data, std::string(300, 'x'));
+  EXPECT_EQ(decode(encode_chunk(std::string(300, 'x')) + std::string(kLastChunk)).data,
+            std::string(300, 'x'));
 }
 
 }  // namespace

@@ -8,30 +8,46 @@
 namespace saw::egress {
 namespace {
 
-constexpr std::array<std::string_view, 9> kHopByHop = {"connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization",
-                                                        "te", "trailer", "transfer-encoding", "upgrade"};
+constexpr std::array<std::string_view, 9> kHopByHop = {
+    "connection", "keep-alive",        "proxy-connection", "proxy-authenticate", "proxy-authorization", "te",
+    "trailer",    "transfer-encoding", "upgrade"};
 
 std::string_view standard_reason(uint16_t status) {
   switch (status) {
-    case 400: return "Bad Request";
-    case 403: return "Forbidden";
-    case 408: return "Request Timeout";
-    case 413: return "Content Too Large";
-    case 429: return "Too Many Requests";
-    case 502: return "Bad Gateway";
-    case 503: return "Service Unavailable";
-    case 504: return "Gateway Timeout";
-    default: return "Refused";
+    case 400:
+      return "Bad Request";
+    case 403:
+      return "Forbidden";
+    case 408:
+      return "Request Timeout";
+    case 413:
+      return "Content Too Large";
+    case 429:
+      return "Too Many Requests";
+    case 502:
+      return "Bad Gateway";
+    case 503:
+      return "Service Unavailable";
+    case 504:
+      return "Gateway Timeout";
+    default:
+      return "Refused";
   }
 }
 
-void add(std::string& out, std::string_view name, std::string_view value) { out.append(name).append(": ").append(value).append("\r\n"); }
+void add(std::string& out, std::string_view name, std::string_view value) {
+  out.append(name).append(": ").append(value).append("\r\n");
+}
 
 }  // namespace
 
-std::string status_line(uint16_t status, std::string_view reason) { return fmt::format("HTTP/1.1 {} {}\r\n", status, reason); }
+std::string status_line(uint16_t status, std::string_view reason) {
+  return fmt::format("HTTP/1.1 {} {}\r\n", status, reason);
+}
 
-bool is_framing(std::string_view name) { return same_token(name, "content-length") || same_token(name, "transfer-encoding"); }
+bool is_framing(std::string_view name) {
+  return same_token(name, "content-length") || same_token(name, "transfer-encoding");
+}
 
 std::string framing_fields(BodyPlan body, Persistence persistence) {
   std::string out;
@@ -48,10 +64,17 @@ bool is_hop_by_hop(std::string_view name, const Fields& fields) {
 }
 
 std::string denial_response(const Denial& denial, std::string_view request_method, Persistence persistence) {
-  nlohmann::ordered_json error = {{"code", denial.code}, {"reason", denial.reason}, {"layer", denial.layer}, {"rule", denial.rule}, {"ask", denial.ask}};
+  nlohmann::ordered_json error = {{"code", denial.code},
+                                  {"reason", denial.reason},
+                                  {"layer", denial.layer},
+                                  {"rule", denial.rule},
+                                  {"ask", denial.ask}};
   if (!denial.review.empty()) error["review"] = denial.review;
-  // Bytes of the agent's own choosing may be in the reason: whatever is not UTF-8 is replaced, never thrown about.
-  std::string body = nlohmann::ordered_json{{"error", error}}.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) + "\n";
+  // Bytes of the agent's own choosing may be in the reason: whatever is not UTF-8 is replaced, never thrown
+  // about.
+  std::string body =
+      nlohmann::ordered_json{{"error", error}}.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) +
+      "\n";
   std::string out = status_line(denial.status, standard_reason(denial.status));
   add(out, "Content-Type", "application/json");
   add(out, "Saw-Denied", denial.code);
@@ -65,8 +88,11 @@ std::string upstream_head(const UpstreamRequest& request, const Fields& fields) 
   std::string out = fmt::format("{} {} HTTP/1.1\r\n", request.method, request.target);
   add(out, "Host", request.authority);
   for (const Field& f : fields) {
-    if (is_hop_by_hop(f.name, fields) || is_framing(f.name) || same_token(f.name, "host") || same_token(f.name, "expect")) continue;
-    if (credential && (same_token(f.name, request.credential_header) || same_token(f.name, "authorization"))) continue;
+    if (is_hop_by_hop(f.name, fields) || is_framing(f.name) || same_token(f.name, "host") ||
+        same_token(f.name, "expect"))
+      continue;
+    if (credential && (same_token(f.name, request.credential_header) || same_token(f.name, "authorization")))
+      continue;
     // What comes back must be readable for the redactor.
     if (credential && same_token(f.name, "accept-encoding")) continue;
     add(out, f.name, f.value);
@@ -76,7 +102,9 @@ std::string upstream_head(const UpstreamRequest& request, const Fields& fields) 
     add(out, "Accept-Encoding", "identity");
   }
   // A method that usually has a body says so even when it is empty (RFC 9110 §8.6).
-  if (request.body.framing == Framing::none && (request.method == "POST" || request.method == "PUT" || request.method == "PATCH")) add(out, "Content-Length", "0");
+  if (request.body.framing == Framing::none &&
+      (request.method == "POST" || request.method == "PUT" || request.method == "PATCH"))
+    add(out, "Content-Length", "0");
   return out + framing_fields(request.body, Persistence::keep_alive) + "\r\n";
 }
 

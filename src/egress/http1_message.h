@@ -1,7 +1,8 @@
 // What saw-egress itself writes in HTTP/1.1: requests upstream, answers downstream, denials.
 //
-//   stream.write(upstream_head({.method = "GET", .target = decision.canonical_target, .authority = "api.example.com"}, head.fields));
-//   stream.write(denial_response({.status = 403, .code = "policy.default_deny", …}));
+//   stream.write(upstream_head({.method = "GET", .target = decision.canonical_target, .authority =
+//   "api.example.com"}, head.fields)); stream.write(denial_response({.status = 403, .code =
+//   "policy.default_deny", …}));
 //
 // Hop-by-hop fields (RFC 9110 §7.6.1), and those that Connection names, never pass.
 #pragma once

@@ -16,10 +16,17 @@ constexpr std::array<bool, 256> token_table() {
 }
 constexpr std::array<bool, 256> kToken = token_table();
 
-constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-constexpr bool is_visible(char c) { return c > 0x20 && c < 0x7f; }
-// Field values: visible characters, space and tab. obs-text (>= 0x80) is refused: its meaning depends on the reader.
-constexpr bool is_value_char(char c) { return is_visible(c) || c == ' ' || c == '\t'; }
+constexpr char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+}
+constexpr bool is_visible(char c) {
+  return c > 0x20 && c < 0x7f;
+}
+// Field values: visible characters, space and tab. obs-text (>= 0x80) is refused: its meaning depends on the
+// reader.
+constexpr bool is_value_char(char c) {
+  return is_visible(c) || c == ' ' || c == '\t';
+}
 
 std::string_view trim(std::string_view s) {
   while (!s.empty() && (s.front() == ' ' || s.front() == '\t')) s.remove_prefix(1);
@@ -83,7 +90,8 @@ Line parse_fields(std::string_view& rest, Fields& fields) {
   while (true) {
     Line line = take_line(rest);
     if (line.state != HeadState::complete || line.text.empty()) return line;
-    if (std::string_view problem = parse_field(line.text, fields); !problem.empty()) return {HeadState::malformed, problem, {}};
+    if (std::string_view problem = parse_field(line.text, fields); !problem.empty())
+      return {HeadState::malformed, problem, {}};
   }
 }
 
@@ -120,7 +128,8 @@ std::optional<Version> parse_version(std::string_view text) {
 
 Persistence persistence_of(const Fields& fields, Version version) {
   if (list_contains(fields, "connection", "close")) return Persistence::close;
-  if (version == Version::http10 && !list_contains(fields, "connection", "keep-alive")) return Persistence::close;
+  if (version == Version::http10 && !list_contains(fields, "connection", "keep-alive"))
+    return Persistence::close;
   return Persistence::keep_alive;
 }
 
@@ -148,8 +157,10 @@ std::string_view finish_request(RequestHead& head) {
   if (hosts == 0) return "malformed:missing-host";
   Lengths lengths = read_lengths(head.fields, head.version);
   if (!lengths.problem.empty()) return lengths.problem;
-  if (lengths.chunked) head.framing = Framing::chunked;
-  else if (lengths.length.value_or(0) > 0) head.framing = Framing::length;
+  if (lengths.chunked)
+    head.framing = Framing::chunked;
+  else if (lengths.length.value_or(0) > 0)
+    head.framing = Framing::length;
   head.content_length = lengths.length.value_or(0);
   head.persistence = persistence_of(head.fields, head.version);
   if (auto expect = find_field(head.fields, "expect")) {
@@ -164,7 +175,8 @@ std::string_view parse_status_line(std::string_view line, ResponseHead& head) {
   auto version = parse_version(line.substr(0, line.find(' ')));
   if (!version) return "malformed:version";
   head.version = *version;
-  if (line.size() < kReasonAt - 1 || (line.size() >= kReasonAt && line[kReasonAt - 1] != ' ')) return "malformed:status-line";
+  if (line.size() < kReasonAt - 1 || (line.size() >= kReasonAt && line[kReasonAt - 1] != ' '))
+    return "malformed:status-line";
   std::string_view digits = line.substr(9, 3);
   auto status = parse_length(digits);
   if (!status || *status < 100 || *status > 599) return "malformed:status";
@@ -195,14 +207,19 @@ std::string_view finish_response(ResponseHead& head, std::string_view request_me
 // The parts that requests and responses share. StartLine: (line, head) → problem; Finish: (head) → problem.
 template <class Parsed, class StartLine, class Finish>
 Parsed parse_head(std::string_view bytes, StartLine&& start_line, Finish&& finish) {
-  auto malformed = [](std::string_view problem) { return Parsed{.state = HeadState::malformed, .problem = problem, .consumed = 0, .head = {}}; };
+  auto malformed = [](std::string_view problem) {
+    return Parsed{.state = HeadState::malformed, .problem = problem, .consumed = 0, .head = {}};
+  };
   Parsed out;
   std::string_view window = bytes.substr(0, kMaxHeadBytes), rest = window;
-  auto unfinished = [&]() { return window.size() < kMaxHeadBytes ? Parsed{} : malformed("malformed:head-too-large"); };
+  auto unfinished = [&]() {
+    return window.size() < kMaxHeadBytes ? Parsed{} : malformed("malformed:head-too-large");
+  };
   Line first = take_line(rest);
   if (first.state == HeadState::malformed) return malformed(first.problem);
   if (first.state == HeadState::incomplete) return unfinished();
-  if (std::string_view problem = start_line(first.text, out.head); !problem.empty()) return malformed(problem);
+  if (std::string_view problem = start_line(first.text, out.head); !problem.empty())
+    return malformed(problem);
   Line last = parse_fields(rest, out.head.fields);
   if (last.state == HeadState::malformed) return malformed(last.problem);
   if (last.state == HeadState::incomplete) return unfinished();
@@ -219,7 +236,8 @@ ParsedRequest parse_request_head(std::string_view bytes) {
 }
 
 ParsedResponse parse_response_head(std::string_view bytes, std::string_view request_method) {
-  return parse_head<ParsedResponse>(bytes, parse_status_line, [&](ResponseHead& head) { return finish_response(head, request_method); });
+  return parse_head<ParsedResponse>(
+      bytes, parse_status_line, [&](ResponseHead& head) { return finish_response(head, request_method); });
 }
 
 bool same_token(std::string_view a, std::string_view b) {
@@ -227,7 +245,8 @@ bool same_token(std::string_view a, std::string_view b) {
 }
 
 bool is_token(std::string_view text) {
-  return !text.empty() && std::ranges::all_of(text, [](char c) { return kToken[static_cast<unsigned char>(c)]; });
+  return !text.empty() &&
+         std::ranges::all_of(text, [](char c) { return kToken[static_cast<unsigned char>(c)]; });
 }
 
 std::optional<std::string_view> find_field(const Fields& fields, std::string_view name) {

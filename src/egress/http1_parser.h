@@ -1,14 +1,17 @@
-// HTTP/1.1 message heads (RFC 9112), read strictly: whatever two implementations might understand differently is refused, not guessed.
+// HTTP/1.1 message heads (RFC 9112), read strictly: whatever two implementations might understand differently
+// is refused, not guessed.
 //
 //   ParsedRequest p = parse_request_head(buffered);
 //   if (p.state == HeadState::incomplete) read_more();
-//   else if (p.state == HeadState::malformed) answer_400(p.problem);       // "malformed:obs-fold", a stable code
-//   else use(p.head, p.consumed);                                          // views into `buffered`
+//   else if (p.state == HeadState::malformed) answer_400(p.problem);       // "malformed:obs-fold", a stable
+//   code else use(p.head, p.consumed);                                          // views into `buffered`
 //
-// Refused, each with its own code: a bare CR or LF, obs-fold, white space before a colon, a missing colon, an empty or non-token name,
-// bytes >= 0x80 and controls in the request line, names or values, duplicate or missing Host, Transfer-Encoding other than exactly
-// "chunked", Transfer-Encoding together with Content-Length or in HTTP/1.0, repeated or non-decimal Content-Length, versions other than
-// 1.0 and 1.1, more than kMaxHeaders fields, more than kMaxHeadBytes. Total on any bytes; no allocation but the list of fields.
+// Refused, each with its own code: a bare CR or LF, obs-fold, white space before a colon, a missing colon, an
+// empty or non-token name, bytes >= 0x80 and controls in the request line, names or values, duplicate or
+// missing Host, Transfer-Encoding other than exactly "chunked", Transfer-Encoding together with
+// Content-Length or in HTTP/1.0, repeated or non-decimal Content-Length, versions other than 1.0 and 1.1,
+// more than kMaxHeaders fields, more than kMaxHeadBytes. Total on any bytes; no allocation but the list of
+// fields.
 #pragma once
 
 #include <cstdint>

@@ -5,10 +5,14 @@ namespace {
 // The first address handed out; below it lie the network's own and what people take for a gateway.
 constexpr uint32_t kBase = 198u << 24 | 18u << 16, kFirst = 256;
 
-uint32_t number(Ipv4 a) { return uint32_t{a[0]} << 24 | uint32_t{a[1]} << 16 | uint32_t{a[2]} << 8 | a[3]; }
+uint32_t number(Ipv4 a) {
+  return uint32_t{a[0]} << 24 | uint32_t{a[1]} << 16 | uint32_t{a[2]} << 8 | a[3];
+}
 }  // namespace
 
-bool SyntheticNames::is_synthetic(Ipv4 address) { return address[0] == 198 && (address[1] & 0xfe) == 18; }
+bool SyntheticNames::is_synthetic(Ipv4 address) {
+  return address[0] == 198 && (address[1] & 0xfe) == 18;
+}
 
 std::optional<Ipv4> SyntheticNames::address_of(std::string_view name) {
   std::string key(name);
@@ -19,7 +23,8 @@ std::optional<Ipv4> SyntheticNames::address_of(std::string_view name) {
     names_.push_back(&found->first);
   }
   const uint32_t a = kBase + kFirst + found->second;
-  return Ipv4{static_cast<uint8_t>(a >> 24), static_cast<uint8_t>(a >> 16), static_cast<uint8_t>(a >> 8), static_cast<uint8_t>(a)};
+  return Ipv4{static_cast<uint8_t>(a >> 24), static_cast<uint8_t>(a >> 16), static_cast<uint8_t>(a >> 8),
+              static_cast<uint8_t>(a)};
 }
 
 std::string_view SyntheticNames::name_of(Ipv4 address) const {

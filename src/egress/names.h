@@ -1,9 +1,11 @@
-// Names and their synthetic addresses: what DNS told a sandbox, so that a later connection to the address is a connection to the name.
+// Names and their synthetic addresses: what DNS told a sandbox, so that a later connection to the address is
+// a connection to the name.
 //
-//   auto address = names.address_of("api.example.com");      // the same one each time; nullopt once kMaxNames are taken
-//   names.name_of(*address) == "api.example.com"
+//   auto address = names.address_of("api.example.com");      // the same one each time; nullopt once
+//   kMaxNames are taken names.name_of(*address) == "api.example.com"
 //
-// Addresses come from 198.18.0.0/15 (RFC 2544, never routed), one map per channel: nothing leaks from one sandbox to another.
+// Addresses come from 198.18.0.0/15 (RFC 2544, never routed), one map per channel: nothing leaks from one
+// sandbox to another.
 #pragma once
 
 #include <array>

@@ -20,7 +20,8 @@ Socket::Socket(Net& net, Fd fd) : net_(net), fd_(std::move(fd)) {
     fd_.reset();
     return;
   }
-  watch_ = net_.loop.watch(fd_.get(), os::Loop::kReadable | os::Loop::kWritable | os::Loop::kEdgeTriggered, [this](uint32_t events) { on_event(events); });
+  watch_ = net_.loop.watch(fd_.get(), os::Loop::kReadable | os::Loop::kWritable | os::Loop::kEdgeTriggered,
+                           [this](uint32_t events) { on_event(events); });
   net_.sockets_.insert(this);
   if (net_.sweeping_) return;
   net_.sweeping_ = true;
@@ -33,7 +34,9 @@ Socket::~Socket() {
   net_.sockets_.erase(this);
 }
 
-void Socket::expire_after(int64_t milliseconds) { expires_ = net_.clock.monotonic() + milliseconds * kMillisecond; }
+void Socket::expire_after(int64_t milliseconds) {
+  expires_ = net_.clock.monotonic() + milliseconds * kMillisecond;
+}
 
 void Socket::close() {
   if (!fd_) return;
@@ -52,7 +55,8 @@ void Socket::wait(Direction direction, std::coroutine_handle<> waiting) {
 }
 
 void Socket::on_event(uint32_t events) {
-  const uint32_t failure = events & ~(os::Loop::kReadable | os::Loop::kWritable);  // hang-up and errors concern both directions
+  const uint32_t failure =
+      events & ~(os::Loop::kReadable | os::Loop::kWritable);  // hang-up and errors concern both directions
   std::coroutine_handle<> reader, writer;
   if (events & os::Loop::kReadable || failure) reader = std::exchange(reader_, nullptr);
   if (events & os::Loop::kWritable || failure) writer = std::exchange(writer_, nullptr);
@@ -60,7 +64,9 @@ void Socket::on_event(uint32_t events) {
   if (writer) writer.resume();
 }
 
-bool Socket::Turn::await_ready() const { return ++socket.burst_ < kBurst; }
+bool Socket::Turn::await_ready() const {
+  return ++socket.burst_ < kBurst;
+}
 void Socket::Turn::await_suspend(std::coroutine_handle<> waiting) const {
   socket.burst_ = 0;
   socket.net_.loop.post([waiting] { waiting.resume(); });

@@ -8,8 +8,9 @@
 //   Gate answered(net);
 //   if (co_await answered.wait(10'000) == Gate::Wake::timed_out) …
 //
-// Sockets are watched edge-triggered: try the call first, wait only after EAGAIN. At most one coroutine waits for each direction. A Socket is
-// not destroyed while somebody waits on it: close() it, and the waiters end. Expiry has the grain of Net::kSweepMs.
+// Sockets are watched edge-triggered: try the call first, wait only after EAGAIN. At most one coroutine waits
+// for each direction. A Socket is not destroyed while somebody waits on it: close() it, and the waiters end.
+// Expiry has the grain of Net::kSweepMs.
 #pragma once
 
 #include <coroutine>

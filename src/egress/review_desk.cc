@@ -11,7 +11,8 @@ void ReviewDesk::on_verdict(ReviewVerdict verdict) {
   held.wake_.open();
 }
 
-ReviewDesk::Case::Case(ReviewDesk& desk, ReviewAsk ask) : desk_(desk), number_(desk.next_++), wake_(desk.net_) {
+ReviewDesk::Case::Case(ReviewDesk& desk, ReviewAsk ask)
+    : desk_(desk), number_(desk.next_++), wake_(desk.net_) {
   ask.ask = number_;
   desk_.held_.emplace(number_, this);
   desk_.send_(std::move(ask));

@@ -1,8 +1,8 @@
 // Requests that wait for a person: asks sawd, and wakes who waits.
 //
-//   ReviewDesk::Case held(desk, std::move(ask));         // asks; withdraws (ReviewAbandoned) if it is destroyed undecided
-//   co_await held.wake().wait(hold_ms);
-//   if (auto verdict = held.verdict()) …                  // nullopt: nothing was decided in time
+//   ReviewDesk::Case held(desk, std::move(ask));         // asks; withdraws (ReviewAbandoned) if it is
+//   destroyed undecided co_await held.wake().wait(hold_ms); if (auto verdict = held.verdict()) … // nullopt:
+//   nothing was decided in time
 #pragma once
 
 #include <functional>
@@ -29,7 +29,7 @@ class ReviewDesk {
     Case(ReviewDesk& desk, ReviewAsk ask);  // ask.ask is set here
     ~Case();
     Case(const Case&) = delete;
-    Gate& wake() { return wake_; }          // opened by the verdict, or by whoever sees the agent go
+    Gate& wake() { return wake_; }  // opened by the verdict, or by whoever sees the agent go
     const std::optional<ReviewVerdict>& verdict() const { return verdict_; }
 
    private:

@@ -7,7 +7,9 @@
 namespace saw::egress {
 namespace {
 
-void wipe(std::string& secret) { OPENSSL_cleanse(secret.data(), secret.size()); }
+void wipe(std::string& secret) {
+  OPENSSL_cleanse(secret.data(), secret.size());
+}
 
 }  // namespace
 
@@ -15,13 +17,16 @@ Result<std::shared_ptr<Config>> Config::create(Configure message, const Clock& c
   auto policy = policy::Policy::compile(message.policy_yaml, message.policy_name);
   if (!policy) {
     const auto& diagnostics = policy.error();
-    return Error::make("egress.policy", "{}", diagnostics.empty() ? std::string("the policy does not compile") : diagnostics.front().text());
+    return Error::make(
+        "egress.policy", "{}",
+        diagnostics.empty() ? std::string("the policy does not compile") : diagnostics.front().text());
   }
   UpstreamTls upstream = SAW_TRY(UpstreamTls::create(message.upstream_trust_pem));
   auto leaves = LeafIssuer::create(message.ca_certificate_pem, message.ca_key_pem, clock);
   wipe(message.ca_key_pem);
   if (!leaves) return std::unexpected(std::move(leaves).error());
-  auto config = std::make_shared<Config>(message.epoch, std::move(*policy), std::move(upstream), std::move(*leaves));
+  auto config =
+      std::make_shared<Config>(message.epoch, std::move(*policy), std::move(upstream), std::move(*leaves));
   config->secrets = std::move(message.secrets);
   config->placeholders = std::move(message.placeholders);
   return config;

@@ -25,7 +25,8 @@ struct Config {
   std::map<std::string, std::string> secrets, placeholders;
 
   static Result<std::shared_ptr<Config>> create(Configure message, const Clock& clock);
-  Config(uint64_t e, policy::Policy p, UpstreamTls u, LeafIssuer l) : epoch(e), policy(std::move(p)), upstream(std::move(u)), leaves(std::move(l)) {}
+  Config(uint64_t e, policy::Policy p, UpstreamTls u, LeafIssuer l)
+      : epoch(e), policy(std::move(p)), upstream(std::move(u)), leaves(std::move(l)) {}
   ~Config();  // wipes the secrets
   Config(const Config&) = delete;
 
@@ -35,7 +36,8 @@ struct Config {
 
 // Where the operating system is asked; tests put their own in.
 struct Seams {
-  std::move_only_function<Result<os::SocketAddress>(int accepted)> original_destination = os::original_destination;
+  std::move_only_function<Result<os::SocketAddress>(int accepted)> original_destination =
+      os::original_destination;
 };
 
 struct Services {

@@ -27,9 +27,12 @@ class PlainStream final : public Stream {
     while (socket_->is_open()) {
       if (data.empty()) co_return true;
       ssize_t n = ::send(socket_->fd(), data.data(), data.size(), MSG_NOSIGNAL);
-      if (n >= 0) data.remove_prefix(static_cast<size_t>(n));
-      else if (errno == EAGAIN) co_await socket_->writable();
-      else if (errno != EINTR) co_return false;
+      if (n >= 0)
+        data.remove_prefix(static_cast<size_t>(n));
+      else if (errno == EAGAIN)
+        co_await socket_->writable();
+      else if (errno != EINTR)
+        co_return false;
     }
     co_return false;
   }
@@ -46,7 +49,9 @@ class PlainStream final : public Stream {
 
 }  // namespace
 
-std::unique_ptr<Stream> plain_stream(std::unique_ptr<Socket> socket) { return std::make_unique<PlainStream>(std::move(socket)); }
+std::unique_ptr<Stream> plain_stream(std::unique_ptr<Socket> socket) {
+  return std::make_unique<PlainStream>(std::move(socket));
+}
 
 void Inbound::consume(size_t bytes) {
   start_ += bytes;

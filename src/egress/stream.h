@@ -29,9 +29,9 @@ class Stream {
   };
 
   virtual ~Stream() = default;
-  virtual Task<Got> read(std::span<char> into) = 0;      // at least one byte, or the end
-  virtual Task<bool> write(std::string_view data) = 0;   // all of it
-  virtual Task<> finish() = 0;                           // says that no more comes (close_notify, FIN)
+  virtual Task<Got> read(std::span<char> into) = 0;     // at least one byte, or the end
+  virtual Task<bool> write(std::string_view data) = 0;  // all of it
+  virtual Task<> finish() = 0;                          // says that no more comes (close_notify, FIN)
   virtual Socket& socket() = 0;
 };
 
@@ -48,7 +48,8 @@ class Inbound {
   void consume(size_t bytes);
   Task<Fill> fill();  // appends what comes next
 
-  // Reads ahead while nobody wants data, to learn that the peer has gone: opens `gone` then. The next fill() takes over what was begun.
+  // Reads ahead while nobody wants data, to learn that the peer has gone: opens `gone` then. The next fill()
+  // takes over what was begun.
   void watch(Gate& gone);
   void stop_watching() { gone_ = nullptr; }
   // Call before destroying: ends with the read-ahead, which needs the socket closed or data to come.

@@ -2,10 +2,12 @@
 //
 //   Task<int> answer() { co_return 42; }
 //   Task<> run() { int a = co_await answer(); … }
-//   spawn(run());                                  // runs until its first suspension now, the rest from the loop
+//   spawn(run());                                  // runs until its first suspension now, the rest from the
+//   loop
 //
-// One thread. No cancellation: whoever waits is woken with a failure (Socket::close(), Gate::open()) and runs to its end, so that every
-// destructor runs in order. A coroutine takes what it needs by value or from an object that outlives it; never a lambda's captures.
+// One thread. No cancellation: whoever waits is woken with a failure (Socket::close(), Gate::open()) and runs
+// to its end, so that every destructor runs in order. A coroutine takes what it needs by value or from an
+// object that outlives it; never a lambda's captures.
 #pragma once
 
 #include <coroutine>
@@ -39,7 +41,9 @@ struct Promise : PromiseBase {
   std::optional<T> value;
   auto get_return_object() { return std::coroutine_handle<Promise>::from_promise(*this); }
   template <class U>
-  void return_value(U&& result) { value.emplace(std::forward<U>(result)); }
+  void return_value(U&& result) {
+    value.emplace(std::forward<U>(result));
+  }
   T take() { return std::move(*value); }
 };
 
@@ -56,7 +60,8 @@ template <class T = void>
 class [[nodiscard]] Task {
  public:
   using promise_type = task_detail::Promise<T>;
-  Task(std::coroutine_handle<promise_type> handle) : handle_(handle) {}  // implicit: what get_return_object() gives
+  Task(std::coroutine_handle<promise_type> handle)
+      : handle_(handle) {}  // implicit: what get_return_object() gives
   Task(Task&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
   Task& operator=(Task&&) = delete;
   ~Task() {
@@ -84,6 +89,8 @@ struct Detached {
   };
 };
 
-inline Detached spawn(Task<> task) { co_await std::move(task); }
+inline Detached spawn(Task<> task) {
+  co_await std::move(task);
+}
 
 }  // namespace saw::egress

@@ -11,7 +11,9 @@
 namespace saw::egress {
 namespace {
 
-struct SslFree { void operator()(SSL* s) const { SSL_free(s); } };
+struct SslFree {
+  void operator()(SSL* s) const { SSL_free(s); }
+};
 using Ssl = std::unique_ptr<SSL, SslFree>;
 
 constexpr unsigned char kAlpnHttp11[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
@@ -25,7 +27,9 @@ std::string last_tls_error() {
 
 class TlsStream final : public Stream {
  public:
-  TlsStream(std::unique_ptr<Socket> socket, Ssl ssl) : socket_(std::move(socket)), ssl_(std::move(ssl)) { SSL_set_fd(ssl_.get(), socket_->fd()); }
+  TlsStream(std::unique_ptr<Socket> socket, Ssl ssl) : socket_(std::move(socket)), ssl_(std::move(ssl)) {
+    SSL_set_fd(ssl_.get(), socket_->fd());
+  }
 
   // Runs `step` (SSL_read and the like) until it succeeds; false when it cannot.
   template <class Step>
@@ -36,18 +40,24 @@ class TlsStream final : public Stream {
       int result = step();
       if (result > 0) co_return true;
       int error = SSL_get_error(ssl_.get(), result);
-      if (error == SSL_ERROR_WANT_READ) co_await socket_->readable();
-      else if (error == SSL_ERROR_WANT_WRITE) co_await socket_->writable();
-      else co_return false;
+      if (error == SSL_ERROR_WANT_READ)
+        co_await socket_->readable();
+      else if (error == SSL_ERROR_WANT_WRITE)
+        co_await socket_->writable();
+      else
+        co_return false;
     }
     co_return false;
   }
 
-  Task<bool> handshake() { return drive([ssl = ssl_.get()] { return SSL_do_handshake(ssl); }); }
+  Task<bool> handshake() {
+    return drive([ssl = ssl_.get()] { return SSL_do_handshake(ssl); });
+  }
 
   Task<Got> read(std::span<char> into) override {
     size_t n = 0;
-    bool ok = co_await drive([ssl = ssl_.get(), into, &n] { return SSL_read_ex(ssl, into.data(), into.size(), &n); });
+    bool ok = co_await drive(
+        [ssl = ssl_.get(), into, &n] { return SSL_read_ex(ssl, into.data(), into.size(), &n); });
     if (ok) co_return Got{Outcome::data, n};
     // Only close_notify is an end: a cut connection must not pass for a complete answer (truncation attack).
     co_return Got{SSL_get_shutdown(ssl_.get()) & SSL_RECEIVED_SHUTDOWN ? Outcome::end : Outcome::failed, 0};
@@ -56,7 +66,8 @@ class TlsStream final : public Stream {
   Task<bool> write(std::string_view data) override {
     while (!data.empty()) {
       size_t n = 0;
-      bool ok = co_await drive([ssl = ssl_.get(), data, &n] { return SSL_write_ex(ssl, data.data(), data.size(), &n); });
+      bool ok = co_await drive(
+          [ssl = ssl_.get(), data, &n] { return SSL_write_ex(ssl, data.data(), data.size(), &n); });
       if (!ok) co_return false;
       data.remove_prefix(n);
     }
@@ -80,12 +91,14 @@ class TlsStream final : public Stream {
 void set_common_options(SSL_CTX* context) {
   SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-  SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                                SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_read_ahead(context, 1);
 }
 
 Result<std::vector<Certificate>> read_certificates(std::string_view pem) {
-  std::unique_ptr<BIO, decltype(&BIO_free)> in(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), BIO_free);
+  std::unique_ptr<BIO, decltype(&BIO_free)> in(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())),
+                                               BIO_free);
   std::vector<Certificate> out;
   while (X509* one = PEM_read_bio_X509(in.get(), nullptr, nullptr, nullptr)) out.emplace_back(one);
   ERR_clear_error();  // the end of the text reads as an error
@@ -95,12 +108,20 @@ Result<std::vector<Certificate>> read_certificates(std::string_view pem) {
 
 }  // namespace
 
-void TlsContextFree::operator()(ssl_ctx_st* p) const { SSL_CTX_free(p); }
-void CertificateFree::operator()(x509_st* p) const { X509_free(p); }
-void KeyFree::operator()(evp_pkey_st* p) const { EVP_PKEY_free(p); }
+void TlsContextFree::operator()(ssl_ctx_st* p) const {
+  SSL_CTX_free(p);
+}
+void CertificateFree::operator()(x509_st* p) const {
+  X509_free(p);
+}
+void KeyFree::operator()(evp_pkey_st* p) const {
+  EVP_PKEY_free(p);
+}
 
 void prepare_tls() {
-  OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, nullptr);
+  OPENSSL_init_ssl(
+      OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS | OPENSSL_INIT_LOAD_CRYPTO_STRINGS,
+      nullptr);
   TlsContext warm(SSL_CTX_new(TLS_method()));
   SAW_CHECK(warm != nullptr);
   random_bytes(1);
@@ -113,7 +134,8 @@ Result<UpstreamTls> UpstreamTls::create(std::string_view trust_pem) {
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
   SSL_CTX_set_alpn_protos(context.get(), kAlpnHttp11, sizeof kAlpnHttp11);
   std::vector<Certificate> anchors = SAW_TRY(read_certificates(trust_pem), "reading the trust anchors");
-  for (const Certificate& anchor : anchors) X509_STORE_add_cert(SSL_CTX_get_cert_store(context.get()), anchor.get());
+  for (const Certificate& anchor : anchors)
+    X509_STORE_add_cert(SSL_CTX_get_cert_store(context.get()), anchor.get());
   return UpstreamTls(std::move(context));
 }
 
@@ -126,7 +148,8 @@ Task<TlsResult> UpstreamTls::connect(std::unique_ptr<Socket> socket, std::string
     named = X509_VERIFY_PARAM_set1_ip_asc(checks, host.c_str()) == 1;
   } else {
     X509_VERIFY_PARAM_set_hostflags(checks, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    named = X509_VERIFY_PARAM_set1_host(checks, host.c_str(), host.size()) == 1 && SSL_set_tlsext_host_name(ssl.get(), host.c_str()) == 1;
+    named = X509_VERIFY_PARAM_set1_host(checks, host.c_str(), host.size()) == 1 &&
+            SSL_set_tlsext_host_name(ssl.get(), host.c_str()) == 1;
   }
   if (!named) co_return Error::make("upstream.tls", "'{}' cannot be verified by TLS", host);
   SSL_set_connect_state(ssl.get());
@@ -144,17 +167,21 @@ Task<TlsResult> accept_tls(std::unique_ptr<Socket> socket, ssl_ctx_st& context) 
   SSL_set_accept_state(ssl.get());
   auto stream = std::make_unique<TlsStream>(std::move(socket), std::move(ssl));
   if (co_await stream->handshake()) co_return std::unique_ptr<Stream>(std::move(stream));
-  co_return Error::make("agent.tls", "the TLS handshake with the agent's program failed: {}", last_tls_error());
+  co_return Error::make("agent.tls", "the TLS handshake with the agent's program failed: {}",
+                        last_tls_error());
 }
 
 // ---- leaves
 
 namespace {
 
-// http/1.1 if the client offers it; a client that offers only other protocols is refused rather than misunderstood.
-int choose_http11(SSL*, const unsigned char** out, unsigned char* out_length, const unsigned char* offered, unsigned offered_length, void*) {
+// http/1.1 if the client offers it; a client that offers only other protocols is refused rather than
+// misunderstood.
+int choose_http11(SSL*, const unsigned char** out, unsigned char* out_length, const unsigned char* offered,
+                  unsigned offered_length, void*) {
   unsigned char* chosen = nullptr;
-  if (SSL_select_next_proto(&chosen, out_length, kAlpnHttp11, sizeof kAlpnHttp11, offered, offered_length) != OPENSSL_NPN_NEGOTIATED)
+  if (SSL_select_next_proto(&chosen, out_length, kAlpnHttp11, sizeof kAlpnHttp11, offered, offered_length) !=
+      OPENSSL_NPN_NEGOTIATED)
     return SSL_TLSEXT_ERR_ALERT_FATAL;
   *out = chosen;
   return SSL_TLSEXT_ERR_OK;
@@ -164,14 +191,16 @@ bool add_extension(X509* leaf, X509* ca, int kind, const std::string& value) {
   X509V3_CTX context;
   X509V3_set_ctx_nodb(&context);
   X509V3_set_ctx(&context, ca, leaf, nullptr, nullptr, 0);
-  std::unique_ptr<X509_EXTENSION, decltype(&X509_EXTENSION_free)> extension(X509V3_EXT_conf_nid(nullptr, &context, kind, value.c_str()),
-                                                                            X509_EXTENSION_free);
+  std::unique_ptr<X509_EXTENSION, decltype(&X509_EXTENSION_free)> extension(
+      X509V3_EXT_conf_nid(nullptr, &context, kind, value.c_str()), X509_EXTENSION_free);
   return extension && X509_add_ext(leaf, extension.get(), -1) == 1;
 }
 
-// What a name may consist of before it is put into OpenSSL's extension syntax, where ',' and ':' have a meaning.
+// What a name may consist of before it is put into OpenSSL's extension syntax, where ',' and ':' have a
+// meaning.
 bool is_plain_name(std::string_view host) {
-  return !host.empty() && host.size() <= 253 && host.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_.") == std::string_view::npos;
+  return !host.empty() && host.size() <= 253 &&
+         host.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_.") == std::string_view::npos;
 }
 
 std::optional<std::string> alternative_name(const std::string& host) {
@@ -183,10 +212,13 @@ std::optional<std::string> alternative_name(const std::string& host) {
 bool set_identity(X509* leaf, X509* ca, EVP_PKEY* key) {
   std::string serial = random_bytes(16);
   serial[0] = static_cast<char>(serial[0] & 0x7f);
-  std::unique_ptr<BIGNUM, decltype(&BN_free)> number(BN_bin2bn(reinterpret_cast<const unsigned char*>(serial.data()), 16, nullptr), BN_free);
+  std::unique_ptr<BIGNUM, decltype(&BN_free)> number(
+      BN_bin2bn(reinterpret_cast<const unsigned char*>(serial.data()), 16, nullptr), BN_free);
   X509_NAME* subject = X509_get_subject_name(leaf);
-  return number && BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(leaf)) && X509_set_version(leaf, X509_VERSION_3) &&
-         X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("SAW egress"), -1, -1, 0) &&
+  return number && BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(leaf)) &&
+         X509_set_version(leaf, X509_VERSION_3) &&
+         X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC,
+                                    reinterpret_cast<const unsigned char*>("SAW egress"), -1, -1, 0) &&
          X509_set_issuer_name(leaf, X509_get_subject_name(ca)) && X509_set_pubkey(leaf, key);
 }
 
@@ -195,12 +227,17 @@ bool set_identity(X509* leaf, X509* ca, EVP_PKEY* key) {
 LeafIssuer::LeafIssuer(Certificate ca, PrivateKey ca_key, PrivateKey leaf_key, const Clock& clock)
     : ca_(std::move(ca)), ca_key_(std::move(ca_key)), leaf_key_(std::move(leaf_key)), clock_(&clock) {}
 
-Result<LeafIssuer> LeafIssuer::create(std::string_view ca_certificate_pem, std::string_view ca_key_pem, const Clock& clock) {
+Result<LeafIssuer> LeafIssuer::create(std::string_view ca_certificate_pem, std::string_view ca_key_pem,
+                                      const Clock& clock) {
   auto certificates = SAW_TRY(read_certificates(ca_certificate_pem), "reading the workspace's CA");
-  std::unique_ptr<BIO, decltype(&BIO_free)> in(BIO_new_mem_buf(ca_key_pem.data(), static_cast<int>(ca_key_pem.size())), BIO_free);
+  std::unique_ptr<BIO, decltype(&BIO_free)> in(
+      BIO_new_mem_buf(ca_key_pem.data(), static_cast<int>(ca_key_pem.size())), BIO_free);
   PrivateKey ca_key(PEM_read_bio_PrivateKey(in.get(), nullptr, nullptr, nullptr));
-  if (!ca_key) return Error::make("egress.ca_key", "the workspace CA's key is not a PEM private key: {}", last_tls_error());
-  if (X509_check_private_key(certificates[0].get(), ca_key.get()) != 1) return Error::make("egress.ca_key", "the workspace CA's key does not fit its certificate");
+  if (!ca_key)
+    return Error::make("egress.ca_key", "the workspace CA's key is not a PEM private key: {}",
+                       last_tls_error());
+  if (X509_check_private_key(certificates[0].get(), ca_key.get()) != 1)
+    return Error::make("egress.ca_key", "the workspace CA's key does not fit its certificate");
   PrivateKey leaf_key(EVP_EC_gen("P-256"));
   if (!leaf_key) return Error::make("egress.leaf_key", "making a P-256 key: {}", last_tls_error());
   return LeafIssuer(std::move(certificates[0]), std::move(ca_key), std::move(leaf_key), clock);
@@ -212,7 +249,8 @@ Result<Certificate> LeafIssuer::issue(const std::string& host) const {
   Certificate leaf(X509_new());
   time_t now = static_cast<time_t>(clock_->now() / kSecond);
   constexpr long kBackdate = -3600, kDay = 86'400;  // for a sandbox whose clock is behind
-  bool ok = leaf && set_identity(leaf.get(), ca_.get(), leaf_key_.get()) && X509_time_adj_ex(X509_getm_notBefore(leaf.get()), 0, kBackdate, &now) &&
+  bool ok = leaf && set_identity(leaf.get(), ca_.get(), leaf_key_.get()) &&
+            X509_time_adj_ex(X509_getm_notBefore(leaf.get()), 0, kBackdate, &now) &&
             X509_time_adj_ex(X509_getm_notAfter(leaf.get()), 0, kLeafDays * kDay, &now) &&
             add_extension(leaf.get(), ca_.get(), NID_basic_constraints, "critical,CA:FALSE") &&
             add_extension(leaf.get(), ca_.get(), NID_key_usage, "critical,digitalSignature") &&
@@ -222,7 +260,8 @@ Result<Certificate> LeafIssuer::issue(const std::string& host) const {
             add_extension(leaf.get(), ca_.get(), NID_subject_alt_name, *name);
   // An Ed25519 key signs without a digest of its own.
   const EVP_MD* digest = EVP_PKEY_is_a(ca_key_.get(), "ED25519") ? nullptr : EVP_sha256();
-  if (!ok || X509_sign(leaf.get(), ca_key_.get(), digest) == 0) return Error::make("egress.leaf", "issuing a certificate: {}", last_tls_error());
+  if (!ok || X509_sign(leaf.get(), ca_key_.get(), digest) == 0)
+    return Error::make("egress.leaf", "issuing a certificate: {}", last_tls_error());
   return leaf;
 }
 
@@ -242,7 +281,8 @@ Result<ssl_ctx_st*> LeafIssuer::context_for(const std::string& host) {
   set_common_options(context.get());
   SSL_CTX_set_num_tickets(context.get(), 1);
   SSL_CTX_set_alpn_select_cb(context.get(), choose_http11, nullptr);
-  if (SSL_CTX_use_certificate(context.get(), leaf.get()) != 1 || SSL_CTX_use_PrivateKey(context.get(), leaf_key_.get()) != 1 ||
+  if (SSL_CTX_use_certificate(context.get(), leaf.get()) != 1 ||
+      SSL_CTX_use_PrivateKey(context.get(), leaf_key_.get()) != 1 ||
       SSL_CTX_add1_chain_cert(context.get(), ca_.get()) != 1)
     return Error::make("egress.tls", "loading the leaf: {}", last_tls_error());
   if (leaves_.size() >= kMaxLeaves) {
