@@ -93,7 +93,8 @@ int become(const sandbox::StartCommand& command, const int (&stdio)[3]) {
 }  // namespace
 
 Result<Commands::Started> Commands::start(const sandbox::StartCommand& command, std::vector<Fd> stdio) {
-  if (command.argv.empty() || stdio.size() != (command.terminal ? 0u : 3u) || by_pid_.size() >= kMaxCommands) {
+  if (command.argv.empty() || stdio.size() != (command.terminal ? 0u : 3u) ||
+      by_pid_.size() >= kMaxCommands) {
     errno = command.argv.empty() ? EINVAL : EAGAIN;
     return Error::system("init.command", "a command that cannot be started");
   }
@@ -134,7 +135,8 @@ const Commands::Command* Commands::find(uint64_t exec, int32_t& pid) const {
 
 void Commands::signal(uint64_t exec, int32_t signal) {
   int32_t pid = 0;
-  if (signal > 0 && signal < NSIG && find(exec, pid)) ::kill(-pid, signal);  // not reaped yet: the group is still the command's own
+  if (signal > 0 && signal < NSIG && find(exec, pid))
+    ::kill(-pid, signal);  // not reaped yet: the group is still the command's own
 }
 
 void Commands::resize(uint64_t exec, uint16_t rows, uint16_t columns) {

@@ -1,4 +1,5 @@
-// The commands of a sandbox: started by saw-init, each in a session of its own, and found again when they end.
+// The commands of a sandbox: started by saw-init, each in a session of its own, and found again when they
+// end.
 #pragma once
 
 #include <cstdint>
@@ -19,20 +20,23 @@ class Commands {
     int32_t pid = 0;
     Fd terminal;  // pty master, with StartCommand::terminal
   };
-  // `stdio`: three descriptors, or none with a terminal. The error's os_errno is what execve, chdir or fork said.
+  // `stdio`: three descriptors, or none with a terminal. The error's os_errno is what execve, chdir or fork
+  // said.
   Result<Started> start(const sandbox::StartCommand& command, std::vector<Fd> stdio);
   // To the command's process group. Unknown commands are ignored: they may just have ended.
   void signal(uint64_t exec, int32_t signal);
   void resize(uint64_t exec, uint16_t rows, uint16_t columns);
 
-  // Collects every process that has ended, orphans of the agent's included; the next command among them, or nullopt when none is left.
+  // Collects every process that has ended, orphans of the agent's included; the next command among them, or
+  // nullopt when none is left.
   std::optional<sandbox::CommandEnded> reap();
   std::vector<uint64_t> running() const;
 
  private:
   struct Command {
     uint64_t exec = 0;
-    Fd terminal;  // the slave's side: for resizing. Holding the master would keep the terminal alive after its user is gone.
+    Fd terminal;  // the slave's side: for resizing. Holding the master would keep the terminal alive after
+                  // its user is gone.
   };
   std::map<int32_t, Command> by_pid_;
   const Command* find(uint64_t exec, int32_t& pid) const;

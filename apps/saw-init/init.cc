@@ -13,15 +13,18 @@ Result<> Init::run() {
 
 Result<> Init::wait_and_handle() {
   const short peer_events = static_cast<short>(outbox_.empty() ? POLLIN : POLLIN | POLLOUT);
-  pollfd watched[] = {{children_.get(), POLLIN, 0}, {peer_ ? peer_->fd() : listener_.get(), peer_ ? peer_events : short{POLLIN}, 0}};
+  pollfd watched[] = {{children_.get(), POLLIN, 0},
+                      {peer_ ? peer_->fd() : listener_.get(), peer_ ? peer_events : short{POLLIN}, 0}};
   if (::poll(watched, 2, -1) < 0) {
     if (errno == EINTR) return {};
     return Error::system("init.poll", "waiting");
   }
   if (watched[0].revents) collect();
   if (!watched[1].revents) return {};
-  if (!peer_) accept_peer();
-  else if (watched[1].revents & (POLLIN | POLLHUP | POLLERR)) read_peer();
+  if (!peer_)
+    accept_peer();
+  else if (watched[1].revents & (POLLIN | POLLHUP | POLLERR))
+    read_peer();
   flush();
   return {};
 }
@@ -35,13 +38,16 @@ void Init::accept_peer() {
   sandbox::InitHello hello{commands_.running()};
   // A command whose end was not told yet counts as running, so that the end is of something.
   for (const Outgoing& waiting : outbox_)
-    if (const auto* ended = std::get_if<sandbox::CommandEnded>(&waiting.message)) hello.running.push_back(ended->exec);
+    if (const auto* ended = std::get_if<sandbox::CommandEnded>(&waiting.message))
+      hello.running.push_back(ended->exec);
   outbox_.push_front({std::move(hello), {}});
 }
 
 void Init::drop_peer() {
   peer_.reset();
-  std::erase_if(outbox_, [](const Outgoing& waiting) { return !std::holds_alternative<sandbox::CommandEnded>(waiting.message); });
+  std::erase_if(outbox_, [](const Outgoing& waiting) {
+    return !std::holds_alternative<sandbox::CommandEnded>(waiting.message);
+  });
 }
 
 void Init::read_peer() {
@@ -61,7 +67,8 @@ void Init::handle(const sandbox::StartCommand& command, std::vector<Fd> fds) {
 
 void Init::collect() {
   signalfd_siginfo ignored;
-  while (::read(children_.get(), &ignored, sizeof ignored) > 0) {}
+  while (::read(children_.get(), &ignored, sizeof ignored) > 0) {
+  }
   while (auto ended = commands_.reap()) post(*ended);
   flush();
 }

@@ -1,8 +1,9 @@
 // PID 1 of a sandbox: takes commands from saw-node over one connection at a time, and reaps.
 //
-// It outlives saw-node: between two connections commands run on, and their ends wait in the outbox. It lives on the agent's side, as the
-// agent's user, with no more rights than the agent; what keeps the agent's hands off it is that it is PID 1 of its namespace (no signal
-// reaches it), not dumpable (no ptrace, no /proc/1/fd), and that its socket has no name inside.
+// It outlives saw-node: between two connections commands run on, and their ends wait in the outbox. It lives
+// on the agent's side, as the agent's user, with no more rights than the agent; what keeps the agent's hands
+// off it is that it is PID 1 of its namespace (no signal reaches it), not dumpable (no ptrace, no
+// /proc/1/fd), and that its socket has no name inside.
 #pragma once
 
 #include <deque>
@@ -14,7 +15,8 @@
 
 namespace saw::init {
 
-constexpr size_t kMaxOutbox = 4096;  // ends of commands and starts; beyond it a peer that does not read is cut off
+constexpr size_t kMaxOutbox =
+    4096;  // ends of commands and starts; beyond it a peer that does not read is cut off
 
 class Init {
  public:
@@ -34,8 +36,12 @@ class Init {
   void drop_peer();
   void read_peer();
   void handle(const sandbox::StartCommand& command, std::vector<Fd> fds);
-  void handle(const sandbox::SignalCommand& command, std::vector<Fd>) { commands_.signal(command.exec, command.signal); }
-  void handle(const sandbox::ResizeCommand& command, std::vector<Fd>) { commands_.resize(command.exec, command.rows, command.columns); }
+  void handle(const sandbox::SignalCommand& command, std::vector<Fd>) {
+    commands_.signal(command.exec, command.signal);
+  }
+  void handle(const sandbox::ResizeCommand& command, std::vector<Fd>) {
+    commands_.resize(command.exec, command.rows, command.columns);
+  }
   void collect();
   void post(sandbox::FromInit message, Fd attached = {});
   void flush();

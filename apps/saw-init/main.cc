@@ -1,4 +1,5 @@
-// saw-init: waits for the release byte, then serves. Inherited: 3 the control socket, 4 the go pipe (sandbox/launch_child.h).
+// saw-init: waits for the release byte, then serves. Inherited: 3 the control socket, 4 the go pipe
+// (sandbox/launch_child.h).
 #include <csignal>
 
 #include <sys/prctl.h>
@@ -11,7 +12,8 @@ namespace {
 
 constexpr int kControl = 3, kGo = 4;
 
-// Nothing that a sandbox runs exists before saw-node has recorded it and says so. The end of the pipe: saw-node is gone.
+// Nothing that a sandbox runs exists before saw-node has recorded it and says so. The end of the pipe:
+// saw-node is gone.
 bool wait_for_release() {
   char byte = 0;
   ssize_t n;

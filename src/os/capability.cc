@@ -11,7 +11,9 @@
 namespace saw::os {
 namespace {
 constexpr unsigned long kMaxCapability = 63;  // the kernel answers EINVAL past its last one
-int outcome(long result) { return result == 0 ? 0 : errno; }
+int outcome(long result) {
+  return result == 0 ? 0 : errno;
+}
 }  // namespace
 
 int drop_bounding_set() noexcept {
@@ -24,9 +26,11 @@ int drop_bounding_set() noexcept {
 }
 
 int lock_securebits() noexcept {
-  return outcome(::prctl(PR_SET_SECUREBITS, SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |
-                                              SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
-                                              SECBIT_NO_SETUID_FIXUP_LOCKED, 0, 0, 0));
+  return outcome(::prctl(PR_SET_SECUREBITS,
+                         SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |
+                             SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
+                             SECBIT_NO_SETUID_FIXUP_LOCKED,
+                         0, 0, 0));
 }
 
 int drop_capabilities() noexcept {
@@ -36,8 +40,12 @@ int drop_capabilities() noexcept {
   return capability_state() == CapabilityState::none ? 0 : EPERM;
 }
 
-int set_no_new_privileges() noexcept { return outcome(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)); }
-int set_undumpable() noexcept { return outcome(::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)); }
+int set_no_new_privileges() noexcept {
+  return outcome(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+}
+int set_undumpable() noexcept {
+  return outcome(::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
+}
 
 int become(uint32_t uid, uint32_t gid) noexcept {
   // The raw calls: the C library's own would signal other threads to follow, and here there are none.

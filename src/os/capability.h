@@ -1,4 +1,5 @@
-// Privileges of the calling thread, dropped for good. Usable between clone and exec: no allocation, errors as errno values.
+// Privileges of the calling thread, dropped for good. Usable between clone and exec: no allocation, errors as
+// errno values.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +13,8 @@ int lock_securebits() noexcept;
 // Empties permitted, effective and inheritable, and checks it.
 int drop_capabilities() noexcept;
 int set_no_new_privileges() noexcept;
-// No ptrace, no /proc/<pid>/mem, no core dump by others of the same uid. An execve of an ordinary program undoes it.
+// No ptrace, no /proc/<pid>/mem, no core dump by others of the same uid. An execve of an ordinary program
+// undoes it.
 int set_undumpable() noexcept;
 // Supplementary groups emptied, then all three gids and uids.
 int become(uint32_t uid, uint32_t gid) noexcept;

@@ -36,7 +36,8 @@ std::optional<std::string> own_path(const std::string& self_cgroup, const std::s
     const size_t first = line.find(':'), second = line.find(':', first + 1);
     if (second == line.npos) continue;
     const std::string controllers = line.substr(first + 1, second - first - 1);
-    if (controller.empty() ? controllers.empty() : has_word(controllers, controller, ',')) return line.substr(second + 1);
+    if (controller.empty() ? controllers.empty() : has_word(controllers, controller, ','))
+      return line.substr(second + 1);
   }
   return std::nullopt;
 }
@@ -45,7 +46,8 @@ std::optional<std::string> own_path(const std::string& self_cgroup, const std::s
 struct CgroupMount {
   std::string root, point;
 };
-std::optional<CgroupMount> mounted(const std::string& mountinfo, const std::string& type, const std::string& controller) {
+std::optional<CgroupMount> mounted(const std::string& mountinfo, const std::string& type,
+                                   const std::string& controller) {
   std::istringstream in(mountinfo);
   for (std::string line; std::getline(in, line);) {
     const size_t dash = line.find(" - ");
@@ -54,7 +56,8 @@ std::optional<CgroupMount> mounted(const std::string& mountinfo, const std::stri
     std::string id, parent, device, root, point, fs, source, options;
     left >> id >> parent >> device >> root >> point;
     right >> fs >> source >> options;
-    if (fs == type && (controller.empty() || has_word(options, controller, ','))) return CgroupMount{root, point};
+    if (fs == type && (controller.empty() || has_word(options, controller, ',')))
+      return CgroupMount{root, point};
   }
   return std::nullopt;
 }
@@ -86,7 +89,8 @@ Result<> set_limit_v1(const std::string& directory, const std::string& controlle
   if (controller == "pids") return write_value(directory + "/pids.max", std::to_string(value));
   if (controller == "cpu") {
     SAW_TRY(write_value(directory + "/cpu.cfs_period_us", std::to_string(kCpuPeriodMicroseconds)));
-    return write_value(directory + "/cpu.cfs_quota_us", std::to_string(value * kCpuPeriodMicroseconds / 1000));
+    return write_value(directory + "/cpu.cfs_quota_us",
+                       std::to_string(value * kCpuPeriodMicroseconds / 1000));
   }
   SAW_TRY(write_value(directory + "/memory.limit_in_bytes", std::to_string(value)));
   const std::string with_swap = directory + "/memory.memsw.limit_in_bytes";
@@ -97,7 +101,8 @@ Result<> set_limit_v1(const std::string& directory, const std::string& controlle
 Result<> set_limit_v2(const std::string& directory, const std::string& controller, uint64_t value) {
   if (controller == "pids") return write_value(directory + "/pids.max", std::to_string(value));
   if (controller == "cpu")
-    return write_value(directory + "/cpu.max", fmt::format("{} {}", value * kCpuPeriodMicroseconds / 1000, kCpuPeriodMicroseconds));
+    return write_value(directory + "/cpu.max",
+                       fmt::format("{} {}", value * kCpuPeriodMicroseconds / 1000, kCpuPeriodMicroseconds));
   SAW_TRY(write_value(directory + "/memory.max", std::to_string(value)));
   const std::string swap = directory + "/memory.swap.max";
   if (::access(swap.c_str(), W_OK) == 0) return write_value(swap, "0");
@@ -105,11 +110,13 @@ Result<> set_limit_v2(const std::string& directory, const std::string& controlle
 }
 
 Result<> make_group(const std::string& path) {
-  if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) return Error::system("cgroup.mkdir", "creating control group '{}'", path);
+  if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST)
+    return Error::system("cgroup.mkdir", "creating control group '{}'", path);
   return {};
 }
 
-// Version 2 passes a controller down level by level, and only from a group without processes of its own (or the root group).
+// Version 2 passes a controller down level by level, and only from a group without processes of its own (or
+// the root group).
 Result<> enable_below(const std::string& directory, const std::string& controller) {
   return write_value(directory + "/cgroup.subtree_control", "+" + controller);
 }
@@ -117,12 +124,14 @@ Result<> enable_below(const std::string& directory, const std::string& controlle
 }  // namespace
 
 CgroupTree CgroupTree::find(const std::string& instance) {
-  auto self = read_file("/proc/self/cgroup", kMaxProcFile), mounts = read_file("/proc/self/mountinfo", kMaxProcFile);
+  auto self = read_file("/proc/self/cgroup", kMaxProcFile),
+       mounts = read_file("/proc/self/mountinfo", kMaxProcFile);
   if (!self || !mounts) return parse(instance, "", "");
   return parse(instance, *self, *mounts);
 }
 
-CgroupTree CgroupTree::parse(const std::string& instance, const std::string& self_cgroup, const std::string& mountinfo) {
+CgroupTree CgroupTree::parse(const std::string& instance, const std::string& self_cgroup,
+                             const std::string& mountinfo) {
   CgroupTree out;
   out.instance_ = instance;
   for (const char* controller : kControllers) {
@@ -151,13 +160,17 @@ CgroupTree CgroupTree::parse(const std::string& instance, const std::string& sel
 std::vector<CgroupTree::Controller> CgroupTree::controllers() const {
   std::vector<Controller> out;
   for (const Hierarchy& h : hierarchies_)
-    if (::access(h.base.c_str(), W_OK) == 0) out.push_back({h.controller, h.version == 1 ? "cgroup v1" : "cgroup v2"});
+    if (::access(h.base.c_str(), W_OK) == 0)
+      out.push_back({h.controller, h.version == 1 ? "cgroup v1" : "cgroup v2"});
   return out;
 }
 
-std::string CgroupTree::directory(const Hierarchy& h, const std::string& name) const { return h.base + "/" + instance_ + "/" + name; }
+std::string CgroupTree::directory(const Hierarchy& h, const std::string& name) const {
+  return h.base + "/" + instance_ + "/" + name;
+}
 
-Result<Fd> CgroupTree::create_in(const Hierarchy& h, const std::string& name, const CgroupLimits& limits) const {
+Result<Fd> CgroupTree::create_in(const Hierarchy& h, const std::string& name,
+                                 const CgroupLimits& limits) const {
   SAW_TRY(make_group(h.base + "/" + instance_));
   if (h.version == 2) {
     SAW_TRY(enable_below(h.base, h.controller));
@@ -196,7 +209,8 @@ Result<> CgroupTree::remove(const std::string& name) const {
     const std::string path = directory(h, name);
     while (::rmdir(path.c_str()) != 0) {
       if (errno == ENOENT) break;
-      if (errno != EBUSY || SystemClock().monotonic() > deadline) return Error::system("cgroup.remove", "removing control group '{}'", path);
+      if (errno != EBUSY || SystemClock().monotonic() > deadline)
+        return Error::system("cgroup.remove", "removing control group '{}'", path);
       ::usleep(kRemovePollMicroseconds);
     }
     ::rmdir((h.base + "/" + instance_).c_str());  // succeeds with the last one

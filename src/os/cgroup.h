@@ -1,11 +1,13 @@
-// Resource limits by control groups, version 1 and version 2, below a directory of SAW's own inside the caller's current groups.
+// Resource limits by control groups, version 1 and version 2, below a directory of SAW's own inside the
+// caller's current groups.
 //
-//   CgroupTree tree = CgroupTree::find("saw-3f2a9c");                       // the name of this instance's directory
-//   Cgroup group = SAW_TRY(tree.create("sb-abc", {.memory_bytes = 2u << 30, .pids = 256}));
-//   … the child writes "0" to each of group.join                           // cheaper than the parent writing its pid (floor.md)
-//   SAW_TRY(tree.remove("sb-abc"));
+//   CgroupTree tree = CgroupTree::find("saw-3f2a9c");                       // the name of this instance's
+//   directory Cgroup group = SAW_TRY(tree.create("sb-abc", {.memory_bytes = 2u << 30, .pids = 256})); … the
+//   child writes "0" to each of group.join                           // cheaper than the parent writing its
+//   pid (floor.md) SAW_TRY(tree.remove("sb-abc"));
 //
-// A controller that cannot be had is not an error here: `group.missing` names it, and whoever asked decides. Limits of 0 are not asked for.
+// A controller that cannot be had is not an error here: `group.missing` names it, and whoever asked decides.
+// Limits of 0 are not asked for.
 #pragma once
 
 #include <cstdint>
@@ -21,16 +23,19 @@ struct CgroupLimits {
 };
 
 struct Cgroup {
-  std::vector<Fd> join;                // files to write "0" to
-  std::vector<std::string> missing;    // "memory", "pids", "cpu": limits that were asked for and are not enforced
+  std::vector<Fd> join;  // files to write "0" to
+  std::vector<std::string>
+      missing;  // "memory", "pids", "cpu": limits that were asked for and are not enforced
 };
 
 class CgroupTree {
  public:
-  // Reads /proc/self/cgroup and /proc/self/mountinfo. No usable hierarchy gives a tree whose every limit is missing.
+  // Reads /proc/self/cgroup and /proc/self/mountinfo. No usable hierarchy gives a tree whose every limit is
+  // missing.
   static CgroupTree find(const std::string& instance);
   // The same from the texts of those files.
-  static CgroupTree parse(const std::string& instance, const std::string& self_cgroup, const std::string& mountinfo);
+  static CgroupTree parse(const std::string& instance, const std::string& self_cgroup,
+                          const std::string& mountinfo);
 
   // Which of "memory", "pids", "cpu" this caller can limit, and how: "cgroup v1", "cgroup v2".
   struct Controller {

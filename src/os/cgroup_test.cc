@@ -27,7 +27,8 @@ TEST(Cgroup, groups_lie_in_our_own_directory_below_where_we_are) {
 
 TEST(Cgroup, without_any_hierarchy_every_limit_that_was_asked_for_is_missing_and_no_other) {
   const CgroupTree tree = CgroupTree::parse("saw-t", "", "");
-  EXPECT_EQ(tree.create("sb-1", {.memory_bytes = 1, .pids = 1}).value().missing, (std::vector<std::string>{"memory", "pids"}));
+  EXPECT_EQ(tree.create("sb-1", {.memory_bytes = 1, .pids = 1}).value().missing,
+            (std::vector<std::string>{"memory", "pids"}));
   EXPECT_TRUE(tree.create("sb-1", {}).value().missing.empty());
   EXPECT_TRUE(tree.names().empty());
 }
@@ -35,13 +36,16 @@ TEST(Cgroup, without_any_hierarchy_every_limit_that_was_asked_for_is_missing_and
 // A version 2 hierarchy made of ordinary files: what is written where.
 TEST(Cgroup, version_two_passes_controllers_down_and_sets_limits) {
   const std::string root = testing::TempDir() + random_id("cgroup-");
-  for (const char* directory : {"", "/user", "/user/saw-t", "/user/saw-t/sb-1"}) ASSERT_TRUE(make_directories(root + directory));
+  for (const char* directory : {"", "/user", "/user/saw-t", "/user/saw-t/sb-1"})
+    ASSERT_TRUE(make_directories(root + directory));
   ASSERT_TRUE(replace_file(root + "/user/cgroup.controllers", "cpu memory pids\n", 0644, Durability::none));
-  for (const char* file : {"/user/cgroup.subtree_control", "/user/saw-t/cgroup.subtree_control", "/user/saw-t/sb-1/memory.max",
-                           "/user/saw-t/sb-1/memory.swap.max", "/user/saw-t/sb-1/pids.max", "/user/saw-t/sb-1/cpu.max",
-                           "/user/saw-t/sb-1/cgroup.procs"})
+  for (const char* file :
+       {"/user/cgroup.subtree_control", "/user/saw-t/cgroup.subtree_control", "/user/saw-t/sb-1/memory.max",
+        "/user/saw-t/sb-1/memory.swap.max", "/user/saw-t/sb-1/pids.max", "/user/saw-t/sb-1/cpu.max",
+        "/user/saw-t/sb-1/cgroup.procs"})
     ASSERT_TRUE(replace_file(root + file, "", 0644, Durability::none));
-  const CgroupTree tree = CgroupTree::parse("saw-t", "0::/user\n", "35 25 0:30 / " + root + " rw - cgroup2 cgroup2 rw\n");
+  const CgroupTree tree =
+      CgroupTree::parse("saw-t", "0::/user\n", "35 25 0:30 / " + root + " rw - cgroup2 cgroup2 rw\n");
   auto group = tree.create("sb-1", {.memory_bytes = 1000, .pids = 20, .cpu_millis_per_second = 1500});
   ASSERT_TRUE(group);
   EXPECT_TRUE(group->missing.empty());

@@ -1,6 +1,9 @@
 #include "os/confine.h"
 
+#include <cstring>
+
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -8,10 +11,6 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cstring>
-
-#include <gtest/gtest.h>
 
 #include "base/fd.h"
 #include "os/capability.h"
@@ -34,7 +33,9 @@ int confined(const Confinement& confinement, Attempt attempt) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
 }
 
-bool socket_works() { return ::socket(AF_INET, SOCK_STREAM, 0) >= 0; }
+bool socket_works() {
+  return ::socket(AF_INET, SOCK_STREAM, 0) >= 0;
+}
 
 TEST(Confine, sockets_cannot_be_opened_and_inherited_ones_work) {
   const Confinement egress{.sockets = SocketUse::inherited_only, .files = FileUse::none};
@@ -42,9 +43,16 @@ TEST(Confine, sockets_cannot_be_opened_and_inherited_ones_work) {
   EXPECT_EQ(confined({.sockets = SocketUse::any}, socket_works), 0);  // the guard is missing here
   int pair[2];
   ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
-  EXPECT_EQ(confined(egress, [&] { return ::send(pair[0], "x", 1, 0) == 1 && ::recv(pair[1], &pair, 1, 0) == 1; }), 0);
+  EXPECT_EQ(
+      confined(egress, [&] { return ::send(pair[0], "x", 1, 0) == 1 && ::recv(pair[1], &pair, 1, 0) == 1; }),
+      0);
   EXPECT_EQ(confined(egress, [&] { return ::socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0; }), 0);
-  EXPECT_EQ(confined(egress, [&] { sockaddr a{}; return ::connect(pair[0], &a, sizeof a) == 0; }), EPERM);
+  EXPECT_EQ(confined(egress,
+                     [&] {
+                       sockaddr a{};
+                       return ::connect(pair[0], &a, sizeof a) == 0;
+                     }),
+            EPERM);
   EXPECT_EQ(confined({.sockets = SocketUse::any}, [] { return ::socket(AF_INET, SOCK_RAW, 1) >= 0; }), EPERM);
 }
 
@@ -62,7 +70,12 @@ TEST(Confine, files_are_reached_as_far_as_they_are_listed) {
 
 TEST(Confine, programs_processes_tracing_and_namespaces_are_gone) {
   const Confinement any{.sockets = SocketUse::any, .files = FileUse::any};
-  EXPECT_EQ(confined(any, [] { char* none[] = {nullptr}; return ::execve("/bin/true", none, none) == 0; }), EPERM);
+  EXPECT_EQ(confined(any,
+                     [] {
+                       char* none[] = {nullptr};
+                       return ::execve("/bin/true", none, none) == 0;
+                     }),
+            EPERM);
   EXPECT_EQ(confined(any, [] { return ::fork() >= 0; }), EPERM);
   EXPECT_EQ(confined(any, [] { return ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) == 0; }), EPERM);
   EXPECT_EQ(confined(any, [] { return ::unshare(CLONE_NEWUSER) == 0; }), EPERM);

@@ -8,7 +8,8 @@
 
 namespace saw::os {
 namespace {
-// The kernel's structures with all members up to ABI 6. A kernel takes a larger structure whose unknown tail is zero.
+// The kernel's structures with all members up to ABI 6. A kernel takes a larger structure whose unknown tail
+// is zero.
 struct RulesetAttribute {
   uint64_t handled_access_fs, handled_access_net, scoped;
 };
@@ -38,7 +39,8 @@ LandlockRuleset landlock_everything(int abi) noexcept {
 
 int landlock_create(const LandlockRuleset& ruleset) noexcept {
   RulesetAttribute attribute{ruleset.handled, 0, ruleset.scoped};
-  // Old kernels know a shorter structure; a zero tail is accepted by all, so the full size is right whenever `scoped` is honest.
+  // Old kernels know a shorter structure; a zero tail is accepted by all, so the full size is right whenever
+  // `scoped` is honest.
   long fd = ::syscall(SYS_landlock_create_ruleset, &attribute, sizeof attribute, 0);
   return fd < 0 ? -errno : static_cast<int>(fd);
 }
@@ -48,6 +50,8 @@ int landlock_allow(int ruleset_fd, int path_fd, uint64_t rights) noexcept {
   return ::syscall(SYS_landlock_add_rule, ruleset_fd, kRulePathBeneath, &rule, 0) == 0 ? 0 : errno;
 }
 
-int landlock_enforce(int ruleset_fd) noexcept { return ::syscall(SYS_landlock_restrict_self, ruleset_fd, 0) == 0 ? 0 : errno; }
+int landlock_enforce(int ruleset_fd) noexcept {
+  return ::syscall(SYS_landlock_restrict_self, ruleset_fd, 0) == 0 ? 0 : errno;
+}
 
 }  // namespace saw::os

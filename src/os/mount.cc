@@ -10,19 +10,23 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// <sys/mount.h> clashes with <linux/mount.h>, which has what mount_setattr needs; these two are all that is missing then.
+// <sys/mount.h> clashes with <linux/mount.h>, which has what mount_setattr needs; these two are all that is
+// missing then.
 extern "C" int mount(const char*, const char*, const char*, unsigned long, const void*) noexcept;
 extern "C" int umount2(const char*, int) noexcept;
 
 namespace saw::os {
 namespace {
 
-static_assert(kReadOnly == MOUNT_ATTR_RDONLY && kNoSuid == MOUNT_ATTR_NOSUID && kNoDevice == MOUNT_ATTR_NODEV && kNoExecute == MOUNT_ATTR_NOEXEC);
+static_assert(kReadOnly == MOUNT_ATTR_RDONLY && kNoSuid == MOUNT_ATTR_NOSUID &&
+              kNoDevice == MOUNT_ATTR_NODEV && kNoExecute == MOUNT_ATTR_NOEXEC);
 constexpr unsigned long kMsPrivateRecursive = (1ul << 18) | (1ul << 14);  // MS_PRIVATE | MS_REC
 constexpr int kMntDetach = 2, kUmountNoFollow = 8;
 constexpr int kMaxPath = 4096;
 
-int or_errno(long result) { return result < 0 ? -errno : static_cast<int>(result); }
+int or_errno(long result) {
+  return result < 0 ? -errno : static_cast<int>(result);
+}
 
 // Closes at the end of its scope; errno-neutral, without the rest of Fd.
 struct Closing {
@@ -123,11 +127,13 @@ int make_symlink(int root, const char* path, const char* target) noexcept {
 
 PathKind kind_of(int fd) noexcept {
   struct stat info{};
-  return ::fstatat(fd, "", &info, AT_EMPTY_PATH) == 0 && S_ISDIR(info.st_mode) ? PathKind::directory : PathKind::other;
+  return ::fstatat(fd, "", &info, AT_EMPTY_PATH) == 0 && S_ISDIR(info.st_mode) ? PathKind::directory
+                                                                               : PathKind::other;
 }
 
 int clone_tree(int fd) noexcept {
-  return or_errno(::syscall(SYS_open_tree, fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE));
+  return or_errno(
+      ::syscall(SYS_open_tree, fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE));
 }
 int clone_mount(int fd) noexcept {
   return or_errno(::syscall(SYS_open_tree, fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH));
@@ -141,7 +147,8 @@ int set_mount_flags(int mount_fd, uint64_t flags, Reach reach) noexcept {
 }
 
 int attach(int mount_fd, int target) noexcept {
-  return or_errno(::syscall(SYS_move_mount, mount_fd, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH));
+  return or_errno(
+      ::syscall(SYS_move_mount, mount_fd, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH));
 }
 
 int new_filesystem(const char* type, const MountOption* options, uint64_t flags) noexcept {
@@ -155,11 +162,14 @@ int new_filesystem(const char* type, const MountOption* options, uint64_t flags)
   return or_errno(::syscall(SYS_fsmount, context.fd, FSMOUNT_CLOEXEC, static_cast<unsigned>(flags)));
 }
 
-int make_all_private() noexcept { return or_errno(::mount(nullptr, "/", nullptr, kMsPrivateRecursive, nullptr)); }
+int make_all_private() noexcept {
+  return or_errno(::mount(nullptr, "/", nullptr, kMsPrivateRecursive, nullptr));
+}
 
 int enter_root(int root) noexcept {
   if (::fchdir(root) != 0) return -errno;
-  // pivot_root(".", ".") stacks the old root on the new one, from where it can be detached without a directory to put it (pivot_root(2)).
+  // pivot_root(".", ".") stacks the old root on the new one, from where it can be detached without a
+  // directory to put it (pivot_root(2)).
   if (::syscall(SYS_pivot_root, ".", ".") != 0) return -errno;
   if (::umount2(".", kMntDetach) != 0) return -errno;
   return or_errno(::chdir("/"));

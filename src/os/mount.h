@@ -1,10 +1,12 @@
-// Mounting by descriptors (open_tree, move_mount, fsopen, mount_setattr): no path is looked up twice, and no symbolic link that an agent
-// made is followed.
+// Mounting by descriptors (open_tree, move_mount, fsopen, mount_setattr): no path is looked up twice, and no
+// symbolic link that an agent made is followed.
 //
-//   int usr = clone_tree(source_fd);  set_mount_flags(usr, kReadOnly | kNoSuid | kNoDevice, Reach::recursive);  attach(usr, target_fd);
+//   int usr = clone_tree(source_fd);  set_mount_flags(usr, kReadOnly | kNoSuid | kNoDevice,
+//   Reach::recursive);  attach(usr, target_fd);
 //
-// The vocabulary of the child between clone and exec: no allocation. Functions return 0 or a descriptor (O_CLOEXEC), or -errno.
-// Needs kernel 5.12. Source: mount_setattr(2), Documentation/filesystems/mount_api.rst.
+// The vocabulary of the child between clone and exec: no allocation. Functions return 0 or a descriptor
+// (O_CLOEXEC), or -errno. Needs kernel 5.12. Source: mount_setattr(2),
+// Documentation/filesystems/mount_api.rst.
 #pragma once
 
 #include <cstdint>
@@ -18,24 +20,27 @@ enum class Reach : uint8_t { this_mount, recursive };
 // A path below `root`, which no "..", absolute or magic link leaves.
 enum class Links : uint8_t { follow_inside, refuse };
 int open_path(int root, const char* path, Links links) noexcept;  // O_PATH
-// Makes what is missing, below mount points too. `owner`: of directories that were made. The last directory's descriptor (O_PATH).
+// Makes what is missing, below mount points too. `owner`: of directories that were made. The last directory's
+// descriptor (O_PATH).
 struct Owner {
   uint32_t uid = 0, gid = 0;
 };
 int make_path(int root, const char* path, uint32_t mode, Owner owner) noexcept;
-// The descriptor (O_PATH) of a regular file, made empty (mode 0444, in a directory that is there) if it is missing.
+// The descriptor (O_PATH) of a regular file, made empty (mode 0444, in a directory that is there) if it is
+// missing.
 int make_file(int root, const char* path) noexcept;
 int write_new_file(int root, const char* path, const char* content, uint64_t size, uint32_t mode) noexcept;
 int make_symlink(int root, const char* path, const char* target) noexcept;
 enum class PathKind : uint8_t { directory, other };
 PathKind kind_of(int fd) noexcept;
 
-int clone_tree(int fd) noexcept;                  // with everything mounted below
-int clone_mount(int fd) noexcept;                 // without
+int clone_tree(int fd) noexcept;   // with everything mounted below
+int clone_mount(int fd) noexcept;  // without
 int set_mount_flags(int mount, uint64_t flags, Reach reach) noexcept;
 int attach(int mount, int target) noexcept;
 
-// A file system that is mounted nowhere yet. Options: pairs of key and value, value nullptr for a flag; ends with {nullptr, nullptr}.
+// A file system that is mounted nowhere yet. Options: pairs of key and value, value nullptr for a flag; ends
+// with {nullptr, nullptr}.
 struct MountOption {
   const char* key = nullptr;
   const char* value = nullptr;

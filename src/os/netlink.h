@@ -1,4 +1,5 @@
-// The three routing requests that a sandbox's network needs (rtnetlink(7)), for the calling process's network namespace.
+// The three routing requests that a sandbox's network needs (rtnetlink(7)), for the calling process's network
+// namespace.
 #pragma once
 
 #include "base/result.h"

@@ -1,11 +1,13 @@
 // Network namespaces of sandboxes: nothing but loopback, no way out, and everything captured.
 //
-//   CapturedNetwork net = SAW_TRY(create_captured_network());      // the child: join_network(net.netns.get())
+//   CapturedNetwork net = SAW_TRY(create_captured_network());      // the child:
+//   join_network(net.netns.get())
 //
-// Every address is local (`local 0.0.0.0/0 dev lo`, `local ::/0 dev lo`). Each TCP connect that is not to loopback is redirected to
-// `listener`, where original_destination() tells what was meant. UDP port 53 of any address is `dns`. Everything else is dropped, which
-// the sender sees as EPERM. The listener's port is below 1024, so that no process inside can take it over while nobody holds it.
-// Works in a user namespace that owns the network namespace. Runs `nft`: its libraries are GPL.
+// Every address is local (`local 0.0.0.0/0 dev lo`, `local ::/0 dev lo`). Each TCP connect that is not to
+// loopback is redirected to `listener`, where original_destination() tells what was meant. UDP port 53 of any
+// address is `dns`. Everything else is dropped, which the sender sees as EPERM. The listener's port is below
+// 1024, so that no process inside can take it over while nobody holds it. Works in a user namespace that owns
+// the network namespace. Runs `nft`: its libraries are GPL.
 #pragma once
 
 #include <cstdint>

@@ -20,7 +20,9 @@
 namespace saw::os {
 namespace {
 
-int outcome(long result) { return result == 0 ? 0 : errno; }
+int outcome(long result) {
+  return result == 0 ? 0 : errno;
+}
 
 int write_proc(const char* path, const char* text) {
   int fd = ::open(path, O_WRONLY | O_CLOEXEC);
@@ -71,12 +73,19 @@ Result<NewProcess> clone_into_namespaces() {
 
 void destroy_child(int32_t pid, const Fd& pidfd) {
   ::syscall(SYS_pidfd_send_signal, pidfd.get(), SIGKILL, nullptr, 0);
-  while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {}
+  while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+  }
 }
 
-int die_with_parent() noexcept { return outcome(::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)); }
-int leave_cgroup_view() noexcept { return outcome(::unshare(CLONE_NEWCGROUP)); }
-int set_host_name(const char* name) noexcept { return outcome(::sethostname(name, std::strlen(name))); }
+int die_with_parent() noexcept {
+  return outcome(::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
+}
+int leave_cgroup_view() noexcept {
+  return outcome(::unshare(CLONE_NEWCGROUP));
+}
+int set_host_name(const char* name) noexcept {
+  return outcome(::sethostname(name, std::strlen(name)));
+}
 
 int enter_user_namespace_as(uint32_t id) noexcept {
   if (::unshare(CLONE_NEWUSER) != 0) return errno;
@@ -101,7 +110,8 @@ int set_limit(Limit limit, uint64_t value) noexcept {
 int reset_signals() noexcept {
   struct sigaction standard{};
   standard.sa_handler = SIG_DFL;
-  for (int signal = 1; signal < NSIG; ++signal) ::sigaction(signal, &standard, nullptr);  // fails for SIGKILL, SIGSTOP and libc's own
+  for (int signal = 1; signal < NSIG; ++signal)
+    ::sigaction(signal, &standard, nullptr);  // fails for SIGKILL, SIGSTOP and libc's own
   sigset_t none;
   ::sigemptyset(&none);
   return outcome(::sigprocmask(SIG_SETMASK, &none, nullptr));
@@ -119,7 +129,18 @@ int keep_descriptors(const int* fds, int count) noexcept {
   return outcome(::syscall(SYS_close_range, 3 + count, ~0u, CLOSE_RANGE_CLOEXEC));
 }
 
-int new_session() noexcept { return ::setsid() >= 0 ? 0 : errno; }
+int null_standard_streams() noexcept {
+  const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (null < 0) return errno;
+  for (int fd = 0; fd < 3; ++fd)
+    if (::dup2(null, fd) < 0) return errno;
+  if (null > 2) ::close(null);
+  return 0;
+}
+
+int new_session() noexcept {
+  return ::setsid() >= 0 ? 0 : errno;
+}
 
 void execute(int program, const char* name) noexcept {
   const char* const arguments[] = {name, nullptr};

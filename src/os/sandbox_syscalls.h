@@ -7,7 +7,8 @@
 
 namespace saw::os {
 
-// For compile_seccomp(…, Verdict::unknown): what is neither allowed nor refused here looks as if this kernel did not have it.
+// For compile_seccomp(…, Verdict::unknown): what is neither allowed nor refused here looks as if this kernel
+// did not have it.
 std::vector<SyscallRule> sandbox_syscalls();
 
 }  // namespace saw::os

@@ -13,7 +13,8 @@
 namespace saw::os {
 namespace {
 
-static_assert(sizeof(BpfInstruction) == sizeof(sock_filter) && offsetof(BpfInstruction, value) == offsetof(sock_filter, k));
+static_assert(sizeof(BpfInstruction) == sizeof(sock_filter) &&
+              offsetof(BpfInstruction, value) == offsetof(sock_filter, k));
 
 #if defined(__x86_64__)
 constexpr uint32_t kArchitecture = AUDIT_ARCH_X86_64;
@@ -27,18 +28,27 @@ constexpr size_t kMaxConditionalJump = 255;
 
 constexpr uint32_t answer_of(Verdict verdict) {
   switch (verdict) {
-    case Verdict::allow: return SECCOMP_RET_ALLOW;
-    case Verdict::refuse: return SECCOMP_RET_ERRNO | EPERM;
-    case Verdict::unknown: return SECCOMP_RET_ERRNO | ENOSYS;
+    case Verdict::allow:
+      return SECCOMP_RET_ALLOW;
+    case Verdict::refuse:
+      return SECCOMP_RET_ERRNO | EPERM;
+    case Verdict::unknown:
+      return SECCOMP_RET_ERRNO | ENOSYS;
   }
   return SECCOMP_RET_KILL_PROCESS;
 }
 
-BpfInstruction load(size_t offset) { return {BPF_LD | BPF_W | BPF_ABS, 0, 0, static_cast<uint32_t>(offset)}; }
-BpfInstruction give(Verdict verdict) { return {BPF_RET | BPF_K, 0, 0, answer_of(verdict)}; }
+BpfInstruction load(size_t offset) {
+  return {BPF_LD | BPF_W | BPF_ABS, 0, 0, static_cast<uint32_t>(offset)};
+}
+BpfInstruction give(Verdict verdict) {
+  return {BPF_RET | BPF_K, 0, 0, answer_of(verdict)};
+}
 
 // A little-endian machine's low half of an argument. (Both supported architectures are.)
-size_t argument_offset(uint8_t index) { return offsetof(seccomp_data, args) + 8u * index; }
+size_t argument_offset(uint8_t index) {
+  return offsetof(seccomp_data, args) + 8u * index;
+}
 
 // One conjunction: falls through to after itself when it does not hold.
 SeccompProgram compile_condition(const Condition& condition, Verdict verdict) {
@@ -71,7 +81,8 @@ struct Range {
   SeccompProgram code;
   bool operator==(const Range& other) const {
     return std::ranges::equal(code, other.code, [](const BpfInstruction& a, const BpfInstruction& b) {
-      return a.code == b.code && a.jump_true == b.jump_true && a.jump_false == b.jump_false && a.value == b.value;
+      return a.code == b.code && a.jump_true == b.jump_true && a.jump_false == b.jump_false &&
+             a.value == b.value;
     });
   }
 };
@@ -143,16 +154,27 @@ FilterAnswer evaluate(std::span<const BpfInstruction> program, const SyscallFact
     const BpfInstruction& i = program[at];
     ++executed;
     switch (i.code) {
-      case BPF_LD | BPF_W | BPF_ABS: accumulator = word_at(i.value); break;
-      case BPF_ALU | BPF_AND | BPF_K: accumulator &= i.value; break;
-      case BPF_JMP | BPF_JA: at += i.value; break;
-      case BPF_JMP | BPF_JEQ | BPF_K: at += accumulator == i.value ? i.jump_true : i.jump_false; break;
-      case BPF_JMP | BPF_JGE | BPF_K: at += accumulator >= i.value ? i.jump_true : i.jump_false; break;
+      case BPF_LD | BPF_W | BPF_ABS:
+        accumulator = word_at(i.value);
+        break;
+      case BPF_ALU | BPF_AND | BPF_K:
+        accumulator &= i.value;
+        break;
+      case BPF_JMP | BPF_JA:
+        at += i.value;
+        break;
+      case BPF_JMP | BPF_JEQ | BPF_K:
+        at += accumulator == i.value ? i.jump_true : i.jump_false;
+        break;
+      case BPF_JMP | BPF_JGE | BPF_K:
+        at += accumulator >= i.value ? i.jump_true : i.jump_false;
+        break;
       case BPF_RET | BPF_K:
         for (Verdict v : {Verdict::allow, Verdict::refuse, Verdict::unknown})
           if (i.value == answer_of(v)) return {v, executed};
         [[fallthrough]];
-      default: SAW_CHECK(false, "instruction {} has code {:#x}", at, i.code);
+      default:
+        SAW_CHECK(false, "instruction {} has code {:#x}", at, i.code);
     }
   }
   SAW_CHECK(false, "the program runs off its end");

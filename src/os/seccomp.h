@@ -1,13 +1,14 @@
 // System call filters: a list of rules compiled to a decision tree of classic BPF, and loaded.
 //
-//   std::vector<SyscallRule> rules = sandbox_syscalls();              // sandbox_syscalls.h: the reviewed list
-//   SeccompProgram program = compile_seccomp(rules, Verdict::unknown);
-//   int error = load_seccomp(program.view());                          // needs no_new_privs; allocates nothing
+//   std::vector<SyscallRule> rules = sandbox_syscalls();              // sandbox_syscalls.h: the reviewed
+//   list SeccompProgram program = compile_seccomp(rules, Verdict::unknown); int error =
+//   load_seccomp(program.view());                          // needs no_new_privs; allocates nothing
 //
-// Arguments are compared in their low 32 bits, because the kernel itself reads `int` and `unsigned` arguments so: a filter that looks at all
-// 64 bits is bypassed by setting a high one (CVE-2019-10063). That, and a tree that keeps cost at ~9 instructions a call, is why the
-// filter is compiled here and not by libseccomp. Calls of another architecture (i386 by int 0x80, x32) are answered ENOSYS.
-// Source: Documentation/userspace-api/seccomp_filter.rst.
+// Arguments are compared in their low 32 bits, because the kernel itself reads `int` and `unsigned` arguments
+// so: a filter that looks at all 64 bits is bypassed by setting a high one (CVE-2019-10063). That, and a tree
+// that keeps cost at ~9 instructions a call, is why the filter is compiled here and not by libseccomp. Calls
+// of another architecture (i386 by int 0x80, x32) are answered ENOSYS. Source:
+// Documentation/userspace-api/seccomp_filter.rst.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +37,7 @@ using Condition = std::vector<ArgumentTest>;  // all of them
 struct SyscallRule {
   std::string_view name;
   int number = -1;
-  Verdict verdict = Verdict::allow;      // when one of `conditions` holds, or always when there are none
+  Verdict verdict = Verdict::allow;  // when one of `conditions` holds, or always when there are none
   std::vector<Condition> conditions;
   Verdict otherwise = Verdict::refuse;
 };

@@ -3,9 +3,8 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include <sys/syscall.h>
-
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
 
 #include "base/file.h"
 #include "os/sandbox_syscalls.h"
@@ -15,7 +14,8 @@ namespace {
 
 constexpr int kHighestNumber = 1024;
 
-Verdict ask(const SeccompProgram& program, int number, uint64_t first = 0, uint64_t second = 0, uint64_t third = 0) {
+Verdict ask(const SeccompProgram& program, int number, uint64_t first = 0, uint64_t second = 0,
+            uint64_t third = 0) {
   return evaluate(program, {.number = number, .arguments = {first, second, third}}).verdict;
 }
 
@@ -26,7 +26,8 @@ Verdict expected(const std::vector<SyscallRule>& rules, Verdict otherwise, const
     if (rule.conditions.empty()) return rule.verdict;
     for (const Condition& condition : rule.conditions) {
       bool all = true;
-      for (const ArgumentTest& test : condition) all &= (static_cast<uint32_t>(call.arguments[test.argument]) & test.mask) == test.value;
+      for (const ArgumentTest& test : condition)
+        all &= (static_cast<uint32_t>(call.arguments[test.argument]) & test.mask) == test.value;
       if (all) return rule.verdict;
     }
     return rule.otherwise;
@@ -38,17 +39,20 @@ TEST(Seccomp, the_compiled_tree_answers_what_the_rules_say_for_every_number) {
   const std::vector<SyscallRule> rules = sandbox_syscalls();
   const SeccompProgram program = compile_seccomp(rules, Verdict::unknown);
   for (int number = 0; number < kHighestNumber; ++number)
-    for (uint64_t first : {0ull, 1ull, 2ull, 16ull, 17ull, 0x5412ull, 0x100005412ull, 0x10000000ull, 0xffffffffull})
+    for (uint64_t first :
+         {0ull, 1ull, 2ull, 16ull, 17ull, 0x5412ull, 0x100005412ull, 0x10000000ull, 0xffffffffull})
       for (uint64_t second : {0ull, 1ull, 3ull, 0x5412ull, 0x80001ull, 0120000ull}) {
         const SyscallFacts call{.number = number, .arguments = {first, second, 0}};
-        ASSERT_EQ(evaluate(program, call).verdict, expected(rules, Verdict::unknown, call)) << number << " " << first << " " << second;
+        ASSERT_EQ(evaluate(program, call).verdict, expected(rules, Verdict::unknown, call))
+            << number << " " << first << " " << second;
       }
 }
 
 TEST(Seccomp, a_call_of_another_architecture_is_unknown_whatever_its_number) {
   const SeccompProgram program = compile_seccomp(sandbox_syscalls(), Verdict::unknown);
-  EXPECT_EQ(evaluate(program, {.architecture = 0x40000003, .number = SYS_read}).verdict, Verdict::unknown);  // AUDIT_ARCH_I386
-  EXPECT_EQ(ask(program, 0x40000000 + SYS_read), Verdict::unknown);                                          // x32
+  EXPECT_EQ(evaluate(program, {.architecture = 0x40000003, .number = SYS_read}).verdict,
+            Verdict::unknown);                                       // AUDIT_ARCH_I386
+  EXPECT_EQ(ask(program, 0x40000000 + SYS_read), Verdict::unknown);  // x32
   EXPECT_EQ(ask(program, -1), Verdict::unknown);
   EXPECT_EQ(ask(program, SYS_read), Verdict::allow);
 }
@@ -66,7 +70,8 @@ TEST(Seccomp, the_tree_is_shallow) {
   const SeccompProgram program = compile_seccomp(sandbox_syscalls(), Verdict::unknown);
   int most = 0;
   for (int number = 0; number < kHighestNumber; ++number)
-    if (number != SYS_socket) most = std::max(most, evaluate(program, {.number = number, .arguments = {1, 1}}).instructions);
+    if (number != SYS_socket)
+      most = std::max(most, evaluate(program, {.number = number, .arguments = {1, 1}}).instructions);
   EXPECT_LE(most, 32) << "instructions for the dearest call";
 }
 
@@ -84,7 +89,8 @@ TEST(Seccomp, the_reviewed_list_is_what_the_golden_file_says) {
     text += fmt::format("{} {} {}", rule.number, rule.name, name(rule.verdict));
     for (const Condition& condition : rule.conditions) {
       text += " [";
-      for (const ArgumentTest& test : condition) text += fmt::format(" a{}&{:x}={:x}", test.argument, test.mask, test.value);
+      for (const ArgumentTest& test : condition)
+        text += fmt::format(" a{}&{:x}={:x}", test.argument, test.mask, test.value);
       text += " ]";
     }
     if (!rule.conditions.empty()) text += fmt::format(" else {}", name(rule.otherwise));

@@ -1,8 +1,11 @@
-// A few calls in a process of their own, because namespaces belong to a process: the descriptors that they make come back.
+// A few calls in a process of their own, because namespaces belong to a process: the descriptors that they
+// make come back.
 //
-//   std::vector<Fd> fds = SAW_TRY(in_short_lived_process([] -> Result<std::vector<Fd>> { …unshare, sockets… }));
+//   std::vector<Fd> fds = SAW_TRY(in_short_lived_process([] -> Result<std::vector<Fd>> { …unshare, sockets…
+//   }));
 //
-// The caller is single-threaded, so that the child may allocate. Its time is bounded (kShortLivedMs); then it is killed.
+// The caller is single-threaded, so that the child may allocate. Its time is bounded (kShortLivedMs); then it
+// is killed.
 #pragma once
 
 #include <functional>

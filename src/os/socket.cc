@@ -10,7 +10,8 @@
 
 namespace saw::os {
 namespace {
-constexpr int kSoOriginalDestination = 80;  // SO_ORIGINAL_DST and IP6T_SO_ORIGINAL_DST, linux/netfilter_ipv4.h and _ipv6/ip6_tables.h
+constexpr int kSoOriginalDestination =
+    80;  // SO_ORIGINAL_DST and IP6T_SO_ORIGINAL_DST, linux/netfilter_ipv4.h and _ipv6/ip6_tables.h
 }  // namespace
 
 SocketAddress from_sockaddr(const sockaddr_storage& from) {
@@ -55,7 +56,8 @@ Result<SocketAddress> remote_address(int socket) {
 }
 
 Result<SocketAddress> original_destination(int accepted) {
-  // A dual-stack listener's IPv4 connections are IPv6 sockets with v4-mapped addresses; their redirection is known at level IP.
+  // A dual-stack listener's IPv4 connections are IPv6 sockets with v4-mapped addresses; their redirection is
+  // known at level IP.
   const SocketAddress local = SAW_TRY(local_address(accepted));
   static constexpr uint8_t kMapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
   const bool is_v4 = std::memcmp(local.address.data(), kMapped, sizeof kMapped) == 0;

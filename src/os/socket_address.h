@@ -7,7 +7,7 @@
 
 namespace saw::os {
 
-SocketAddress from_sockaddr(const sockaddr_storage& from);   // another family: all zero
-sockaddr_in6 to_sockaddr(const SocketAddress& address);      // IPv4 as v4-mapped: for dual-stack sockets
+SocketAddress from_sockaddr(const sockaddr_storage& from);  // another family: all zero
+sockaddr_in6 to_sockaddr(const SocketAddress& address);     // IPv4 as v4-mapped: for dual-stack sockets
 
 }  // namespace saw::os

@@ -32,7 +32,9 @@ Number number(uint64_t value, unsigned base) {
 }
 
 // Errors travel as -errno in descriptors; this makes them errno again.
-int error_of(int result) { return result < 0 ? -result : 0; }
+int error_of(int result) {
+  return result < 0 ? -result : 0;
+}
 
 struct Scoped {
   int fd;
@@ -57,21 +59,35 @@ class Script {
   // 0 or errno.
   int run(const Step& step) {
     switch (step.kind) {
-      case StepKind::directory: return make_directory(step);
-      case StepKind::file: return make_generated_file(step);
-      case StepKind::symlink: return make_link(step);
-      case StepKind::bind_image: return bind(step, os::open_path(image_, step.source.c_str(), os::Links::follow_inside), kPlain);
-      case StepKind::bind_host: return bind(step, ::open(step.source.c_str(), O_PATH | O_CLOEXEC), kPlain);
-      case StepKind::bind_own: return bind(step, os::open_path(root_, step.source.c_str(), os::Links::refuse), kPlain);
-      case StepKind::bind_device: return bind(step, ::open(step.source.c_str(), O_PATH | O_CLOEXEC), os::kNoSuid | os::kNoExecute);
-      case StepKind::tmpfs: return mount_at(step, new_tmpfs(step.size, step.mode, kPlain));
-      case StepKind::overlay: return mount_at(step, new_overlay(step));
-      case StepKind::proc: return mount_at(step, new_proc());
-      case StepKind::terminals: return mount_at(step, new_terminals());
+      case StepKind::directory:
+        return make_directory(step);
+      case StepKind::file:
+        return make_generated_file(step);
+      case StepKind::symlink:
+        return make_link(step);
+      case StepKind::bind_image:
+        return bind(step, os::open_path(image_, step.source.c_str(), os::Links::follow_inside), kPlain);
+      case StepKind::bind_host:
+        return bind(step, ::open(step.source.c_str(), O_PATH | O_CLOEXEC), kPlain);
+      case StepKind::bind_own:
+        return bind(step, os::open_path(root_, step.source.c_str(), os::Links::refuse), kPlain);
+      case StepKind::bind_device:
+        return bind(step, ::open(step.source.c_str(), O_PATH | O_CLOEXEC), os::kNoSuid | os::kNoExecute);
+      case StepKind::tmpfs:
+        return mount_at(step, new_tmpfs(step.size, step.mode, kPlain));
+      case StepKind::overlay:
+        return mount_at(step, new_overlay(step));
+      case StepKind::proc:
+        return mount_at(step, new_proc());
+      case StepKind::terminals:
+        return mount_at(step, new_terminals());
       case StepKind::hide:
-      case StepKind::hide_or_create: return hide(step);
-      case StepKind::seal: return seal(step);
-      case StepKind::detach: return error_of(os::detach_path(root_, step.target.c_str()));
+      case StepKind::hide_or_create:
+        return hide(step);
+      case StepKind::seal:
+        return seal(step);
+      case StepKind::detach:
+        return error_of(os::detach_path(root_, step.target.c_str()));
     }
     return EINVAL;
   }
@@ -98,7 +114,8 @@ class Script {
 
   int make_generated_file(const Step& step) {
     if (int error = make_parent(step)) return error;
-    return error_of(os::write_new_file(root_, step.target.c_str(), step.text.data(), step.text.size(), step.mode));
+    return error_of(
+        os::write_new_file(root_, step.target.c_str(), step.text.data(), step.text.size(), step.mode));
   }
 
   int make_link(const Step& step) {
@@ -133,10 +150,16 @@ class Script {
   }
 
   int new_overlay(const Step& step) {
-    // Directories keep their names between layers, so that a layer can be listed by itself; nothing of the agent's may redirect a lookup.
-    const os::MountOption options[] = {{"lowerdir", step.lower.c_str()}, {"upperdir", step.upper.c_str()}, {"workdir", step.work.c_str()},
-                                       {"redirect_dir", "nofollow"}, {"index", "off"}, {"metacopy", "off"},
-                                       {spec_.rootless ? "userxattr" : nullptr, nullptr}, {}};
+    // Directories keep their names between layers, so that a layer can be listed by itself; nothing of the
+    // agent's may redirect a lookup.
+    const os::MountOption options[] = {{"lowerdir", step.lower.c_str()},
+                                       {"upperdir", step.upper.c_str()},
+                                       {"workdir", step.work.c_str()},
+                                       {"redirect_dir", "nofollow"},
+                                       {"index", "off"},
+                                       {"metacopy", "off"},
+                                       {spec_.rootless ? "userxattr" : nullptr, nullptr},
+                                       {}};
     return os::new_filesystem("overlay", options, kPlain);
   }
 
@@ -159,11 +182,14 @@ class Script {
     Scoped target(raw);
     if (target.fd < 0) return -target.fd;
     const bool directory = os::kind_of(target.fd) == os::PathKind::directory;
-    Scoped source(os::open_path(root_, directory ? "/.saw/no-directory" : "/.saw/no-file", os::Links::refuse));
+    Scoped source(
+        os::open_path(root_, directory ? "/.saw/no-directory" : "/.saw/no-file", os::Links::refuse));
     if (source.fd < 0) return -source.fd;
     Scoped mask(os::clone_mount(source.fd));
     if (mask.fd < 0) return -mask.fd;
-    if (int error = error_of(os::set_mount_flags(mask.fd, kPlain | os::kReadOnly | os::kNoExecute, os::Reach::this_mount))) return error;
+    if (int error = error_of(
+            os::set_mount_flags(mask.fd, kPlain | os::kReadOnly | os::kNoExecute, os::Reach::this_mount)))
+      return error;
     return error_of(os::attach(mask.fd, target.fd));
   }
 
@@ -190,6 +216,7 @@ class Child {
     // The root's own mount only: what is mounted below has its own flags.
     check(Stage::seal_root, error_of(os::set_mount_flags(root_mount_, os::kReadOnly, os::Reach::this_mount)));
     check(Stage::session, os::new_session());
+    check(Stage::descriptors, os::null_standard_streams());
     set_limits();
     drop_privileges();
     check(Stage::parent_again, os::die_with_parent());  // the change of uid made the kernel forget it
@@ -198,7 +225,8 @@ class Child {
     check(Stage::descriptors, os::reset_signals());
     check(Stage::descriptors, os::keep_descriptors(kept, 4));
     report_ = 5;
-    check(Stage::descriptors, ::fcntl(5, F_SETFD, FD_CLOEXEC) == 0 && ::fcntl(6, F_SETFD, FD_CLOEXEC) == 0 ? 0 : errno);
+    check(Stage::descriptors,
+          ::fcntl(5, F_SETFD, FD_CLOEXEC) == 0 && ::fcntl(6, F_SETFD, FD_CLOEXEC) == 0 ? 0 : errno);
     check(Stage::filter, os::load_seccomp(*spec_.filter));
     os::execute(6, "saw-init");
     check(Stage::execute, errno);
@@ -215,7 +243,8 @@ class Child {
   }
 
   void join() {
-    for (uint32_t i = 0; i < spec_.join.size(); ++i) check(Stage::join_cgroup, ::write(spec_.join[i], "0", 1) == 1 ? 0 : errno, i);
+    for (uint32_t i = 0; i < spec_.join.size(); ++i)
+      check(Stage::join_cgroup, ::write(spec_.join[i], "0", 1) == 1 ? 0 : errno, i);
     check(Stage::join_cgroup, os::leave_cgroup_view());
     check(Stage::join_network, os::join_network(spec_.netns));
   }
@@ -231,12 +260,13 @@ class Child {
     const int image = ::open(spec_.image, O_PATH | O_DIRECTORY | O_CLOEXEC);
     check(Stage::root, image < 0 ? errno : 0);
     Script script(spec_, root_, image);
-    for (uint32_t i = 0; i < spec_.script->size(); ++i) check(Stage::mounts, script.run((*spec_.script)[i]), i);
+    for (uint32_t i = 0; i < spec_.script->size(); ++i)
+      check(Stage::mounts, script.run((*spec_.script)[i]), i);
   }
 
   void set_limits() {
     const LimitSet& l = spec_.limits;
-    check(Stage::limits, os::set_limit(os::Limit::core, 0));
+    check(Stage::limits, os::set_limit(os::Limit::core, os::kNoCore));
     if (l.open_files) check(Stage::limits, os::set_limit(os::Limit::open_files, l.open_files));
     if (l.file_size_bytes) check(Stage::limits, os::set_limit(os::Limit::file_size, l.file_size_bytes));
   }
@@ -261,14 +291,16 @@ class Child {
     for (uint32_t i = 0; i < spec_.rights->size(); ++i) {
       const PathRights& allowed = (*spec_.rights)[i];
       Scoped place(os::open_path(top, allowed.path.c_str(), os::Links::follow_inside));
-      if (place.fd == -ENOENT || place.fd == -EACCES) continue;  // not shown, or hidden: then nothing is allowed there
+      if (place.fd == -ENOENT || place.fd == -EACCES)
+        continue;  // not shown, or hidden: then nothing is allowed there
       check(Stage::landlock, error_of(place.fd), i);
       uint64_t rights = allowed.rights & spec_.landlock.handled;
       if (os::kind_of(place.fd) != os::PathKind::directory) rights &= os::kLandlockOnFile;
       check(Stage::landlock, os::landlock_allow(ruleset, place.fd, rights), i);
     }
     // saw-init lies outside the sandbox's tree; without this rule it could not be executed.
-    check(Stage::landlock, os::landlock_allow(ruleset, spec_.init, os::kLandlockExecute | os::kLandlockReadFile), 999);
+    check(Stage::landlock,
+          os::landlock_allow(ruleset, spec_.init, os::kLandlockExecute | os::kLandlockReadFile), 999);
     check(Stage::landlock, os::landlock_enforce(ruleset));
   }
 
@@ -278,6 +310,8 @@ class Child {
 
 }  // namespace
 
-void run_child(const ChildSpec& spec) noexcept { Child(spec).run(); }
+void run_child(const ChildSpec& spec) noexcept {
+  Child(spec).run();
+}
 
 }  // namespace saw::sandbox

@@ -15,11 +15,14 @@ namespace {
 
 constexpr int kMaxLinks = 16;
 constexpr const char* kDevices[] = {"null", "zero", "full", "random", "urandom", "tty"};
-// What the kernel shows of itself and no sandboxed program needs. The agent's uid could not use most of it anyway.
-constexpr const char* kHiddenProc[] = {"/proc/acpi",         "/proc/asound",     "/proc/kcore",      "/proc/keys",   "/proc/key-users",
-                                       "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi",
-                                       "/proc/kallsyms",     "/proc/kmsg",       "/proc/config.gz",  "/proc/vmallocinfo"};
-constexpr const char* kReadOnlyProc[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger", "/proc/driver"};
+// What the kernel shows of itself and no sandboxed program needs. The agent's uid could not use most of it
+// anyway.
+constexpr const char* kHiddenProc[] = {
+    "/proc/acpi",          "/proc/asound",     "/proc/kcore",       "/proc/keys",        "/proc/key-users",
+    "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi",
+    "/proc/kallsyms",      "/proc/kmsg",       "/proc/config.gz",   "/proc/vmallocinfo"};
+constexpr const char* kReadOnlyProc[] = {"/proc/bus",           "/proc/fs",    "/proc/irq", "/proc/sys",
+                                         "/proc/sysrq-trigger", "/proc/driver"};
 // Links at the top of a usr-merged image that programs rely on ("#!/bin/sh", the dynamic loader).
 constexpr const char* kTopLinks[] = {"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"};
 
@@ -28,7 +31,8 @@ std::string parent_of(const std::string& path) {
   return slash == 0 || slash == path.npos ? "/" : path.substr(0, slash);
 }
 bool is_below(std::string_view path, std::string_view directory) {
-  return path == directory || directory == "/" || (path.starts_with(directory) && path[directory.size()] == '/');
+  return path == directory || directory == "/" ||
+         (path.starts_with(directory) && path[directory.size()] == '/');
 }
 
 // ':' separates lower directories and '\' escapes (overlayfs.rst, "Multiple lower layers").
@@ -69,12 +73,16 @@ class ScriptBuilder {
   Result<std::vector<Step>> build() {
     collect_files();
     for (const std::string& path : plan_.read_paths) SAW_TRY(show_image_path(path, 0));
+    drop_covered();
     for (const char* path : kTopLinks) show_top_link(path);
     add_hidden_place();
     SAW_TRY(add_writable_tree());
     add_own_areas();
     for (const HostMount& mount : plan_.mounts)
-      place(mount.target, {.kind = StepKind::bind_host, .target = mount.target, .source = mount.source, .access = mount.access});
+      place(mount.target, {.kind = StepKind::bind_host,
+                           .target = mount.target,
+                           .source = mount.source,
+                           .access = mount.access});
     add_files();
     for (auto& [path, step] : placed_) out_.push_back(std::move(step));
     add_masks();
@@ -84,13 +92,15 @@ class ScriptBuilder {
   }
 
  private:
-  // A sorted map puts a directory in front of what is mounted below it. The first claim to a path wins, except that a mount or a writable
-  // path takes the place of an image path.
+  // A sorted map puts a directory in front of what is mounted below it. The first claim to a path wins,
+  // except that a mount or a writable path takes the place of an image path.
   void place(const std::string& path, Step step) { placed_.insert_or_assign(path, std::move(step)); }
 
-  // A link is shown as that link, and what it leads to as well; a directory or file is bound. What the image does not have is not shown.
+  // A link is shown as that link, and what it leads to as well; a directory or file is bound. What the image
+  // does not have is not shown.
   Result<> show_image_path(const std::string& path, int depth) {
-    if (depth > kMaxLinks) return Error::make("sandbox.image", "'{}' of the image has too many symbolic links", path);
+    if (depth > kMaxLinks)
+      return Error::make("sandbox.image", "'{}' of the image has too many symbolic links", path);
     for (size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
       const std::string prefix = path.substr(0, slash);
       const ImageEntry entry = image_.look(prefix);
@@ -98,8 +108,10 @@ class ScriptBuilder {
       if (entry.kind == ImageEntry::Kind::symlink) {
         const std::string rest = slash == path.npos ? "" : path.substr(slash);
         const std::string resolved = resolve_link(prefix, entry.link);
-        if (resolved == "/") return Error::make("sandbox.image", "'{}' of the image is a link to its root", prefix);
-        if (!is_shown(prefix)) place(prefix, {.kind = StepKind::symlink, .target = prefix, .text = entry.link});
+        if (resolved == "/")
+          return Error::make("sandbox.image", "'{}' of the image is a link to its root", prefix);
+        if (!is_shown(prefix))
+          place(prefix, {.kind = StepKind::symlink, .target = prefix, .text = entry.link});
         return show_image_path(resolved + rest, depth + 1);
       }
       if (slash == path.npos) break;
@@ -116,50 +128,76 @@ class ScriptBuilder {
     return false;
   }
 
-  // One bind; or, where a file of ours has to lie in that directory and nothing is there to cover, the directory's entries one by one.
+  // A link's target may have been bound before the directory above it.
+  void drop_covered() {
+    std::erase_if(placed_,
+                  [&](const auto& entry) { return entry.first != "/" && is_shown(parent_of(entry.first)); });
+  }
+
+  // One bind; or, where a file of ours has to lie in that directory and nothing is there to cover, the
+  // directory's entries one by one.
   void show_real(const std::string& path) {
     const bool must_open = std::ranges::any_of(files_, [&](const GeneratedFile& file) {
-      return file.path != path && is_below(file.path, path) && image_.look(file.path).kind != ImageEntry::Kind::file;
+      return file.path != path && is_below(file.path, path) &&
+             image_.look(file.path).kind != ImageEntry::Kind::file;
     });
     if (!must_open) return place(path, {.kind = StepKind::bind_image, .target = path, .source = path});
     place(path, {.kind = StepKind::directory, .target = path});
     for (const std::string& name : image_.list(path)) {
       const std::string child = path + "/" + name;
       const ImageEntry entry = image_.look(child);
-      const bool ours = std::ranges::any_of(files_, [&](const GeneratedFile& file) { return file.path == child; });
+      const bool ours =
+          std::ranges::any_of(files_, [&](const GeneratedFile& file) { return file.path == child; });
       if (ours) continue;
-      if (entry.kind == ImageEntry::Kind::symlink) place(child, {.kind = StepKind::symlink, .target = child, .text = entry.link});
-      else if (entry.kind != ImageEntry::Kind::absent) show_real(child);
+      if (entry.kind == ImageEntry::Kind::symlink)
+        place(child, {.kind = StepKind::symlink, .target = child, .text = entry.link});
+      else if (entry.kind != ImageEntry::Kind::absent)
+        show_real(child);
     }
   }
 
   void show_top_link(const std::string& path) {
     const ImageEntry entry = image_.look(path);
     if (entry.kind != ImageEntry::Kind::symlink || placed_.contains(path)) return;
-    if (is_shown(resolve_link(path, entry.link))) place(path, {.kind = StepKind::symlink, .target = path, .text = entry.link});
+    if (is_shown(resolve_link(path, entry.link)))
+      place(path, {.kind = StepKind::symlink, .target = path, .text = entry.link});
   }
 
   std::string hidden(std::string_view name) const { return fmt::format("{}/{}", kHiddenDirectory, name); }
 
   void add_hidden_place() {
     const uint64_t size = plan_.limits.scratch_bytes ? plan_.limits.scratch_bytes : kDefaultScratch;
-    out_.push_back({.kind = StepKind::tmpfs, .target = std::string(kHiddenDirectory), .mode = 0700, .access = Access::write, .size = size});
+    out_.push_back({.kind = StepKind::tmpfs,
+                    .target = std::string(kHiddenDirectory),
+                    .mode = 0700,
+                    .access = Access::write,
+                    .size = size});
     out_.push_back({.kind = StepKind::directory, .target = hidden("no-directory"), .mode = 0});
     out_.push_back({.kind = StepKind::file, .target = hidden("no-file"), .mode = 0});
   }
 
-  // Where the writable tree is assembled, and from there onto each write path. Of a path below another one the outer bind is enough.
+  // Where the writable tree is assembled, and from there onto each write path. Of a path below another one
+  // the outer bind is enough.
   Result<> add_writable_tree() {
     const std::string tree = hidden("tree");
     if (layers_.lower.empty()) {
-      if (layers_.upper.empty()) return Error::make("sandbox.layers", "a sandbox with neither lower nor upper directory");
-      out_.push_back({.kind = StepKind::bind_host, .target = tree, .source = layers_.upper, .access = Access::write});
+      if (layers_.upper.empty())
+        return Error::make("sandbox.layers", "a sandbox with neither lower nor upper directory");
+      out_.push_back(
+          {.kind = StepKind::bind_host, .target = tree, .source = layers_.upper, .access = Access::write});
     } else {
-      Step overlay{.kind = StepKind::overlay, .target = tree, .access = Access::write, .upper = layers_.upper, .work = layers_.work};
-      for (const std::string& lower : layers_.lower) overlay.lower += (overlay.lower.empty() ? "" : ":") + escape_lower(lower);
+      Step overlay{.kind = StepKind::overlay,
+                   .target = tree,
+                   .access = Access::write,
+                   .upper = layers_.upper,
+                   .work = layers_.work};
+      for (const std::string& lower : layers_.lower)
+        overlay.lower += (overlay.lower.empty() ? "" : ":") + escape_lower(lower);
       if (layers_.upper.empty()) {
         for (const char* name : {"upper", "work"})
-          out_.push_back({.kind = StepKind::directory, .target = hidden(name), .owner = std::string_view(name) == "upper" ? Owner::agent : Owner::root});
+          out_.push_back({.kind = StepKind::directory,
+                          .target = hidden(name),
+                          .owner = std::string_view(name) == "upper" ? Owner::agent : Owner::root});
         overlay.upper = host_.scratch_directory + hidden("upper");
         overlay.work = host_.scratch_directory + hidden("work");
       }
@@ -173,7 +211,8 @@ class ScriptBuilder {
       }
       outer = path;
       out_.push_back({.kind = StepKind::directory, .target = tree + path, .owner = Owner::agent});
-      place(path, {.kind = StepKind::bind_own, .target = path, .source = tree + path, .access = Access::write});
+      place(path,
+            {.kind = StepKind::bind_own, .target = path, .source = tree + path, .access = Access::write});
     }
     return {};
   }
@@ -185,33 +224,45 @@ class ScriptBuilder {
 
   void add_own_areas() {
     const uint64_t size = plan_.limits.scratch_bytes ? plan_.limits.scratch_bytes : kDefaultScratch;
-    place("/tmp", {.kind = StepKind::tmpfs, .target = "/tmp", .mode = 01777, .access = Access::write, .size = size});
+    place("/tmp",
+          {.kind = StepKind::tmpfs, .target = "/tmp", .mode = 01777, .access = Access::write, .size = size});
     place("/sys", {.kind = StepKind::directory, .target = "/sys"});
     place("/run", {.kind = StepKind::directory, .target = "/run"});
     place("/root", {.kind = StepKind::directory, .target = "/root", .mode = 0700});
     place("/var/tmp", {.kind = StepKind::symlink, .target = "/var/tmp", .text = "../tmp"});
     if (is_shown("/var")) placed_.erase("/var/tmp");
     place("/proc", {.kind = StepKind::proc, .target = "/proc"});
-    place("/dev", {.kind = StepKind::tmpfs, .target = "/dev", .access = Access::write, .size = kDevicesBytes});
+    place("/dev",
+          {.kind = StepKind::tmpfs, .target = "/dev", .access = Access::write, .size = kDevicesBytes});
     for (const char* device : kDevices) {
       const std::string path = fmt::format("/dev/{}", device);
       place(path, {.kind = StepKind::bind_device, .target = path, .source = path, .access = Access::write});
     }
     place("/dev/pts", {.kind = StepKind::terminals, .target = "/dev/pts", .access = Access::write});
-    place("/dev/shm", {.kind = StepKind::tmpfs, .target = "/dev/shm", .mode = 01777, .access = Access::write, .size = size});
-    for (auto [link, target] : {std::pair{"/dev/ptmx", "pts/ptmx"}, {"/dev/fd", "/proc/self/fd"}, {"/dev/stdin", "/proc/self/fd/0"},
-                                {"/dev/stdout", "/proc/self/fd/1"}, {"/dev/stderr", "/proc/self/fd/2"}})
+    place("/dev/shm", {.kind = StepKind::tmpfs,
+                       .target = "/dev/shm",
+                       .mode = 01777,
+                       .access = Access::write,
+                       .size = size});
+    for (auto [link, target] : {std::pair{"/dev/ptmx", "pts/ptmx"},
+                                {"/dev/fd", "/proc/self/fd"},
+                                {"/dev/stdin", "/proc/self/fd/0"},
+                                {"/dev/stdout", "/proc/self/fd/1"},
+                                {"/dev/stderr", "/proc/self/fd/2"}})
       place(link, {.kind = StepKind::symlink, .target = link, .text = target});
   }
 
   void collect_files() {
     files_ = plan_.files;
     auto add = [&](std::string path, std::string content) {
-      const bool given = std::ranges::any_of(files_, [&](const GeneratedFile& file) { return file.path == path; });
+      const bool given =
+          std::ranges::any_of(files_, [&](const GeneratedFile& file) { return file.path == path; });
       if (!given) files_.push_back({std::move(path), std::move(content)});
     };
-    add("/etc/passwd", fmt::format("root:x:0:0:root:/root:/usr/sbin/nologin\nagent:x:{}:{}:agent:/home/agent:/bin/sh\n"
-                                   "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n", host_.uid, host_.gid));
+    add("/etc/passwd",
+        fmt::format("root:x:0:0:root:/root:/usr/sbin/nologin\nagent:x:{}:{}:agent:/home/agent:/bin/sh\n"
+                    "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+                    host_.uid, host_.gid));
     add("/etc/group", fmt::format("root:x:0:\nagent:x:{}:\ntty:x:5:\nnogroup:x:65534:\n", host_.gid));
   }
 
@@ -230,10 +281,13 @@ class ScriptBuilder {
   }
 
   void add_masks() {
-    for (const char* path : kReadOnlyProc) out_.push_back({.kind = StepKind::bind_own, .target = path, .source = path, .presence = Presence::optional});
+    for (const char* path : kReadOnlyProc)
+      out_.push_back(
+          {.kind = StepKind::bind_own, .target = path, .source = path, .presence = Presence::optional});
     for (const char* path : kHiddenProc) out_.push_back({.kind = StepKind::hide, .target = path});
     for (const std::string& path : sorted(plan_.deny_paths)) {
-      const bool writable = std::ranges::any_of(plan_.write_paths, [&](const std::string& w) { return is_below(path, w); });
+      const bool writable =
+          std::ranges::any_of(plan_.write_paths, [&](const std::string& w) { return is_below(path, w); });
       out_.push_back({.kind = writable ? StepKind::hide_or_create : StepKind::hide, .target = path});
     }
   }
@@ -248,14 +302,16 @@ class ScriptBuilder {
 };
 
 std::string_view name(StepKind kind) {
-  constexpr std::string_view kNames[] = {"directory", "file", "symlink", "bind-image", "bind-host", "bind-own", "bind-device", "tmpfs",
-                                         "overlay", "proc", "terminals", "hide", "hide-or-create", "seal", "detach"};
+  constexpr std::string_view kNames[] = {
+      "directory", "file", "symlink",   "bind-image", "bind-host",      "bind-own", "bind-device", "tmpfs",
+      "overlay",   "proc", "terminals", "hide",       "hide-or-create", "seal",     "detach"};
   return kNames[static_cast<int>(kind)];
 }
 
 }  // namespace
 
-Result<std::vector<Step>> make_mount_script(const SandboxPlan& plan, const Layers& layers, const ScriptHost& host, const Image& image) {
+Result<std::vector<Step>> make_mount_script(const SandboxPlan& plan, const Layers& layers,
+                                            const ScriptHost& host, const Image& image) {
   return ScriptBuilder(plan, layers, host, image).build();
 }
 
@@ -265,7 +321,8 @@ std::string describe(const Step& step) {
   if (step.kind == StepKind::symlink) out += fmt::format(" to {}", step.text);
   if (step.kind == StepKind::file) out += fmt::format(" {} bytes", step.text.size());
   if (step.kind == StepKind::tmpfs) out += fmt::format(" size {}", step.size);
-  if (step.kind == StepKind::overlay) out += fmt::format(" lower {} upper {} work {}", step.lower, step.upper, step.work);
+  if (step.kind == StepKind::overlay)
+    out += fmt::format(" lower {} upper {} work {}", step.lower, step.upper, step.work);
   if (step.access == Access::write) out += " rw";
   if (step.mode != 0755) out += fmt::format(" mode {:o}", step.mode);
   if (step.owner == Owner::agent) out += " for agent";
@@ -274,43 +331,46 @@ std::string describe(const Step& step) {
 
 Image image_at(const std::string& root) {
   const std::string prefix = root == "/" ? "" : root;
-  return {
-      .look = [prefix](const std::string& path) -> ImageEntry {
-        struct stat info{};
-        if (::lstat((prefix + path).c_str(), &info) != 0) return {};
-        if (S_ISDIR(info.st_mode)) return {ImageEntry::Kind::directory, ""};
-        if (!S_ISLNK(info.st_mode)) return {ImageEntry::Kind::file, ""};
-        std::string link(4096, '\0');
-        const ssize_t n = ::readlink((prefix + path).c_str(), link.data(), link.size());
-        if (n <= 0) return {};
-        link.resize(static_cast<size_t>(n));
-        return {ImageEntry::Kind::symlink, std::move(link)};
-      },
-      .list = [prefix](const std::string& directory) {
-        std::vector<std::string> out;
-        DIR* open = ::opendir((prefix + directory).c_str());
-        if (!open) return out;
-        while (const dirent* entry = ::readdir(open))
-          if (std::string_view name = entry->d_name; name != "." && name != "..") out.emplace_back(name);
-        ::closedir(open);
-        std::ranges::sort(out);
-        return out;
-      }};
+  return {.look = [prefix](const std::string& path) -> ImageEntry {
+            struct stat info{};
+            if (::lstat((prefix + path).c_str(), &info) != 0) return {};
+            if (S_ISDIR(info.st_mode)) return {ImageEntry::Kind::directory, ""};
+            if (!S_ISLNK(info.st_mode)) return {ImageEntry::Kind::file, ""};
+            std::string link(4096, '\0');
+            const ssize_t n = ::readlink((prefix + path).c_str(), link.data(), link.size());
+            if (n <= 0) return {};
+            link.resize(static_cast<size_t>(n));
+            return {ImageEntry::Kind::symlink, std::move(link)};
+          },
+          .list =
+              [prefix](const std::string& directory) {
+                std::vector<std::string> out;
+                DIR* open = ::opendir((prefix + directory).c_str());
+                if (!open) return out;
+                while (const dirent* entry = ::readdir(open))
+                  if (std::string_view name = entry->d_name; name != "." && name != "..")
+                    out.emplace_back(name);
+                ::closedir(open);
+                std::ranges::sort(out);
+                return out;
+              }};
 }
 
 std::vector<PathRights> landlock_rights(const SandboxPlan& plan) {
   using namespace os;
   constexpr uint64_t kUse = kLandlockRead | kLandlockExecute, kChange = kUse | kLandlockWrite;
   // The root itself holds nothing but mount points and generated files: listing it tells what the plan shows.
-  std::vector<PathRights> out = {{"/", kLandlockReadDirectory},
-                                 {"/etc", kLandlockRead},
-                                 {"/proc", kLandlockRead | kLandlockWriteFile},
-                                 {"/dev", kLandlockRead | kLandlockWriteFile | kLandlockTruncate | kLandlockIoctlDevice},
-                                 {"/dev/shm", kChange},
-                                 {"/tmp", kChange}};
+  std::vector<PathRights> out = {
+      {"/", kLandlockReadDirectory},
+      {"/etc", kLandlockRead},
+      {"/proc", kLandlockRead | kLandlockWriteFile},
+      {"/dev", kLandlockRead | kLandlockWriteFile | kLandlockTruncate | kLandlockIoctlDevice},
+      {"/dev/shm", kChange},
+      {"/tmp", kChange}};
   for (const std::string& path : plan.read_paths) out.push_back({path, kUse});
   for (const std::string& path : plan.write_paths) out.push_back({path, kChange});
-  for (const HostMount& mount : plan.mounts) out.push_back({mount.target, mount.access == Access::write ? kChange : kUse});
+  for (const HostMount& mount : plan.mounts)
+    out.push_back({mount.target, mount.access == Access::write ? kChange : kUse});
   return out;
 }
 

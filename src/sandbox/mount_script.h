@@ -1,10 +1,11 @@
-// The file system of a sandbox as a list of steps: a pure function of the plan, decided before anything is done, printed by golden tests.
+// The file system of a sandbox as a list of steps: a pure function of the plan, decided before anything is
+// done, printed by golden tests.
 //
 //   std::vector<Step> script = SAW_TRY(make_mount_script(plan, layers, host_view, image));
 //   for (const Step& step : script) puts(describe(step).c_str());
 //
-// The steps run in the new mount namespace, in order, below the directory that becomes "/" (launch_child.cc). Parents come before what is
-// mounted on them; masks come last, so that `deny` wins over everything.
+// The steps run in the new mount namespace, in order, below the directory that becomes "/" (launch_child.cc).
+// Parents come before what is mounted on them; masks come last, so that `deny` wins over everything.
 #pragma once
 
 #include <cstdint>
@@ -17,21 +18,21 @@
 namespace saw::sandbox {
 
 enum class StepKind : uint8_t {
-  directory,         // made if missing, with parents, for `owner`
-  file,              // new, with `text`
-  symlink,           // to `text`
-  bind_image,        // `source` of the image
-  bind_host,         // `source` of the host
-  bind_own,          // `source` of the sandbox itself
-  bind_device,       // `source` of the host, usable as a device
-  tmpfs,             // of `size` bytes
-  overlay,           // of `layers`, top first; writable in `upper` with `work`
+  directory,    // made if missing, with parents, for `owner`
+  file,         // new, with `text`
+  symlink,      // to `text`
+  bind_image,   // `source` of the image
+  bind_host,    // `source` of the host
+  bind_own,     // `source` of the sandbox itself
+  bind_device,  // `source` of the host, usable as a device
+  tmpfs,        // of `size` bytes
+  overlay,      // of `layers`, top first; writable in `upper` with `work`
   proc,
-  terminals,         // devpts
-  hide,              // what lies there is not to be seen; absent: nothing to do
-  hide_or_create,    // the same, and nobody may make it either
-  seal,              // the mount at `target` becomes read-only
-  detach,            // the mount goes, with its mount point
+  terminals,       // devpts
+  hide,            // what lies there is not to be seen; absent: nothing to do
+  hide_or_create,  // the same, and nobody may make it either
+  seal,            // the mount at `target` becomes read-only
+  detach,          // the mount goes, with its mount point
 };
 enum class Owner : uint8_t { root, agent };
 enum class Presence : uint8_t { required, optional };  // optional: a source that is not there is skipped
@@ -68,7 +69,8 @@ struct ScriptHost {
   uint32_t uid = 0, gid = 0;      // of the agent inside: for /etc/passwd
 };
 
-Result<std::vector<Step>> make_mount_script(const SandboxPlan& plan, const Layers& layers, const ScriptHost& host, const Image& image);
+Result<std::vector<Step>> make_mount_script(const SandboxPlan& plan, const Layers& layers,
+                                            const ScriptHost& host, const Image& image);
 std::string describe(const Step& step);
 
 // What Landlock allows, path by path.

@@ -16,9 +16,18 @@ using testing::Not;
 
 // A usr-merged image.
 Image merged_image(std::map<std::string, std::string> more = {}) {
-  std::map<std::string, std::string> entries = {{"/usr", "d"}, {"/usr/bin", "d"}, {"/usr/lib", "d"}, {"/bin", ">usr/bin"}, {"/sbin", ">usr/sbin"},
-                                                {"/lib", ">usr/lib"}, {"/lib64", ">usr/lib64"}, {"/usr/lib64", "d"}, {"/etc", "d"},
-                                                {"/etc/ssl", "d"}, {"/etc/ssl/certs", "d"}, {"/etc/ssl/certs/ca-certificates.crt", "f"}};
+  std::map<std::string, std::string> entries = {{"/usr", "d"},
+                                                {"/usr/bin", "d"},
+                                                {"/usr/lib", "d"},
+                                                {"/bin", ">usr/bin"},
+                                                {"/sbin", ">usr/sbin"},
+                                                {"/lib", ">usr/lib"},
+                                                {"/lib64", ">usr/lib64"},
+                                                {"/usr/lib64", "d"},
+                                                {"/etc", "d"},
+                                                {"/etc/ssl", "d"},
+                                                {"/etc/ssl/certs", "d"},
+                                                {"/etc/ssl/certs/ca-certificates.crt", "f"}};
   for (auto& [path, kind] : more) entries[path] = kind;
   return {.look = [entries](const std::string& path) -> ImageEntry {
             auto found = entries.find(path);
@@ -27,23 +36,33 @@ Image merged_image(std::map<std::string, std::string> more = {}) {
             if (found->second == "f") return {ImageEntry::Kind::file, ""};
             return {ImageEntry::Kind::symlink, found->second.substr(1)};
           },
-          .list = [entries](const std::string& directory) {
-            std::vector<std::string> out;
-            for (auto& [path, kind] : entries)
-              if (path.starts_with(directory + "/") && path.find('/', directory.size() + 1) == path.npos) out.push_back(path.substr(directory.size() + 1));
-            return out;
-          }};
+          .list =
+              [entries](const std::string& directory) {
+                std::vector<std::string> out;
+                for (auto& [path, kind] : entries)
+                  if (path.starts_with(directory + "/") && path.find('/', directory.size() + 1) == path.npos)
+                    out.push_back(path.substr(directory.size() + 1));
+                return out;
+              }};
 }
 
 SandboxPlan plan_of(Depth depth) {
-  return {.id = "sb-1", .depth = depth, .image_root = "/", .read_paths = {"/bin", "/etc/ssl", "/lib", "/usr"},
-          .write_paths = {"/home/agent", "/workspace"}, .deny_paths = {"/usr/share/secret", "/workspace/.secrets"},
+  return {.id = "sb-1",
+          .depth = depth,
+          .image_root = "/",
+          .read_paths = {"/bin", "/etc/ssl", "/lib", "/usr"},
+          .write_paths = {"/home/agent", "/workspace"},
+          .deny_paths = {"/usr/share/secret", "/workspace/.secrets"},
           .files = {{"/etc/resolv.conf", "nameserver\n"}, {"/etc/ssl/certs/ca-certificates.crt", "bundle\n"}},
-          .mounts = {{"/srv/data", "/workspace/data", Access::write}}, .limits = {.scratch_bytes = 1024}, .hostname = "box"};
+          .mounts = {{"/srv/data", "/workspace/data", Access::write}},
+          .limits = {.scratch_bytes = 1024},
+          .hostname = "box"};
 }
 
-std::vector<std::string> script_of(const SandboxPlan& plan, const Layers& layers, const Image& image = merged_image()) {
-  auto script = make_mount_script(plan, layers, {.scratch_directory = "/scratch", .uid = 1000, .gid = 1000}, image);
+std::vector<std::string> script_of(const SandboxPlan& plan, const Layers& layers,
+                                   const Image& image = merged_image()) {
+  auto script =
+      make_mount_script(plan, layers, {.scratch_directory = "/scratch", .uid = 1000, .gid = 1000}, image);
   std::vector<std::string> out;
   if (!script) return {"error " + script.error().code};
   for (const Step& step : *script) out.push_back(describe(step));
@@ -55,7 +74,8 @@ const Layers kWorkspace{.upper = "/store/ws/fs"}, kCall{.lower = {"/store/s/uppe
 
 // Rewrite the files with SAW_ACCEPT=1 after a review.
 TEST(MountScript, the_three_depths_are_what_the_golden_files_say) {
-  for (auto [name, depth, layers] : {std::tuple{"workspace", Depth::workspace, kWorkspace}, {"session", Depth::session, kSession},
+  for (auto [name, depth, layers] : {std::tuple{"workspace", Depth::workspace, kWorkspace},
+                                     {"session", Depth::session, kSession},
                                      {"call", Depth::call, kCall}}) {
     std::string text;
     for (const std::string& line : script_of(plan_of(depth), layers)) text += line + "\n";
@@ -97,14 +117,16 @@ TEST(MountScript, masks_come_after_everything_that_is_mounted) {
 TEST(MountScript, a_directory_that_must_hold_our_file_is_opened_up_where_there_is_nothing_to_cover) {
   SandboxPlan plan = plan_of(Depth::call);
   plan.read_paths = {"/etc"};
-  const auto script = script_of(plan, kCall, merged_image({{"/etc/resolv.conf", ">/run/resolv.conf"}, {"/etc/issue", "f"}}));
+  const auto script =
+      script_of(plan, kCall, merged_image({{"/etc/resolv.conf", ">/run/resolv.conf"}, {"/etc/issue", "f"}}));
   EXPECT_THAT(script, Contains("directory /etc"));
   EXPECT_THAT(script, Contains("bind-image /etc/issue from /etc/issue"));
   EXPECT_THAT(script, Contains("file /etc/resolv.conf 11 bytes mode 444"));
 }
 
 TEST(MountScript, colons_in_layer_paths_are_escaped) {
-  EXPECT_THAT(script_of(plan_of(Depth::call), kCall), Contains(HasSubstr("lower /store/s/upper:/store/ws\\:1/fs ")));
+  EXPECT_THAT(script_of(plan_of(Depth::call), kCall),
+              Contains(HasSubstr("lower /store/s/upper:/store/ws\\:1/fs ")));
 }
 
 TEST(MountScript, a_workspace_without_a_directory_is_an_error) {

@@ -1,6 +1,8 @@
-// What a sandbox is: a pure value, made from a compiled policy, printed by golden tests, executed by saw-node.
+// What a sandbox is: a pure value, made from a compiled policy, printed by golden tests, executed by
+// saw-node.
 //
-// A workspace, a session and a call are the same object at three depths. Only the layers of the writable tree and the lifetime differ:
+// A workspace, a session and a call are the same object at three depths. Only the layers of the writable tree
+// and the lifetime differ:
 //
 //   depth      lower layers                     writable layer                       ends by
 //   workspace  –                                the workspace's directory            decommission
@@ -19,44 +21,68 @@
 namespace saw::sandbox {
 
 enum class Depth : uint8_t { workspace, session, call };
-constexpr Depth kEnumLast(Depth) { return Depth::call; }
+constexpr Depth kEnumLast(Depth) {
+  return Depth::call;
+}
 enum class Network : uint8_t { captured, none };
-constexpr Network kEnumLast(Network) { return Network::none; }
-enum class Strictness : uint8_t { best_effort, strict };  // strict: a missing kernel feature aborts the start (R86)
-constexpr Strictness kEnumLast(Strictness) { return Strictness::strict; }
+constexpr Network kEnumLast(Network) {
+  return Network::none;
+}
+enum class Strictness : uint8_t {
+  best_effort,
+  strict
+};  // strict: a missing kernel feature aborts the start (R86)
+constexpr Strictness kEnumLast(Strictness) {
+  return Strictness::strict;
+}
 enum class Access : uint8_t { read, write };
-constexpr Access kEnumLast(Access) { return Access::write; }
+constexpr Access kEnumLast(Access) {
+  return Access::write;
+}
 
 // Where every sandbox finds the CA bundle that includes its workspace's CA, whatever the image looks like.
 constexpr std::string_view kCaBundlePath = "/etc/saw/ca-bundle.pem";
 
-// A file that SAW makes inside the sandbox (read-only there): /etc/hosts, /etc/resolv.conf, the CA bundle. The launcher adds /etc/passwd and
-// /etc/group, because only it knows the uid. In a directory that comes from the image, what lies there under that name is covered.
+// A file that SAW makes inside the sandbox (read-only there): /etc/hosts, /etc/resolv.conf, the CA bundle.
+// The launcher adds /etc/passwd and /etc/group, because only it knows the uid. In a directory that comes from
+// the image, what lies there under that name is covered.
 struct GeneratedFile {
   std::string path, content;
-  template <class A> void members(A& a) { a(path, content); }
+  template <class A>
+  void members(A& a) {
+    a(path, content);
+  }
 };
 
 // A host directory shown inside (saw workspace create --mount).
 struct HostMount {
   std::string source, target;
   Access access = Access::read;
-  template <class A> void members(A& a) { a(source, target, access); }
+  template <class A>
+  void members(A& a) {
+    a(source, target, access);
+  }
 };
 
 struct LimitSet {  // 0: no limit
-  uint64_t memory_bytes = 0, pids = 0, open_files = 0, file_size_bytes = 0, cpu_millis_per_second = 0, scratch_bytes = 0;
-  template <class A> void members(A& a) { a(memory_bytes, pids, open_files, file_size_bytes, cpu_millis_per_second, scratch_bytes); }
+  uint64_t memory_bytes = 0, pids = 0, open_files = 0, file_size_bytes = 0, cpu_millis_per_second = 0,
+           scratch_bytes = 0;
+  template <class A>
+  void members(A& a) {
+    a(memory_bytes, pids, open_files, file_size_bytes, cpu_millis_per_second, scratch_bytes);
+  }
 };
 
 struct SandboxPlan {
-  std::string id;                        // unique, name-safe: random_id("sb-")
+  std::string id;  // unique, name-safe: random_id("sb-")
   Depth depth = Depth::call;
-  std::string workspace, session;        // storage ids; session empty for a workspace and for a call outside any session
-  std::string image_root;                // "/" for the host's own files, or a directory that holds an image
-  std::vector<std::string> read_paths;   // of the image: read and execute, with everything below
-  std::vector<std::string> write_paths;  // the persistent or layered tree; "/tmp" and "/dev/shm" are always fresh tmpfs
-  std::vector<std::string> deny_paths;   // hidden even where a parent is listed
+  std::string workspace,
+      session;             // storage ids; session empty for a workspace and for a call outside any session
+  std::string image_root;  // "/" for the host's own files, or a directory that holds an image
+  std::vector<std::string> read_paths;  // of the image: read and execute, with everything below
+  std::vector<std::string>
+      write_paths;  // the persistent or layered tree; "/tmp" and "/dev/shm" are always fresh tmpfs
+  std::vector<std::string> deny_paths;  // hidden even where a parent is listed
   std::vector<GeneratedFile> files;
   std::vector<HostMount> mounts;
   LimitSet limits;
@@ -65,7 +91,8 @@ struct SandboxPlan {
   Strictness strictness = Strictness::strict;
   template <class A>
   void members(A& a) {
-    a(id, depth, workspace, session, image_root, read_paths, write_paths, deny_paths, files, mounts, limits, hostname, network, strictness);
+    a(id, depth, workspace, session, image_root, read_paths, write_paths, deny_paths, files, mounts, limits,
+      hostname, network, strictness);
   }
 };
 
@@ -74,8 +101,8 @@ struct PlanRequest {
   std::string id;
   Depth depth = Depth::call;
   std::string workspace, session, image_root = "/", hostname;
-  std::string ca_pem;                    // the workspace's CA certificate, added to the image's own CA bundle
-  std::string system_ca_bundle;          // PEM text of that bundle
+  std::string ca_pem;            // the workspace's CA certificate, added to the image's own CA bundle
+  std::string system_ca_bundle;  // PEM text of that bundle
   std::vector<HostMount> mounts;
 };
 
@@ -85,7 +112,8 @@ Result<SandboxPlan> make_plan(const policy::Policy& policy, const PlanRequest& r
 // The plan as stable text, for golden tests and `saw workspace show`.
 std::string describe(const SandboxPlan& plan);
 
-// The environment of every command: HOME, USER, PATH, LANG, the CA variables that curl, git, python, node and cargo read.
+// The environment of every command: HOME, USER, PATH, LANG, the CA variables that curl, git, python, node and
+// cargo read.
 std::vector<std::string> base_environment();
 
 }  // namespace saw::sandbox

@@ -14,19 +14,28 @@ using testing::HasSubstr;
 using testing::Not;
 
 policy::Policy policy_with(std::string_view filesystem, std::string_view rest = "") {
-  const std::string yaml = fmt::format("apiVersion: saw/v1\nkind: Policy\nmetadata: {{name: t}}\nprofile: local\nisolation: namespace\n"
-                                       "filesystem: {{{}}}\n{}\n", filesystem, rest);
+  const std::string yaml = fmt::format(
+      "apiVersion: saw/v1\nkind: Policy\nmetadata: {{name: t}}\nprofile: local\nisolation: namespace\n"
+      "filesystem: {{{}}}\n{}\n",
+      filesystem, rest);
   auto compiled = policy::Policy::compile(yaml, "t.yaml");
   SAW_CHECK(compiled.has_value(), "{}", compiled.error()[0].text());
   return std::move(*compiled);
 }
 
-constexpr std::string_view kUsual = "read: [/usr, /bin, /etc/ssl], write: [/workspace, /home/agent, /tmp], deny: [/workspace/.secrets]";
-const PlanRequest kRequest{.id = "sb-1", .depth = Depth::call, .workspace = "ws-1", .session = "se-1", .hostname = "dev",
-                           .ca_pem = "OUR CA\n", .system_ca_bundle = "SYSTEM CAS"};
+constexpr std::string_view kUsual =
+    "read: [/usr, /bin, /etc/ssl], write: [/workspace, /home/agent, /tmp], deny: [/workspace/.secrets]";
+const PlanRequest kRequest{.id = "sb-1",
+                           .depth = Depth::call,
+                           .workspace = "ws-1",
+                           .session = "se-1",
+                           .hostname = "dev",
+                           .ca_pem = "OUR CA\n",
+                           .system_ca_bundle = "SYSTEM CAS"};
 
 TEST(Plan, a_policy_and_a_request_become_what_the_golden_file_says) {
-  const policy::Policy policy = policy_with(kUsual, "process: {limits: {memory: 2GiB, pids: 256, cpus: 1.5, openFiles: 1024, fileSize: 1GiB}}");
+  const policy::Policy policy = policy_with(
+      kUsual, "process: {limits: {memory: 2GiB, pids: 256, cpus: 1.5, openFiles: 1024, fileSize: 1GiB}}");
   PlanRequest request = kRequest;
   request.mounts = {{"/srv/data", "/workspace/data", Access::read}};
   const std::string text = describe(make_plan(policy, request).value());
@@ -53,7 +62,8 @@ TEST(Plan, what_can_never_be_shown_rejects_the_policy_instead_of_being_left_out)
 
 TEST(Plan, mounts_over_saws_own_areas_and_crooked_paths_are_refused) {
   const policy::Policy policy = policy_with(kUsual);
-  for (const char* target : {"/proc/x", "/dev", "/tmp/x", "/run", "relative", "/a/../b", "/a//b", "/a/", "/"}) {
+  for (const char* target :
+       {"/proc/x", "/dev", "/tmp/x", "/run", "relative", "/a/../b", "/a//b", "/a/", "/"}) {
     PlanRequest request = kRequest;
     request.mounts = {{"/srv", target, Access::read}};
     EXPECT_FALSE(make_plan(policy, request)) << target;

@@ -1,4 +1,5 @@
-// What this host can guarantee, found out by doing it: a network is captured, a trial sandbox is built and thrown away.
+// What this host can guarantee, found out by doing it: a network is captured, a trial sandbox is built and
+// thrown away.
 #include <unistd.h>
 
 #include "base/crypto.h"
@@ -19,10 +20,12 @@ HostFeature landlock_feature() {
   if (abi == 0) {
     out.state = State::missing;
     out.detail = "not in this kernel, or not among its active security modules";
-    out.consequence = "paths are confined by mounts and permissions only; use kernel 5.13 or newer with lsm=landlock,…";
+    out.consequence =
+        "paths are confined by mounts and permissions only; use kernel 5.13 or newer with lsm=landlock,…";
   } else if (abi < os::kLandlockAbiScopes) {
     out.state = State::degraded;
-    out.consequence = "signals and abstract sockets are confined by namespaces only; kernel 6.12 adds the second layer";
+    out.consequence =
+        "signals and abstract sockets are confined by namespaces only; kernel 6.12 adds the second layer";
   }
   return out;
 }
@@ -30,25 +33,38 @@ HostFeature landlock_feature() {
 std::vector<HostFeature> cgroup_features(const os::CgroupTree& tree) {
   std::vector<HostFeature> out;
   for (const auto& [controller, consequence] :
-       {std::pair{"memory", "no limit on memory: one sandbox can use up the host's; delegate a cgroup to this user, or run as root"},
+       {std::pair{"memory",
+                  "no limit on memory: one sandbox can use up the host's; delegate a cgroup to this user, or "
+                  "run as root"},
         {"pids", "the number of processes is limited per user by rlimit only, not per sandbox"},
         {"cpu", "no limit on processor time: a sandbox competes with everything else"}}) {
-    HostFeature feature{.state = State::missing, .name = fmt::format("cgroup-{}", controller), .consequence = consequence};
+    HostFeature feature{
+        .state = State::missing, .name = fmt::format("cgroup-{}", controller), .consequence = consequence};
     for (const auto& available : tree.controllers())
-      if (available.name == controller) feature = {.state = State::ok, .name = feature.name, .detail = available.kind};
+      if (available.name == controller)
+        feature = {.state = State::ok, .name = feature.name, .detail = available.kind};
     if (feature.state == State::missing) feature.detail = "not available to this process";
     out.push_back(std::move(feature));
   }
   return out;
 }
 
-// Builds and destroys a sandbox like those that will be started. Everything else that one needs is in it: clone3, overlayfs, the mount API,
-// /proc, devpts, the packet filter, securebits, seccomp.
+// Builds and destroys a sandbox like those that will be started. Everything else that one needs is in it:
+// clone3, overlayfs, the mount API, /proc, devpts, the packet filter, securebits, seccomp.
 Result<> try_sandbox(const Launcher& launcher, const std::string& directory) {
-  for (const char* name : {"", "/lower", "/upper", "/work"}) SAW_TRY(make_directories(directory + name, 0755));
-  const SandboxPlan plan{.id = random_id("sb-trial-"), .depth = Depth::session, .image_root = "/", .read_paths = {"/usr"},
-                         .write_paths = {"/workspace"}, .hostname = "trial", .strictness = Strictness::best_effort};
-  const Layers layers{.lower = {directory + "/lower"}, .upper = directory + "/upper", .work = directory + "/work", .uid = kTrialUid,
+  for (const char* name : {"", "/lower", "/upper", "/work"})
+    SAW_TRY(make_directories(directory + name, 0755));
+  const SandboxPlan plan{.id = random_id("sb-trial-"),
+                         .depth = Depth::session,
+                         .image_root = "/",
+                         .read_paths = {"/usr"},
+                         .write_paths = {"/workspace"},
+                         .hostname = "trial",
+                         .strictness = Strictness::best_effort};
+  const Layers layers{.lower = {directory + "/lower"},
+                      .upper = directory + "/upper",
+                      .work = directory + "/work",
+                      .uid = kTrialUid,
                       .gid = kTrialUid};
   Launched launched = SAW_TRY(launcher.launch(plan, layers));
   os::destroy_child(launched.init_pid, launched.init_pidfd);
@@ -57,11 +73,14 @@ Result<> try_sandbox(const Launcher& launcher, const std::string& directory) {
 }
 
 void remove_trial(const std::string& directory) {
-  for (const char* name : {"/work/work", "/work", "/upper/workspace", "/upper", "/lower", ""}) ::rmdir((directory + name).c_str());
+  for (const char* name : {"/work/work", "/work", "/upper/workspace", "/upper", "/lower", ""})
+    ::rmdir((directory + name).c_str());
 }
 
 HostFeature sandbox_feature(const Host& host) {
-  HostFeature out{.name = "sandbox", .detail = "namespaces, overlay, captured network, system call filter: a trial sandbox was built"};
+  HostFeature out{
+      .name = "sandbox",
+      .detail = "namespaces, overlay, captured network, system call filter: a trial sandbox was built"};
   auto launcher = Launcher::create(host);
   const std::string directory = host.run_directory + "/" + random_id("trial-");
   Result<> tried = launcher ? try_sandbox(*launcher, directory) : Result<>(std::unexpected(launcher.error()));
@@ -78,10 +97,14 @@ HostFeature sandbox_feature(const Host& host) {
 
 std::vector<HostFeature> probe_host(const Host& host) {
   std::vector<HostFeature> out = {sandbox_feature(host), landlock_feature()};
-  for (HostFeature& feature : cgroup_features(os::CgroupTree::find("saw-probe"))) out.push_back(std::move(feature));
+  for (HostFeature& feature : cgroup_features(os::CgroupTree::find("saw-probe")))
+    out.push_back(std::move(feature));
   if (host.rootless)
-    out.push_back({.state = State::degraded, .name = "separate-users", .detail = "everything has this user's uid",
-                   .consequence = "SAW's programs and the agent are kept apart by namespaces and filters, not by user ids as well"});
+    out.push_back({.state = State::degraded,
+                   .name = "separate-users",
+                   .detail = "everything has this user's uid",
+                   .consequence = "SAW's programs and the agent are kept apart by namespaces and filters, "
+                                  "not by user ids as well"});
   return out;
 }
 

@@ -1,9 +1,8 @@
 // Invariants I4 and R83: what may be read and written, by every route, and a benign twin for each.
 #include <fcntl.h>
-#include <sys/stat.h>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "harness.h"
@@ -20,13 +19,18 @@ class Files : public testing::TestWithParam<Depth> {
   TestHost host;
 };
 INSTANTIATE_TEST_SUITE_P(Depths, Files, testing::Values(Depth::workspace, Depth::session, Depth::call),
-                         [](const auto& info) { return std::string(std::array{"workspace", "session", "call"}[static_cast<int>(info.param)]); });
+                         [](const auto& info) {
+                           return std::string(
+                               std::array{"workspace", "session", "call"}[static_cast<int>(info.param)]);
+                         });
 
 TEST_P(Files, the_writable_tree_and_scratch_can_be_written_and_nothing_else) {
   TestSandbox box = host.start(GetParam());
-  for (const char* path : {"/workspace/a", "/home/agent/a", "/tmp/a", "/dev/shm/a"}) EXPECT_EQ(box.probe({"write", path}), "ok") << path;
-  for (const char* path : {"/a", "/usr/a", "/usr/bin/true", "/etc/a", "/etc/passwd", "/etc/resolv.conf", "/etc/ssl/a", "/bin/a", "/dev/a",
-                           "/probe/a", "/proc/sys/kernel/hostname", "/proc/sysrq-trigger", "/root/a", "/sys/a", "/run/a"})
+  for (const char* path : {"/workspace/a", "/home/agent/a", "/tmp/a", "/dev/shm/a"})
+    EXPECT_EQ(box.probe({"write", path}), "ok") << path;
+  for (const char* path : {"/a", "/usr/a", "/usr/bin/true", "/etc/a", "/etc/passwd", "/etc/resolv.conf",
+                           "/etc/ssl/a", "/bin/a", "/dev/a", "/probe/a", "/proc/sys/kernel/hostname",
+                           "/proc/sysrq-trigger", "/root/a", "/sys/a", "/run/a"})
     EXPECT_THAT(box.probe({"write", path}), AnyOf("EROFS", "EACCES", "ENOENT", "EPERM")) << path;
 }
 
@@ -35,15 +39,16 @@ TEST_P(Files, symbolic_links_lead_nowhere_else) {
   EXPECT_EQ(box.probe({"symlink-write", "/tmp/target", "/workspace/link"}), "ok");
   for (const char* target : {"/usr/x", "/etc/passwd", "../../../../../../usr/x"})
     EXPECT_THAT(box.probe({"symlink-write", target, "/workspace/link"}), AnyOf("EROFS", "EACCES")) << target;
-  EXPECT_THAT(box.probe({"symlink-read", "/proc/1/root/etc/shadow", "/workspace/link"}), AnyOf("ENOENT", "EPERM", "EACCES"));
+  EXPECT_THAT(box.probe({"symlink-read", "/proc/1/root/etc/shadow", "/workspace/link"}),
+              AnyOf("ENOENT", "EPERM", "EACCES"));
   EXPECT_THAT(box.probe({"symlink-read", host.directory(), "/workspace/link"}), AnyOf("ENOENT", "EACCES"));
 }
 
 TEST_P(Files, the_host_is_not_there) {
   TestSandbox box = host.start(GetParam());
   EXPECT_EQ(box.probe({"read", "/etc/hosts"}), "ok");
-  for (const std::string& path : {std::string("/etc/shadow"), std::string("/root/.bashrc"), host.directory(), std::string("/var/lib/dpkg/status"),
-                                  std::string("/.saw")})
+  for (const std::string& path : {std::string("/etc/shadow"), std::string("/root/.bashrc"), host.directory(),
+                                  std::string("/var/lib/dpkg/status"), std::string("/.saw")})
     EXPECT_THAT(box.probe({"read", path}), AnyOf("ENOENT", "EACCES")) << path;
   EXPECT_THAT(box.probe({"list", "/"}), Not(HasSubstr("work ")));
 }
@@ -90,7 +95,8 @@ TEST_P(Files, a_denied_path_is_hidden_even_where_its_parent_is_listed) {
   EXPECT_THAT(box.probe({"read", "/workspace/.secrets/key"}), AnyOf("EACCES", "ENOENT"));
   EXPECT_THAT(box.probe({"list", "/usr/share/doc"}), Not(HasSubstr("bash")));
   EXPECT_THAT(box.probe({"read", "/usr/bin/env"}), "EACCES");
-  EXPECT_THAT(box.probe({"write", "/workspace/later/x"}), AnyOf("EROFS", "EACCES"));  // what is not there yet cannot appear
+  EXPECT_THAT(box.probe({"write", "/workspace/later/x"}),
+              AnyOf("EROFS", "EACCES"));  // what is not there yet cannot appear
   EXPECT_NE(box.probe({"rename", "/workspace/.secrets", "/workspace/seen"}), "ok");
   EXPECT_EQ(box.probe({"write", "/workspace/other"}), "ok");
 }

@@ -4,12 +4,11 @@
 #include <filesystem>
 
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <gtest/gtest.h>
 
 #include "base/crypto.h"
 #include "base/file.h"
@@ -20,14 +19,19 @@ namespace saw::kernel_test {
 
 using sandbox::Depth;
 
-bool rootless() { return userns_state().rootless; }
+bool rootless() {
+  return userns_state().rootless;
+}
 
 TestHost::TestHost() {
   directory_ = "/tmp/" + random_id("saw-kernel-");
-  for (const char* name : {"", "/run", "/scratch"}) SAW_CHECK(make_directories(directory_ + name, 0755).has_value());
+  for (const char* name : {"", "/run", "/scratch"})
+    SAW_CHECK(make_directories(directory_ + name, 0755).has_value());
   agent_directory("ws");
-  auto created = sandbox::Launcher::create({.rootless = rootless(), .run_directory = directory_ + "/run",
-                                            .scratch_directory = directory_ + "/scratch", .init_path = SAW_INIT_PATH});
+  auto created = sandbox::Launcher::create({.rootless = rootless(),
+                                            .run_directory = directory_ + "/run",
+                                            .scratch_directory = directory_ + "/scratch",
+                                            .init_path = SAW_INIT_PATH});
   SAW_CHECK(created.has_value(), "{}", created.error().message);
   launcher_ = std::make_unique<sandbox::Launcher>(std::move(*created));
 }
@@ -51,7 +55,8 @@ sandbox::SandboxPlan TestHost::plan(Depth depth) const {
           .image_root = "/",
           .read_paths = {"/bin", "/etc/alternatives", "/etc/ssl", "/lib", "/lib64", "/usr"},
           .write_paths = {"/home/agent", "/workspace"},
-          .files = {{"/etc/hosts", "127.0.0.1 localhost\n"}, {"/etc/resolv.conf", "nameserver 10.0.2.3\n"},
+          .files = {{"/etc/hosts", "127.0.0.1 localhost\n"},
+                    {"/etc/resolv.conf", "nameserver 10.0.2.3\n"},
                     {"/etc/nsswitch.conf", "hosts: files dns\n"}},
           .mounts = {{probe.substr(0, probe.rfind('/')), "/probe", sandbox::Access::read}},
           .limits = {.scratch_bytes = 64u << 20},
@@ -122,7 +127,10 @@ void TestSandbox::send(const sandbox::ToInit& message, std::span<const int> fds)
 
 TestSandbox::Running TestSandbox::start(std::vector<std::string> argv, bool terminal) {
   Running out{.exec = next_exec_++};
-  sandbox::StartCommand command{.exec = out.exec, .argv = std::move(argv), .environment = sandbox::base_environment(), .terminal = terminal};
+  sandbox::StartCommand command{.exec = out.exec,
+                                .argv = std::move(argv),
+                                .environment = sandbox::base_environment(),
+                                .terminal = terminal};
   Pipe pipe = std::move(*Pipe::create());
   Fd null = std::move(*Fd::open("/dev/null", O_RDWR));
   const int fds[] = {null.get(), pipe.write.get(), pipe.write.get()};
@@ -162,7 +170,8 @@ std::string TestSandbox::probe(std::vector<std::string> arguments) {
   std::string text = ended.output;
   while (!text.empty() && text.back() == '\n') text.pop_back();
   if (!ended.how.started) return fmt::format("not started: {}", strerrorname_np(ended.how.wait_status));
-  if (WIFSIGNALED(ended.how.wait_status)) return fmt::format("{}signal {}", text, WTERMSIG(ended.how.wait_status));
+  if (WIFSIGNALED(ended.how.wait_status))
+    return fmt::format("{}signal {}", text, WTERMSIG(ended.how.wait_status));
   return text;
 }
 

@@ -3,15 +3,15 @@
 #include <filesystem>
 
 #include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
+#include "base/clock.h"
 #include "harness.h"
 
 namespace saw::kernel_test {
@@ -45,7 +45,8 @@ TEST(Lifetime, a_command_that_does_not_exist_says_so) {
 TEST(Lifetime, a_signal_reaches_the_commands_whole_group_and_nobody_else) {
   TestHost host;
   TestSandbox box = host.start(Depth::workspace);
-  auto first = box.start({"bash", "-c", "sleep 1000 & echo ready; wait"}), second = box.start({"/probe/kernel_probe", "sleep"});
+  auto first = box.start({"bash", "-c", "sleep 1000 & echo ready; wait"}),
+       second = box.start({"/probe/kernel_probe", "sleep"});
   char ready[6];
   ASSERT_EQ(::read(first.output.get(), ready, sizeof ready), 6);
   box.send(sandbox::SignalCommand{first.exec, SIGTERM});
@@ -62,7 +63,8 @@ TEST(Lifetime, a_terminal_is_a_terminal_and_has_the_size_that_was_asked) {
   std::string seen;
   auto read_until = [&](std::string_view mark) {
     char buffer[256];
-    for (pollfd ready{running.terminal.get(), POLLIN, 0}; seen.find(mark) == seen.npos && ::poll(&ready, 1, kPatienceMs) == 1;) {
+    for (pollfd ready{running.terminal.get(), POLLIN, 0};
+         seen.find(mark) == seen.npos && ::poll(&ready, 1, kPatienceMs) == 1;) {
       ssize_t n = ::read(running.terminal.get(), buffer, sizeof buffer);
       if (n <= 0) return;
       seen.append(buffer, static_cast<size_t>(n));
@@ -116,12 +118,14 @@ TEST(Lifetime, a_released_sandbox_outlives_its_maker) {
     auto launched = host.launcher().launch(plan, layers);
     if (!launched || !launched->go()) ::_exit(1);
     const int32_t pid = launched->init_pid;
-    if (!write_all(report.write, std::string_view(reinterpret_cast<const char*>(&pid), sizeof pid))) ::_exit(1);
+    if (!write_all(report.write, std::string_view(reinterpret_cast<const char*>(&pid), sizeof pid)))
+      ::_exit(1);
     ::pause();
   }
   int32_t init = 0;
   ASSERT_EQ(::read(report.read.get(), &init, sizeof init), static_cast<ssize_t>(sizeof init));
-  sandbox::Launched adopted{.init_pid = init, .control_socket = host.directory() + "/run/" + plan.id + ".sock", .cgroup = plan.id};
+  sandbox::Launched adopted{
+      .init_pid = init, .control_socket = host.directory() + "/run/" + plan.id + ".sock", .cgroup = plan.id};
   TestSandbox box(host.launcher(), std::move(adopted));
   box.connect();  // it serves: released
   box.disconnect();
@@ -137,7 +141,8 @@ TEST(Lifetime, a_released_sandbox_outlives_its_maker) {
 TEST(Lifetime, many_calls_leave_nothing_behind) {
   TestHost host;
   auto count = [](const char* directory) {
-    return std::distance(std::filesystem::directory_iterator(directory), std::filesystem::directory_iterator());
+    return std::distance(std::filesystem::directory_iterator(directory),
+                         std::filesystem::directory_iterator());
   };
   host.start(Depth::call);  // what is made once is made now
   const auto descriptors = count("/proc/self/fd");
@@ -147,14 +152,32 @@ TEST(Lifetime, many_calls_leave_nothing_behind) {
   EXPECT_THAT(host.launcher().existing_cgroups(), testing::IsEmpty());
 }
 
+// Not a benchmark (those are in bench/); a number for whoever reads the log.
+TEST(Lifetime, a_call_sandbox_is_there_in_less_than_a_second) {
+  TestHost host;
+  for (int i = 0; i < 10; ++i) {
+    const Nanos before = SystemClock().monotonic();
+    TestSandbox box = host.start(Depth::call);
+    box.run({"/bin/true"});
+    const Nanos took = SystemClock().monotonic() - before;
+    std::printf("call %d: %.1f ms\n", i, static_cast<double>(took) / kMillisecond);
+    EXPECT_LT(took, kSecond);
+  }
+}
+
 TEST(Lifetime, the_host_probe_says_that_sandboxes_work_here) {
   TestHost host;
-  const auto features = sandbox::probe_host({.rootless = rootless(), .run_directory = host.directory() + "/run",
-                                             .scratch_directory = host.directory() + "/scratch", .init_path = SAW_INIT_PATH});
+  const auto features = sandbox::probe_host({.rootless = rootless(),
+                                             .run_directory = host.directory() + "/run",
+                                             .scratch_directory = host.directory() + "/scratch",
+                                             .init_path = SAW_INIT_PATH});
   ASSERT_FALSE(features.empty());
-  for (const auto& f : features) std::printf("%s: %d %s; %s\n", f.name.c_str(), static_cast<int>(f.state), f.detail.c_str(), f.consequence.c_str());
+  for (const auto& f : features)
+    std::printf("%s: %d %s; %s\n", f.name.c_str(), static_cast<int>(f.state), f.detail.c_str(),
+                f.consequence.c_str());
   EXPECT_EQ(features[0].state, sandbox::HostFeature::State::ok) << features[0].detail;
-  const auto broken = sandbox::probe_host({.run_directory = host.directory() + "/run", .scratch_directory = host.directory() + "/scratch",
+  const auto broken = sandbox::probe_host({.run_directory = host.directory() + "/run",
+                                           .scratch_directory = host.directory() + "/scratch",
                                            .init_path = "/nonexistent"});
   EXPECT_EQ(broken[0].state, sandbox::HostFeature::State::missing);
 }

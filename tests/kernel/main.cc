@@ -1,4 +1,5 @@
-// Enters the same namespaces that saw-node makes for itself, then runs the tests. As an ordinary user everything happens rootless.
+// Enters the same namespaces that saw-node makes for itself, then runs the tests. As an ordinary user
+// everything happens rootless.
 #include <cstdio>
 
 #include <gtest/gtest.h>
@@ -17,7 +18,8 @@ int main(int argc, char** argv) {
   if (!testing::GTEST_FLAG(list_tests)) {
     auto view = saw::os::enter_daemon_namespaces({});
     if (!view) {
-      std::printf("SKIPPED: this host cannot make the namespaces that SAW needs: %s\n", view.error().message.c_str());
+      std::printf("SKIPPED: this host cannot make the namespaces that SAW needs: %s\n",
+                  view.error().message.c_str());
       return 0;
     }
     saw::kernel_test::userns_state() = *view;

@@ -1,15 +1,14 @@
 // R44, R48, R49: there is no way out, and every attempt arrives where it is judged.
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
 #include <cstring>
 #include <thread>
 
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "harness.h"
 #include "os/socket.h"
@@ -70,25 +69,35 @@ TEST(Network, loopback_belongs_to_the_sandbox) {
   TestHost host;
   TestSandbox box = host.start(Depth::call);
   EXPECT_EQ(box.probe({"connect", "127.0.0.1", "9"}), "ECONNREFUSED");
-  EXPECT_EQ(box.run({"bash", "-c",
-                     "perl -MSocket -e 'socket(S,PF_INET,SOCK_STREAM,0);bind(S,sockaddr_in(7777,INADDR_LOOPBACK));listen(S,5);"
-                     "if(fork){accept(C,S);print C \"served\\n\";close C;wait}else{socket(K,PF_INET,SOCK_STREAM,0);"
-                     "connect(K,sockaddr_in(7777,INADDR_LOOPBACK));print scalar <K>}'"}).output, "served\n");
+  EXPECT_EQ(
+      box.run({"bash", "-c",
+               "perl -MSocket -e "
+               "'socket(S,PF_INET,SOCK_STREAM,0);bind(S,sockaddr_in(7777,INADDR_LOOPBACK));listen(S,5);"
+               "if(fork){accept(C,S);print C \"served\\n\";close C;wait}else{socket(K,PF_INET,SOCK_STREAM,0);"
+               "connect(K,sockaddr_in(7777,INADDR_LOOPBACK));print scalar <K>}'"})
+          .output,
+      "served\n");
 }
 
 TEST(Network, datagrams_go_nowhere_but_to_the_answerer_of_names) {
   TestHost host;
   TestSandbox box = host.start(Depth::call);
-  for (auto [address, port] : {std::pair{"8.8.8.8", "443"}, {"10.0.0.1", "123"}, {"169.254.169.254", "80"}, {"2001:db8::1", "443"},
+  for (auto [address, port] : {std::pair{"8.8.8.8", "443"},
+                               {"10.0.0.1", "123"},
+                               {"169.254.169.254", "80"},
+                               {"2001:db8::1", "443"},
                                {"224.0.0.251", "5353"}})
-    EXPECT_THAT(box.probe({"udp", address, port, "hello"}), AnyOf("EPERM", "EACCES", "ENETUNREACH", "EINVAL")) << address;
+    EXPECT_THAT(box.probe({"udp", address, port, "hello"}), AnyOf("EPERM", "EACCES", "ENETUNREACH", "EINVAL"))
+        << address;
 }
 
 TEST(Network, a_question_to_any_resolver_is_answered_from_the_address_that_was_asked) {
   TestHost host;
   TestSandbox box = host.start(Depth::call);
-  for (auto [address, shown] : {std::pair{"10.0.2.3", "::ffff:10.0.2.3 53"}, {"8.8.8.8", "::ffff:8.8.8.8 53"},
-                                {"2001:4860:4860::8888", "2001:4860:4860::8888 53"}, {"127.0.0.53", "::ffff:127.0.0.53 53"}}) {
+  for (auto [address, shown] : {std::pair{"10.0.2.3", "::ffff:10.0.2.3 53"},
+                                {"8.8.8.8", "::ffff:8.8.8.8 53"},
+                                {"2001:4860:4860::8888", "2001:4860:4860::8888 53"},
+                                {"127.0.0.53", "::ffff:127.0.0.53 53"}}) {
     auto running = box.start({"/probe/kernel_probe", "udp", address, "53", "question"});
     ASSERT_TRUE(wait_readable(box.launched().dns_socket)) << address;
     auto got = os::receive_datagram(box.launched().dns_socket.get());
@@ -117,9 +126,10 @@ TEST(Network, raw_packet_and_exotic_sockets_do_not_exist) {
     EXPECT_EQ(socket(family, SOCK_STREAM, 132), "EPERM");  // SCTP
   }
   EXPECT_EQ(socket(AF_UNIX, SOCK_STREAM, 0), "ok");
-  EXPECT_EQ(socket(AF_NETLINK, SOCK_RAW, 0), "ok");    // getaddrinfo lists addresses with it
+  EXPECT_EQ(socket(AF_NETLINK, SOCK_RAW, 0), "ok");      // getaddrinfo lists addresses with it
   EXPECT_EQ(socket(AF_NETLINK, SOCK_RAW, 12), "EPERM");  // netfilter
-  for (int family : {17 /* packet */, 38 /* alg */, 40 /* vsock */, 16 + 27 /* smc */, 29 /* can */, 44 /* xdp */})
+  for (int family :
+       {17 /* packet */, 38 /* alg */, 40 /* vsock */, 16 + 27 /* smc */, 29 /* can */, 44 /* xdp */})
     EXPECT_EQ(socket(family, SOCK_STREAM, 0), "EPERM") << family;
 }
 
@@ -153,7 +163,8 @@ TEST(Network, sockets_can_be_opened_anew_while_the_sandbox_lives) {
   TestSandbox box = host.start(Depth::workspace);
   box.launched().capture_listener.reset();
   box.launched().dns_socket.reset();
-  EXPECT_EQ(box.probe({"connect", "93.184.216.34", "443"}), "ECONNREFUSED");  // nobody holds the listener: closed, not open
+  EXPECT_EQ(box.probe({"connect", "93.184.216.34", "443"}),
+            "ECONNREFUSED");  // nobody holds the listener: closed, not open
   auto sockets = host.launcher().reopen_sockets(box.launched().init_pid);
   ASSERT_TRUE(sockets) << sockets.error().message;
   EXPECT_EQ(box.probe({"connect", "93.184.216.34", "443"}), "ok");

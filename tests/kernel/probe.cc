@@ -1,5 +1,5 @@
-// Tries one thing inside a sandbox and says how it went: prints "ok" or the errno's name, exits 0 or 1. One verb per attempt; the benign
-// twin of an attack is the same verb with harmless arguments.
+// Tries one thing inside a sandbox and says how it went: prints "ok" or the errno's name, exits 0 or 1. One
+// verb per attempt; the benign twin of an attack is the same verb with harmless arguments.
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -55,11 +55,14 @@ bool connect_inet(const char* host, int port, int type, const char* text) {
   if (fd < 0) return false;
   timeval patience{.tv_sec = 5};
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  if (connect(fd, is_v4 ? reinterpret_cast<sockaddr*>(&v4) : reinterpret_cast<sockaddr*>(&v6), is_v4 ? sizeof v4 : sizeof v6) != 0) return false;
+  if (connect(fd, is_v4 ? reinterpret_cast<sockaddr*>(&v4) : reinterpret_cast<sockaddr*>(&v6),
+              is_v4 ? sizeof v4 : sizeof v6) != 0)
+    return false;
   if (!text) return true;
   char answer[256];
   if (send(fd, text, strlen(text), 0) < 0) return false;
-  ssize_t n = recv(fd, answer, sizeof answer - 1, 0);  // on a connected datagram socket: only from the address that was asked
+  ssize_t n = recv(fd, answer, sizeof answer - 1,
+                   0);  // on a connected datagram socket: only from the address that was asked
   if (n < 0) return false;
   answer[n] = 0;
   printf("%s ", answer);
@@ -69,9 +72,12 @@ bool connect_abstract(const char* name) {
   sockaddr_un address{.sun_family = AF_UNIX};
   strncpy(address.sun_path + 1, name, sizeof address.sun_path - 2);
   int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-  return fd >= 0 && connect(fd, reinterpret_cast<sockaddr*>(&address), static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + strlen(name))) == 0;
+  return fd >= 0 && connect(fd, reinterpret_cast<sockaddr*>(&address),
+                            static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + strlen(name))) == 0;
 }
-bool child_exits_well(int status) { return WIFEXITED(status) && WEXITSTATUS(status) == 0; }
+bool child_exits_well(int status) {
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
 bool run(char** argv) {
   pid_t child = fork();
   if (child < 0) return false;
@@ -106,7 +112,8 @@ bool fork_many(int limit) {
   return all;
 }
 bool use_memory(size_t bytes) {
-  char* p = static_cast<char*>(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  char* p =
+      static_cast<char*>(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   if (p == MAP_FAILED) return false;
   for (size_t i = 0; i < bytes; i += 4096) p[i] = 1;
   return true;
@@ -135,7 +142,8 @@ bool print_descriptors() {
   while (dirent* entry = readdir(directory)) {
     char target[256] = {};
     if (atoi(entry->d_name) == dirfd(directory) || entry->d_name[0] == '.') continue;
-    if (readlinkat(dirfd(directory), entry->d_name, target, sizeof target - 1) > 0) printf("%s=%s\n", entry->d_name, target);
+    if (readlinkat(dirfd(directory), entry->d_name, target, sizeof target - 1) > 0)
+      printf("%s=%s\n", entry->d_name, target);
   }
   return true;
 }
@@ -147,15 +155,31 @@ struct Verb {
 const Verb kVerbs[] = {
     {"write", [](Arguments a) { return write_file(a[0]); }},
     {"read", [](Arguments a) { return read_file(a[0]); }},
-    {"list", [](Arguments a) { DIR* d = opendir(a[0]); if (!d) return false; while (dirent* e = readdir(d)) if (e->d_name[0] != '.') printf("%s ", e->d_name); return true; }},
+    {"list",
+     [](Arguments a) {
+       DIR* d = opendir(a[0]);
+       if (!d) return false;
+       while (dirent* e = readdir(d))
+         if (e->d_name[0] != '.') printf("%s ", e->d_name);
+       return true;
+     }},
     {"mkdir", [](Arguments a) { return mkdir(a[0], 0755) == 0; }},
     {"unlink", [](Arguments a) { return unlink(a[0]) == 0; }},
     {"rename", [](Arguments a) { return rename(a[0], a[1]) == 0; }},
     {"link", [](Arguments a) { return link(a[0], a[1]) == 0; }},
-    {"symlink-write", [](Arguments a) { unlink(a[1]); return symlink(a[0], a[1]) == 0 && write_file(a[1]); }},
-    {"symlink-read", [](Arguments a) { unlink(a[1]); return symlink(a[0], a[1]) == 0 && read_file(a[1]); }},
+    {"symlink-write",
+     [](Arguments a) {
+       unlink(a[1]);
+       return symlink(a[0], a[1]) == 0 && write_file(a[1]);
+     }},
+    {"symlink-read",
+     [](Arguments a) {
+       unlink(a[1]);
+       return symlink(a[0], a[1]) == 0 && read_file(a[1]);
+     }},
     {"chmod", [](Arguments a) { return chmod(a[0], 0777) == 0; }},
-    {"remount-rw", [](Arguments a) { return mount(nullptr, a[0], nullptr, MS_REMOUNT | MS_BIND, nullptr) == 0; }},
+    {"remount-rw",
+     [](Arguments a) { return mount(nullptr, a[0], nullptr, MS_REMOUNT | MS_BIND, nullptr) == 0; }},
     {"umount", [](Arguments a) { return umount2(a[0], MNT_DETACH) == 0; }},
     {"bind-mount", [](Arguments a) { return mount(a[0], a[1], nullptr, MS_BIND, nullptr) == 0; }},
     {"chroot", [](Arguments a) { return chroot(a[0]) == 0; }},
@@ -164,44 +188,133 @@ const Verb kVerbs[] = {
     {"socket", [](Arguments a) { return socket(atoi(a[0]), atoi(a[1]), atoi(a[2])) >= 0; }},
     {"connect", [](Arguments a) { return connect_inet(a[0], atoi(a[1]), SOCK_STREAM, nullptr); }},
     {"udp", [](Arguments a) { return connect_inet(a[0], atoi(a[1]), SOCK_DGRAM, a[2]); }},
-    {"bind-tcp", [](Arguments a) { sockaddr_in6 any{.sin6_family = AF_INET6, .sin6_port = htons(static_cast<uint16_t>(atoi(a[0])))};
-                                   int fd = socket(AF_INET6, SOCK_STREAM, 0);
-                                   return bind(fd, reinterpret_cast<sockaddr*>(&any), sizeof any) == 0 && listen(fd, 1) == 0; }},
+    {"bind-tcp",
+     [](Arguments a) {
+       sockaddr_in6 any{.sin6_family = AF_INET6, .sin6_port = htons(static_cast<uint16_t>(atoi(a[0])))};
+       int fd = socket(AF_INET6, SOCK_STREAM, 0);
+       return bind(fd, reinterpret_cast<sockaddr*>(&any), sizeof any) == 0 && listen(fd, 1) == 0;
+     }},
     {"abstract", [](Arguments a) { return connect_abstract(a[0]); }},
     {"unshare", [](Arguments a) { return unshare(static_cast<int>(strtol(a[0], nullptr, 0))) == 0; }},
     {"clone-user", [](Arguments) { return syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0) >= 0; }},
-    {"clone3", [](Arguments) { unsigned long zero[11] = {}; return syscall(SYS_clone3, zero, sizeof zero) >= 0; }},
-    {"fork", [](Arguments) { pid_t p = fork(); if (p == 0) _exit(0); return p > 0 && waitpid(p, nullptr, 0) == p; }},
-    {"setns", [](Arguments a) { int fd = open(a[0], O_RDONLY); return fd >= 0 && setns(fd, 0) == 0; }},
+    {"clone3",
+     [](Arguments) {
+       unsigned long zero[11] = {};
+       return syscall(SYS_clone3, zero, sizeof zero) >= 0;
+     }},
+    {"fork",
+     [](Arguments) {
+       pid_t p = fork();
+       if (p == 0) _exit(0);
+       return p > 0 && waitpid(p, nullptr, 0) == p;
+     }},
+    {"setns",
+     [](Arguments a) {
+       int fd = open(a[0], O_RDONLY);
+       return fd >= 0 && setns(fd, 0) == 0;
+     }},
     {"ptrace", [](Arguments a) { return ptrace(PTRACE_ATTACH, atoi(a[0]), nullptr, nullptr) == 0; }},
-    {"process-vm", [](Arguments a) { char b[8]; iovec l{b, 8}, r{b, 8}; return process_vm_readv(atoi(a[0]), &l, 1, &r, 1, 0) >= 0; }},
-    {"keyctl", [](Arguments) { return syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0) >= 0; }},
-    {"io-uring", [](Arguments) { io_uring_params p{}; return syscall(SYS_io_uring_setup, 1, &p) >= 0; }},
-    {"bpf", [](Arguments) { bpf_attr b{}; return syscall(SYS_bpf, BPF_PROG_LOAD, &b, sizeof b) >= 0; }},
-    {"perf", [](Arguments) { perf_event_attr p{}; p.size = sizeof p; return syscall(SYS_perf_event_open, &p, 0, -1, -1, 0) >= 0; }},
+    {"process-vm",
+     [](Arguments a) {
+       char b[8];
+       iovec l{b, 8}, r{b, 8};
+       return process_vm_readv(atoi(a[0]), &l, 1, &r, 1, 0) >= 0;
+     }},
+    {"keyctl",
+     [](Arguments) { return syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0) >= 0; }},
+    {"io-uring",
+     [](Arguments) {
+       io_uring_params p{};
+       return syscall(SYS_io_uring_setup, 1, &p) >= 0;
+     }},
+    {"bpf",
+     [](Arguments) {
+       bpf_attr b{};
+       return syscall(SYS_bpf, BPF_PROG_LOAD, &b, sizeof b) >= 0;
+     }},
+    {"perf",
+     [](Arguments) {
+       perf_event_attr p{};
+       p.size = sizeof p;
+       return syscall(SYS_perf_event_open, &p, 0, -1, -1, 0) >= 0;
+     }},
     {"userfaultfd", [](Arguments) { return syscall(SYS_userfaultfd, 0) >= 0; }},
-    {"open-by-handle", [](Arguments) { file_handle h{}; return syscall(SYS_open_by_handle_at, AT_FDCWD, &h, O_RDONLY) >= 0; }},
-    {"ioctl", [](Arguments a) { char c = 'x'; return syscall(SYS_ioctl, 0, strtoul(a[0], nullptr, 0), &c) >= 0; }},
+    {"open-by-handle",
+     [](Arguments) {
+       file_handle h{};
+       return syscall(SYS_open_by_handle_at, AT_FDCWD, &h, O_RDONLY) >= 0;
+     }},
+    {"ioctl",
+     [](Arguments a) {
+       char c = 'x';
+       return syscall(SYS_ioctl, 0, strtoul(a[0], nullptr, 0), &c) >= 0;
+     }},
     {"personality", [](Arguments a) { return personality(strtoul(a[0], nullptr, 0)) >= 0; }},
     {"i386", [](Arguments) { return i386_getpid() >= 0; }},
     {"x32", [](Arguments) { return syscall(0x40000000 + SYS_getpid) >= 0; }},
     {"syscall", [](Arguments a) { return syscall(atol(a[0]), 0, 0, 0, 0, 0, 0) >= 0; }},
     {"setuid", [](Arguments a) { return setuid(static_cast<uid_t>(atoi(a[0]))) == 0; }},
-    {"setgroups", [](Arguments) { gid_t g = 0; return syscall(SYS_setgroups, 1, &g) == 0; }},
-    {"uid", [](Arguments) { printf("%d %d ", getuid(), geteuid()); return true; }},
+    {"setgroups",
+     [](Arguments) {
+       gid_t g = 0;
+       return syscall(SYS_setgroups, 1, &g) == 0;
+     }},
+    {"uid",
+     [](Arguments) {
+       printf("%d %d ", getuid(), geteuid());
+       return true;
+     }},
     {"kill", [](Arguments a) { return kill(atoi(a[0]), atoi(a[1])) == 0; }},
     {"dumpable", [](Arguments) { return prctl(PR_SET_DUMPABLE, 1) == 0; }},
     {"sethostname", [](Arguments) { return sethostname("x", 1) == 0; }},
     {"run", [](Arguments a) { return run(a); }},
     {"forks", [](Arguments a) { return fork_many(atoi(a[0])); }},
     {"memory", [](Arguments a) { return use_memory(strtoull(a[0], nullptr, 0)); }},
-    {"open-files", [](Arguments a) { for (int i = 0; i < atoi(a[0]); ++i) if (open("/dev/null", O_RDONLY) < 0) return false; return true; }},
-    {"raise-limit", [](Arguments) { rlimit l{1u << 20, 1u << 20}; return setrlimit(RLIMIT_NOFILE, &l) == 0; }},
+    {"open-files",
+     [](Arguments a) {
+       for (int i = 0; i < atoi(a[0]); ++i)
+         if (open("/dev/null", O_RDONLY) < 0) return false;
+       return true;
+     }},
+    {"raise-limit",
+     [](Arguments) {
+       rlimit l{1u << 20, 1u << 20};
+       return setrlimit(RLIMIT_NOFILE, &l) == 0;
+     }},
+    {"core-limit",
+     [](Arguments) {
+       rlimit l{0, 0};
+       return setrlimit(RLIMIT_CORE, &l) == 0;
+     }},
+    {"file-limit",
+     [](Arguments) {
+       rlimit l{16, 16};
+       return setrlimit(RLIMIT_NOFILE, &l) == 0;
+     }},
     {"status", [](Arguments) { return print_status(); }},
     {"descriptors", [](Arguments) { return print_descriptors(); }},
-    {"orphan", [](Arguments) { if (fork() == 0) { setsid(); for (int i = 0; i < 3; ++i) close(i); if (fork() == 0) pause(); _exit(0); } return true; }},
-    {"sleep", [](Arguments) { puts("sleeping"); fflush(stdout); pause(); return true; }},
-    {"close-all", [](Arguments) { for (int i = 3; i < 1024; ++i) close(i); return true; }},
+    {"orphan",
+     [](Arguments) {
+       if (fork() == 0) {
+         setsid();
+         for (int i = 0; i < 3; ++i) close(i);
+         if (fork() == 0) pause();
+         _exit(0);
+       }
+       return true;
+     }},
+    {"sleep",
+     [](Arguments) {
+       puts("sleeping");
+       fflush(stdout);
+       pause();
+       return true;
+     }},
+    {"close-all",
+     [](Arguments) {
+       for (int i = 3; i < 1024; ++i) close(i);
+       return true;
+     }},
 };
 
 }  // namespace

@@ -1,11 +1,10 @@
 // R84, R87: hostile children, limits.
 #include <csignal>
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "harness.h"
 
@@ -19,7 +18,8 @@ TEST(Process, killing_everything_leaves_saw_init) {
   TestHost host;
   TestSandbox box = host.start(Depth::workspace);
   auto victim = box.start({"/probe/kernel_probe", "sleep"});
-  EXPECT_EQ(box.probe({"kill", "1", "9"}), "ok");  // allowed, and without effect: PID 1 takes no signal from inside
+  EXPECT_EQ(box.probe({"kill", "1", "9"}),
+            "ok");  // allowed, and without effect: PID 1 takes no signal from inside
   EXPECT_THAT(box.probe({"kill", "-1", "9"}), AnyOf("ok", "ESRCH", "signal 9"));
   EXPECT_EQ(WTERMSIG(box.await_end(victim.exec).wait_status), SIGKILL);
   EXPECT_EQ(box.probe({"fork"}), "ok");
@@ -67,9 +67,13 @@ TEST(Process, scratch_files_and_descriptors_have_limits) {
   plan.limits.open_files = 64;
   plan.limits.file_size_bytes = 1u << 20;
   TestSandbox box = host.start(plan);
-  EXPECT_THAT(box.run({"bash", "-c", "for i in 1 2 3 4 5 6 7 8 9 10; do head -c 1000000 /dev/zero > /tmp/$i || echo full; done 2>&1"}).output,
+  EXPECT_THAT(box.run({"bash", "-c",
+                       "for i in 1 2 3 4 5 6 7 8 9 10; do head -c 1000000 /dev/zero > /tmp/$i || echo full; "
+                       "done 2>&1"})
+                  .output,
               HasSubstr("No space left"));
-  EXPECT_THAT(box.run({"bash", "-c", "head -c 3000000 /dev/zero > /workspace/big"}).how.wait_status, testing::Ne(0));
+  EXPECT_THAT(box.run({"bash", "-c", "head -c 3000000 /dev/zero > /workspace/big"}).how.wait_status,
+              testing::Ne(0));
   EXPECT_EQ(box.probe({"open-files", "40"}), "ok");
   EXPECT_EQ(box.probe({"open-files", "100"}), "EMFILE");
   EXPECT_EQ(box.probe({"raise-limit"}), "EPERM");
@@ -98,7 +102,9 @@ TEST(Process, orphans_are_reaped_and_end_with_the_sandbox) {
     TestSandbox box = host.start(Depth::workspace);
     init = box.launched().init_pid;
     EXPECT_EQ(box.probe({"orphan"}), "ok");
-    EXPECT_EQ(box.run({"bash", "-c", "ps -eo stat,args 2>/dev/null | grep -c '^Z' || true"}).output.substr(0, 1), "0");
+    EXPECT_EQ(
+        box.run({"bash", "-c", "ps -eo stat,args 2>/dev/null | grep -c '^Z' || true"}).output.substr(0, 1),
+        "0");
   }
   EXPECT_EQ(::kill(init, 0), -1);
 }

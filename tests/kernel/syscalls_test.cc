@@ -1,8 +1,7 @@
 // R84, R85: what the kernel is not asked. Each refusal has a twin that works.
-#include <sys/syscall.h>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
 
 #include "harness.h"
 
@@ -21,7 +20,8 @@ class Syscalls : public testing::Test {
 
 TEST_F(Syscalls, namespaces_cannot_be_made_or_entered_and_processes_can) {
   EXPECT_EQ(box.probe({"fork"}), "ok");
-  for (const char* flag : {"0x10000000" /* user */, "0x00020000" /* mount */, "0x40000000" /* net */, "0x20000000" /* pid */})
+  for (const char* flag :
+       {"0x10000000" /* user */, "0x00020000" /* mount */, "0x40000000" /* net */, "0x20000000" /* pid */})
     EXPECT_EQ(box.probe({"unshare", flag}), "EPERM") << flag;
   EXPECT_EQ(box.probe({"clone-user"}), "EPERM");
   EXPECT_EQ(box.probe({"clone3"}), "ENOSYS");
@@ -34,15 +34,16 @@ TEST_F(Syscalls, other_processes_cannot_be_read_or_traced) {
 }
 
 TEST_F(Syscalls, dangerous_subsystems_are_refused) {
-  for (const char* verb : {"keyctl", "io-uring", "bpf", "perf", "userfaultfd", "open-by-handle", "sethostname"})
+  for (const char* verb :
+       {"keyctl", "io-uring", "bpf", "perf", "userfaultfd", "open-by-handle", "sethostname"})
     EXPECT_EQ(box.probe({verb}), "EPERM") << verb;
 }
 
 TEST_F(Syscalls, typing_into_the_terminal_is_refused_with_high_bits_set_too) {
-  EXPECT_EQ(box.probe({"ioctl", "0x5412"}), "EPERM");             // TIOCSTI
-  EXPECT_EQ(box.probe({"ioctl", "0x100005412"}), "EPERM");        // the kernel looks at 32 bits
-  EXPECT_EQ(box.probe({"ioctl", "0x541c"}), "EPERM");             // TIOCLINUX
-  EXPECT_EQ(box.probe({"ioctl", "0x5401"}), "ENOTTY");            // TCGETS of /dev/null
+  EXPECT_EQ(box.probe({"ioctl", "0x5412"}), "EPERM");       // TIOCSTI
+  EXPECT_EQ(box.probe({"ioctl", "0x100005412"}), "EPERM");  // the kernel looks at 32 bits
+  EXPECT_EQ(box.probe({"ioctl", "0x541c"}), "EPERM");       // TIOCLINUX
+  EXPECT_EQ(box.probe({"ioctl", "0x5401"}), "ENOTTY");      // TCGETS of /dev/null
 }
 
 TEST_F(Syscalls, other_architectures_are_not_there) {
@@ -52,8 +53,13 @@ TEST_F(Syscalls, other_architectures_are_not_there) {
 
 TEST_F(Syscalls, personality_can_be_asked_and_not_weakened) {
   EXPECT_EQ(box.probe({"personality", "0xffffffff"}), "ok");
-  EXPECT_EQ(box.probe({"personality", "0x0040000"}), "ok");    // ADDR_NO_RANDOMIZE
+  EXPECT_EQ(box.probe({"personality", "0x0040000"}), "ok");     // ADDR_NO_RANDOMIZE
   EXPECT_EQ(box.probe({"personality", "0x0400000"}), "EPERM");  // READ_IMPLIES_EXEC
+}
+
+TEST_F(Syscalls, a_crash_cannot_be_made_to_start_the_hosts_core_dump_program) {
+  EXPECT_EQ(box.probe({"core-limit"}), "EPERM");
+  EXPECT_EQ(box.probe({"file-limit"}), "ok");
 }
 
 TEST_F(Syscalls, unknown_calls_look_like_an_old_kernel) {
@@ -76,8 +82,10 @@ TEST_F(Syscalls, no_process_has_a_capability_or_can_get_one) {
 }
 
 TEST_F(Syscalls, a_setuid_program_gains_nothing) {
-  EXPECT_THAT(box.run({"bash", "-c", "test -u /usr/bin/su && echo setuid; /usr/bin/su -c id root </dev/null 2>&1"}).output,
-              testing::Not(HasSubstr("uid=0")));
+  EXPECT_THAT(
+      box.run({"bash", "-c", "test -u /usr/bin/su && echo setuid; /usr/bin/su -c id root </dev/null 2>&1"})
+          .output,
+      testing::Not(HasSubstr("uid=0")));
 }
 
 TEST_F(Syscalls, a_command_inherits_only_its_own_three_descriptors) {
