@@ -44,6 +44,14 @@ class NodeKernelTest : public testing::TestWithParam<As> {
     ASSERT_NE(node_->await<Done>(request_), nullptr);
   }
 
+  // Sandboxes outlive a saw-node that is merely killed, so each test ends with a proper stop.
+  void TearDown() override {
+    if (!node_) return;
+    if (!node_->is_running() && !node_->start()) return;
+    shut_down();
+    expect_nothing_left();
+  }
+
   static SandboxPlan plan(const std::string& id, Depth depth) {
     return {.id = id,
             .depth = depth,
@@ -108,6 +116,7 @@ class NodeKernelTest : public testing::TestWithParam<As> {
     return {out, end.end == ExecEnd::exited ? end.status : -1};
   }
   void shut_down() {
+    if (!node_->is_running()) return;
     node_->send(Shutdown{});
     ASSERT_TRUE(node_->wait_node_ended());
   }
@@ -134,8 +143,6 @@ TEST_P(NodeKernelTest, the_start_is_announced_when_sawd_is_ready_and_a_second_st
   const auto [output, status] = node_->start_again();
   EXPECT_EQ(output, "already running\n");
   EXPECT_EQ(status, 0);
-  shut_down();
-  expect_nothing_left();
 }
 
 TEST_P(NodeKernelTest, a_command_runs_with_its_streams_and_its_status) {
@@ -149,8 +156,6 @@ TEST_P(NodeKernelTest, a_command_runs_with_its_streams_and_its_status) {
   EXPECT_EQ(await_end(cat.exec).status, 0);
   EXPECT_EQ(run("sb-w", "echo again > /dev/stdout"), (std::pair<std::string, int>{"again\n", 0}));
   stop_sandbox("sb-w");
-  shut_down();
-  expect_nothing_left();
 }
 
 TEST_P(NodeKernelTest, a_program_that_is_not_there_is_a_command_that_did_not_start) {
@@ -228,8 +233,6 @@ TEST_P(NodeKernelTest, what_a_workspace_writes_survives_and_what_a_session_or_a_
   node_->send(RemoveStorage{.request = ++request_, .workspace = "w"});
   ASSERT_NE(node_->await<Done>(request_), nullptr);
   EXPECT_TRUE(std::filesystem::is_empty(node_->directory() + "/state/node/ws"));
-  shut_down();
-  expect_nothing_left();
 }
 
 TEST_P(NodeKernelTest, a_killed_saw_node_finds_its_sandboxes_again_with_their_processes) {
@@ -257,7 +260,6 @@ TEST_P(NodeKernelTest, a_killed_saw_node_finds_its_sandboxes_again_with_their_pr
   EXPECT_EQ(await_end(job.exec).status, SIGKILL);
   shut_down();
   EXPECT_NE(::kill(job.host_pid, 0), 0);
-  expect_nothing_left();
 }
 
 TEST_P(NodeKernelTest, a_sandbox_that_outlived_its_saw_node_and_then_died_is_cleared) {
@@ -279,8 +281,6 @@ TEST_P(NodeKernelTest, a_sandbox_that_outlived_its_saw_node_and_then_died_is_cle
   ASSERT_NE(node_->await<SandboxList>(request_), nullptr);
   EXPECT_TRUE(node_->await<SandboxList>(request_)->sandboxes.empty());
   start_sandbox("sb-w", Depth::workspace);
-  shut_down();
-  expect_nothing_left();
 }
 
 TEST_P(NodeKernelTest, the_programs_run_without_capabilities_and_die_with_saw_node) {
