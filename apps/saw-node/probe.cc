@@ -57,9 +57,11 @@ int probe(const std::string& bin_directory) {
   } else {
     std::string scratch = (std::filesystem::temp_directory_path() / "saw-probe-XXXXXX").string();
     if (::mkdtemp(scratch.data()) == nullptr) return 1;
+    // Apart from each other: a sandbox mounts its root over the scratch directory.
+    std::filesystem::create_directory(scratch + "/mount");
     features = sandbox::probe_host({.rootless = view->rootless,
                                     .run_directory = scratch,
-                                    .scratch_directory = scratch,
+                                    .scratch_directory = scratch + "/mount",
                                     .init_path = bin_directory + "/saw-init"});
     std::error_code error;
     std::filesystem::remove_all(scratch, error);
