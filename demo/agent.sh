@@ -24,7 +24,13 @@ try() {
 }
 must() { try "$@" || failed=1; }
 
-raw_tcp() { timeout 5 bash -c 'exec 3<>"/dev/tcp/$0/$1" && printf "GET / HTTP/1.0\r\n\r\n" >&3 && cat <&3 | head -n 8' "$1" "$2" || return 1; }
+# Bytes that are not HTTP, straight to an address. What comes back, if anything, is not from there.
+raw_tcp() {
+  local answer
+  answer=$(timeout 5 bash -c 'exec 3<>"/dev/tcp/$0/$1" && printf "name,card\r\n\r\n" >&3 && cat <&3' "$1" "$2") || { echo "no answer"; return 1; }
+  printf '%s\n' "$answer"
+  [[ -n $answer && $answer != *'"error"'* ]]
+}
 
 # A request that should not succeed: prints the status and the reason that came back.
 upload() {

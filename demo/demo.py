@@ -98,13 +98,14 @@ def row_of(event):
     request, endpoint, query = event.get("http_request", {}), event.get("dst_endpoint", {}), event.get("query", {})
     url = request.get("url", {})
     host = url.get("hostname") or endpoint.get("hostname") or query.get("hostname") or endpoint.get("ip") or "?"
-    if kind == 4002:
-        what = f"{request.get('http_method', '')} {host}{url.get('path', '')}"
+    if kind == 4002 and request.get("http_method"):
+        what = f"{request['http_method']} {host}{url.get('path', '')}"
     elif kind == 4003:
         what = f"DNS {host}"
     else:
         what = f"connect {host}:{endpoint.get('port', '')}"
-    return (ours(event, "verdict"), ours(event, "layer"), what, ours(event, "reason") or ours(event, "rule"))
+    why = "approved by a person" if ours(event, "review") and ours(event, "verdict") == "allowed" else ours(event, "reason")
+    return (ours(event, "verdict"), ours(event, "layer"), what, why)
 
 
 def table(events):
@@ -139,7 +140,7 @@ def judge(origin, rows, agent_status, approver, verified):
         verdict(not any(r["host"] == HOSTS[2] for r in arrived), "nothing reached paste.demo.example, which listens"),
         verdict(not any(r["method"] == "PUT" for r in arrived), "no upload reached anybody"),
         verdict(all(name in denied for name in ("paste.demo.example", "93.184.216.34", "169.254.169.254", "tunnel.example")),
-                "each attempt is in the audit log"),
+                "each attempt that the kernel let get as far as SAW is in the audit log"),
         verdict(verified, "the audit log verifies"),
     ])
 

@@ -9,10 +9,10 @@ Debian's nginx in front of git's own http-backend (through fcgiwrap), over HTTP 
     api.demo.example     GET /v1/tasks gives JSON and says whose token arrived
     paste.demo.example   takes any upload with 200: what an exfiltration would like to reach
 
-Everything lies in one directory; ports are chosen by the kernel; processes are stopped by their pid. Works as root and as an ordinary user.
+Everything lies in one directory; ports are chosen by the kernel; processes are stopped by their process groups. Works as root and as an ordinary user.
 `requests()` says what arrived, from nginx's own log. Alone: python3 demo/origin.py DIRECTORY serves until its standard input ends.
 """
-import json, os, pathlib, shutil, socket, subprocess, sys, time
+import json, os, pathlib, shutil, signal, socket, subprocess, sys, time
 
 TOKEN = "forge-demo-token-5f2c1"  # what SAW injects; the agent never sees it
 HOSTS = ("git.demo.example", "api.demo.example", "paste.demo.example")
@@ -108,7 +108,7 @@ class Origin:
         self._make_repository()
         with (self.dir / "fcgiwrap.log").open("w") as log:
             self._processes.append(subprocess.Popen([find("fcgiwrap"), "-f", "-c", "4", "-s", f"unix:{self.dir}/fcgi.sock"],
-                                                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log))
+                                                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True))
         for _ in range(5):
             if self._start_nginx():
                 return
@@ -116,11 +116,11 @@ class Origin:
 
     def stop(self):
         for process in reversed(self._processes):
-            process.terminate()
+            os.killpg(process.pid, signal.SIGTERM)  # fcgiwrap does not stop its workers itself
             try:
                 process.wait(10)
             except subprocess.TimeoutExpired:
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
         self._processes.clear()
 
@@ -167,7 +167,7 @@ class Origin:
         config.write_text(NGINX.format(dir=self.dir, http=self.http_port, https=self.https_port, token=TOKEN, backend=git_backend(),
                                        user="user root;" if os.geteuid() == 0 else ""))
         process = subprocess.Popen([find("nginx"), "-p", self.dir, "-c", config, "-e", self.dir / "error.log"], stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline and process.poll() is None:
             try:

@@ -67,7 +67,9 @@ class Identity(SawCase):
         self.sh("run --agent coder", "true")
 
     def test_an_agent_that_nobody_registered_is_refused(self):
-        self.assertEqual(self.saw("run", "--agent", "stranger", "dev", "--", "true").returncode, 126)
+        done = self.saw("--json", "run", "--agent", "stranger", "dev", "--", "true")
+        self.assertIn(done.returncode, (125, 126))
+        self.assertEqual(json.loads(done.stdout)["error"]["code"], "agent.not_found")
 
 
 if __name__ == "__main__":

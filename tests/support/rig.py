@@ -76,11 +76,11 @@ def descendants():
     return out
 
 
-def cgroup_directories():
-    """Every control group whose path speaks of SAW."""
+def cgroup_directories(instance_names):
+    """Every control group directory, of any hierarchy, that bears one of these names."""
     found = set()
     for base, directories, _ in os.walk("/sys/fs/cgroup"):
-        found |= {os.path.join(base, d) for d in directories if d.startswith(("saw", "sb-"))}
+        found |= {os.path.join(base, d) for d in directories if d in instance_names}
     return found
 
 
@@ -140,7 +140,6 @@ class Saw:
                                                  cwd="/", **self.user.popen_options()).returncode != 0:
             raise Missing(f"user '{self.user.name}' cannot run '{BIN}/saw'")
         self.before = set(descendants())
-        self.cgroups_before = cgroup_directories()
         test.addClassCleanup(self.close) if isinstance(test, type) else test.addCleanup(self.close)
 
     @classmethod
@@ -191,6 +190,14 @@ class Saw:
     def programs(self, name):
         """pids of this SAW's processes of this name."""
         return [pid for pid, n in descendants().items() if n == name and pid not in self.before]
+
+    def cgroup_names(self):
+        """Names of this SAW's own directory of control groups, as its running sandboxes tell; empty where it may not make any."""
+        names = set()
+        for pid in self.programs("saw-init"):
+            for line in pathlib.Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+                names |= {part for part in line.split(":", 2)[2].split("/") if part.startswith("saw-")}
+        return names
 
     def kill_program(self, name):
         """kill -9 of one of SAW's own programs."""
