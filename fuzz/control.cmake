@@ -1,0 +1,1 @@
+saw_fuzz(NAME api_request DEPS api)

@@ -1,0 +1,206 @@
+#include "control/commands.h"
+
+#include <csignal>
+
+#include "control/control_fixture_test.h"
+
+namespace saw::control {
+namespace {
+
+class CommandsTest : public ControlTest {
+ protected:
+  void SetUp() override {
+    boot_ready();
+    put_secret();
+    auto created = create();
+    ASSERT_TRUE(created) << created.error().message;
+    workspace_ = created->workspace;
+  }
+  // A started command; its exit lands in `exit_`.
+  std::unique_ptr<CommandHandle> run(ExecRequest request) {
+    std::unique_ptr<CommandHandle> handle;
+    bool answered = false;
+    control_->start_command(kOwner, "dev", std::move(request), [&](Result<std::unique_ptr<CommandHandle>> r) {
+      answered = true;
+      if (!r) return void(refusal_ = r.error());
+      handle = std::move(*r);
+      handle->on_exit([this](Exit exit) { exit_ = exit; });
+    });
+    run_until([&] { return answered; });
+    return handle;
+  }
+  static ExecRequest workspace_command() { return {.kind = ExecKind::workspace, .argv = {"sleep", "1"}}; }
+
+  WorkspaceView workspace_;
+  std::optional<Exit> exit_;
+  Error refusal_;
+};
+
+TEST_F(CommandsTest, a_call_has_a_sandbox_of_its_own_that_is_gone_before_its_exit_is_told) {
+  auto handle = run(call());
+  ASSERT_TRUE(handle) << refusal_.message;
+  ASSERT_EQ(world_.sandboxes.size(), 2u);
+  run_quiet();
+  const std::string sandbox = node_->execs[1].sandbox;
+  EXPECT_NE(sandbox, workspace_.sandbox);
+  EXPECT_EQ(egress().channels.at(sandbox).call, handle->call);
+  EXPECT_EQ(egress().channels.at(sandbox).credential_id, handle->credential);
+  node_->exit(sandbox, 1, 7);
+  bool gone_first = false;
+  ASSERT_TRUE(run_until([&] {
+    if (!exit_) gone_first = world_.sandboxes.size() == 1;
+    return exit_.has_value();
+  }));
+  EXPECT_TRUE(gone_first);
+  EXPECT_EQ(exit_->kind, ExitKind::exited);
+  EXPECT_EQ(exit_->status, 7);
+  EXPECT_FALSE(egress().channels.contains(sandbox));
+}
+
+TEST_F(CommandsTest, the_admission_is_in_the_audit_log_before_the_command_starts) {
+  size_t recorded = 0;
+  node_->fate = [&](size_t) {
+    if (node_->log.back() == "StartSandbox" && !recorded) recorded = events("command admitted");
+    return FakeNode::Fate::live;
+  };
+  node_->log = {""};
+  ASSERT_TRUE(run(call()));
+  EXPECT_EQ(events("command admitted"), 1u);
+  EXPECT_EQ(events("runtime credential"), 1u);
+  EXPECT_EQ(recorded, 1u);
+}
+
+TEST_F(CommandsTest, each_call_has_its_own_credential_and_trace) {
+  std::set<std::string> credentials, traces, calls;
+  for (int i = 0; i < 5; ++i) {
+    auto handle = run(call());
+    ASSERT_TRUE(handle);
+    credentials.insert(handle->credential), traces.insert(handle->trace), calls.insert(handle->call);
+  }
+  EXPECT_EQ(credentials.size(), 5u);
+  EXPECT_EQ(traces.size(), 5u);
+  EXPECT_EQ(calls.size(), 5u);
+}
+
+TEST_F(CommandsTest, a_suspended_agent_is_refused_its_open_channels_close_and_resuming_brings_them_back) {
+  ASSERT_TRUE(control_->register_agent(kOwner, "coder", "to write code"));
+  auto running = run(call("coder"));
+  ASSERT_TRUE(running) << refusal_.message;
+  run_quiet();
+  const std::string sandbox = node_->execs[1].sandbox;
+  ASSERT_TRUE(egress().channels.contains(sandbox));
+  ASSERT_TRUE(control_->change_agent(kOwner, "coder", AgentVerb::suspend));
+  ASSERT_TRUE(run_until([&] { return !egress().channels.contains(sandbox); }));
+  EXPECT_TRUE(egress().channels.contains(workspace_.sandbox)) << "the workspace's own channel is another agent's";
+  EXPECT_FALSE(run(call("coder")));
+  EXPECT_EQ(refusal_.code, "identity.agent_suspended");
+  run_quiet();
+  EXPECT_EQ(events("identity.agent_suspended"), 1u);
+  EXPECT_TRUE(run(call())) << "the default agent still may";
+  ASSERT_TRUE(control_->change_agent(kOwner, "coder", AgentVerb::resume));
+  EXPECT_TRUE(run_until([&] { return egress().channels.contains(sandbox); }));
+  EXPECT_TRUE(run(call("coder")));
+}
+
+TEST_F(CommandsTest, revoking_an_agent_ends_its_calls_for_good) {
+  ASSERT_TRUE(control_->register_agent(kOwner, "coder", "to write code"));
+  auto running = run(call("coder"));
+  ASSERT_TRUE(control_->change_agent(kOwner, "coder", AgentVerb::revoke));
+  ASSERT_TRUE(run_until([&] { return exit_.has_value(); }));
+  EXPECT_EQ(world_.sandboxes.size(), 1u);
+  EXPECT_FALSE(run(call("coder")));
+  EXPECT_EQ(refusal_.code, "identity.agent_revoked");
+  EXPECT_EQ(control_->change_agent(kOwner, "coder", AgentVerb::resume).error().code, "agent.conflict");
+}
+
+TEST_F(CommandsTest, an_agent_of_somebody_else_cannot_be_named) {
+  ASSERT_TRUE(control_->register_agent(kStranger, "theirs", "other work"));
+  EXPECT_FALSE(run(call("theirs")));
+  EXPECT_EQ(refusal_.code, "agent.not_found");
+  EXPECT_EQ(control_->change_agent(kOwner, "theirs", AgentVerb::suspend).error().code, "agent.not_found");
+}
+
+TEST_F(CommandsTest, a_disabled_sponsor_is_refused) {
+  ASSERT_TRUE(store_->put(store::Sponsor{.id = "uid:1001", .enabled = false}));
+  EXPECT_FALSE(run(call()));
+  EXPECT_EQ(refusal_.code, "identity.sponsor_disabled");
+}
+
+TEST_F(CommandsTest, a_client_that_goes_away_kills_a_call_and_hangs_up_another_command) {
+  auto lost = run(call());
+  lost.reset();
+  ASSERT_TRUE(run_until([&] { return world_.sandboxes.size() == 1; }));
+  auto other = run(workspace_command());
+  ASSERT_TRUE(other);
+  other.reset();
+  ASSERT_TRUE(run_until([&] { return !node_->signals.empty(); }));
+  EXPECT_EQ(node_->signals[0].signal, SIGHUP);
+  EXPECT_EQ(world_.sandboxes.size(), 1u) << "the workspace runs on with nobody attached";
+}
+
+TEST_F(CommandsTest, a_call_that_outlives_its_time_is_destroyed_and_says_so) {
+  ExecRequest request = call();
+  request.timeout_ms = 20;
+  auto handle = run(request);
+  ASSERT_TRUE(run_until([&] { return exit_.has_value(); }));
+  EXPECT_EQ(exit_->kind, ExitKind::timed_out);
+  EXPECT_EQ(world_.sandboxes.size(), 1u);
+}
+
+TEST_F(CommandsTest, a_timed_out_command_of_the_workspace_is_killed_and_the_workspace_stays) {
+  ExecRequest request = workspace_command();
+  request.timeout_ms = 20;
+  auto handle = run(request);
+  ASSERT_TRUE(run_until([&] { return !node_->signals.empty(); }));
+  EXPECT_EQ(node_->signals[0].signal, SIGKILL);
+  node_->send(sandbox::ExecExited{.sandbox = workspace_.sandbox, .exec = 1, .end = sandbox::ExecEnd::signalled, .status = SIGKILL});
+  ASSERT_TRUE(run_until([&] { return exit_.has_value(); }));
+  EXPECT_EQ(exit_->kind, ExitKind::timed_out);
+}
+
+TEST_F(CommandsTest, stopping_the_workspace_ends_its_calls_first) {
+  auto handle = run(call());
+  ASSERT_TRUE(handle);
+  ASSERT_TRUE(wait<WorkspaceView>([&](auto r) { control_->stop_workspace(kOwner, "dev", std::move(r)); }));
+  EXPECT_TRUE(world_.sandboxes.empty());
+  ASSERT_TRUE(exit_);
+  EXPECT_EQ(exit_->kind, ExitKind::sandbox_gone);
+}
+
+TEST_F(CommandsTest, a_sandbox_that_ends_by_itself_is_told_to_whoever_waits) {
+  auto handle = run(workspace_command());
+  world_.sandboxes.clear();
+  node_->send(sandbox::SandboxExited{workspace_.sandbox, "killed"});
+  ASSERT_TRUE(run_until([&] { return exit_.has_value(); }));
+  EXPECT_EQ(exit_->kind, ExitKind::sandbox_gone);
+  EXPECT_EQ(control_->show_workspace(kOwner, "dev")->state, WorkspaceState::failed);
+}
+
+TEST_F(CommandsTest, a_request_without_sense_is_refused_before_anything_starts) {
+  for (ExecRequest bad : {ExecRequest{.kind = ExecKind::call}, ExecRequest{.argv = {""}}, ExecRequest{.argv = {std::string("a\0b", 3)}},
+                          ExecRequest{.directory = "../x", .argv = {"x"}}, ExecRequest{.argv = {"x"}, .environment = {{"A=B", "c"}}},
+                          ExecRequest{.argv = {std::string(2u << 20, 'x')}}, ExecRequest{.argv = {"x"}, .timeout_ms = -1}}) {
+    EXPECT_FALSE(run(bad));
+    EXPECT_TRUE(refusal_.code.starts_with("request.")) << refusal_.code;
+  }
+  EXPECT_TRUE(node_->execs.empty());
+  ExecRequest unknown = call();
+  unknown.session = "nope";
+  EXPECT_FALSE(run(unknown));
+  EXPECT_EQ(refusal_.code, "session.not_found");
+}
+
+TEST_F(CommandsTest, a_call_in_a_session_lies_on_the_session_and_ends_with_it) {
+  auto session = wait<SessionView>([&](auto r) { control_->start_session(kOwner, "dev", "one", std::move(r)); });
+  ExecRequest request = call();
+  request.session = "one";
+  auto handle = run(request);
+  ASSERT_TRUE(handle);
+  EXPECT_EQ(world_.sandboxes.at(node_->execs[1].sandbox).session, session->id);
+  ASSERT_TRUE(wait<void>([&](auto r) { control_->end_session(kOwner, "dev", "one", std::move(r)); }));
+  EXPECT_TRUE(exit_);
+  EXPECT_EQ(world_.sandboxes.size(), 1u);
+}
+
+}  // namespace
+}  // namespace saw::control

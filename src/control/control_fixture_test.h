@@ -1,0 +1,310 @@
+// A whole control plane on fakes at its seams: the other ends of the links to saw-node, saw-egress and saw-perimeter live in the test process
+// and speak the real protocols; the audit log is memory with a switch; the store is a real SQLite file, so that a crash can be rebuilt from.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <set>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <poll.h>
+
+#include "base/crypto.h"
+#include "control/control.h"
+#include "store/sqlite_store.h"
+
+namespace saw::control {
+
+class FakeClock final : public Clock {
+ public:
+  Nanos now() const override { return time; }
+  Nanos monotonic() const override { return time; }
+  Nanos time = 1'790'000'000 * kSecond;
+};
+
+// A disk that can be full.
+struct AuditDisk {
+  std::vector<std::string> lines;
+  bool full = false;
+};
+class FakeSink final : public AuditSink {
+ public:
+  explicit FakeSink(AuditDisk& disk) : disk_(disk) {}
+  Result<> append(std::span<const std::string> lines) override {
+    if (disk_.full) return Error::make("audit.full", "no space left on device");
+    disk_.lines.insert(disk_.lines.end(), lines.begin(), lines.end());
+    return {};
+  }
+  uint64_t size() const override { return disk_.lines.size(); }
+
+ private:
+  AuditDisk& disk_;
+};
+
+// What exists on the host: it outlives every sawd.
+struct World {
+  std::set<std::string> storage;               // "ws-1", "ws-1/ss-1"
+  std::map<std::string, sandbox::SandboxPlan> sandboxes;
+  std::map<std::string, int> starts;           // by sandbox id: more than one is a duplicate
+};
+
+class FakeEgress {
+ public:
+  FakeEgress(os::Loop& loop, os::Channel control, os::Channel audit) {
+    control_ = os::Link::open(loop, std::move(control), {.on_message = [this](std::string p, std::vector<Fd> fds) { take(p, std::move(fds)); }, .on_close = [](std::string) {}});
+    audit_ = os::Link::open(loop, std::move(audit), {.on_message = [this](std::string p, std::vector<Fd>) { acked = std::get<egress::AuditAck>(*wire::decode<egress::AuditMessage>(p)).sequence; },
+                                                    .on_close = [this](std::string) { audit_closed = true; }});
+  }
+  void send(egress::FromEgress message) { control_->send(wire::encode(message)); }
+  void record(uint64_t sequence, std::string event) { audit_->send(wire::encode(egress::AuditMessage(egress::AuditRecord{sequence, std::move(event)}))); }
+
+  egress::Configure configuration;
+  int configured = 0, perimeters = 0;
+  std::string refuse;  // what Configured answers
+  std::map<std::string, egress::ChannelIdentity> channels;
+  std::vector<egress::ReviewVerdict> verdicts;
+  uint64_t acked = 0;
+  bool audit_closed = false;
+
+ private:
+  void take(const std::string& payload, std::vector<Fd> fds) {
+    auto message = wire::decode<egress::ToEgress>(payload).value();
+    if (auto* c = std::get_if<egress::Configure>(&message)) {
+      configuration = *c, ++configured;
+      send(egress::Configured{.epoch = c->epoch, .policy_digest = "sha256:x", .error = refuse});
+    } else if (auto* b = std::get_if<egress::BindChannel>(&message)) {
+      EXPECT_EQ(fds.size(), 2u);
+      channels[b->channel] = b->identity;
+    } else if (auto* u = std::get_if<egress::UnbindChannel>(&message)) {
+      channels.erase(u->channel);
+    } else if (auto* v = std::get_if<egress::ReviewVerdict>(&message)) {
+      verdicts.push_back(*v);
+    } else {
+      EXPECT_EQ(fds.size(), 1u);
+      ++perimeters;
+    }
+  }
+  std::unique_ptr<os::Link> control_, audit_;
+};
+
+class FakeNode {
+ public:
+  FakeNode(os::Loop& loop, World& world, os::Channel channel) : loop_(loop), world_(world) {
+    link_ = os::Link::open(loop, std::move(channel), {.on_message = [this](std::string p, std::vector<Fd>) { take(p); }, .on_close = [](std::string) {}});
+    send(sandbox::NodeHello{.version = "1", .node = "node-1", .rootless = rootless, .api_uid_zero = 1000});
+    start_perimeter();
+  }
+  void start_perimeter() {
+    auto [control, theirs] = std::move(*os::Channel::pair());
+    auto [audit, their_audit] = std::move(*os::Channel::pair());
+    perimeter_ = os::Link::open(loop_, std::move(control), {.on_message = [this](std::string, std::vector<Fd> fds) { clients += fds.size(); }, .on_close = [](std::string) {}});
+    perimeter_audit_ = os::Link::open(loop_, std::move(audit), {.on_message = [](std::string, std::vector<Fd>) {}, .on_close = [](std::string) {}});
+    send(sandbox::PerimeterStarted{}, fds_of(std::move(theirs).take(), std::move(their_audit).take()));
+  }
+  void send(sandbox::FromNode message, std::vector<Fd> fds = {}) { link_->send(wire::encode(message), std::move(fds)); }
+  void exit(const std::string& sandbox, uint64_t exec, int status) {
+    pipes.erase(exec);
+    send(sandbox::ExecExited{.sandbox = sandbox, .exec = exec, .status = status});
+  }
+
+  static constexpr bool rootless = true;
+  std::map<std::string, std::unique_ptr<FakeEgress>> egresses;  // by workspace
+  std::map<uint64_t, sandbox::StartExec> execs;
+  std::map<uint64_t, std::vector<Fd>> pipes;  // the command's ends
+  std::vector<sandbox::SignalExec> signals;
+  std::vector<std::string> log;               // names of requests, in order
+  size_t clients = 0;
+  bool ready = false, shut_down = false;
+  std::string refuse_sandboxes;               // an error code for StartSandbox
+  // Called for each request; `dead` afterwards: it is not carried out, or carried out and not answered.
+  enum class Fate { live, lost_before, lost_after };
+  std::function<Fate(size_t number)> fate = [](size_t) { return Fate::live; };
+
+ private:
+  template <class... F>
+  static std::vector<Fd> fds_of(F... fd) {
+    std::vector<Fd> out;
+    (out.push_back(std::move(fd)), ...);
+    return out;
+  }
+  void take(const std::string& payload) {
+    auto message = wire::decode<sandbox::ToNode>(payload).value();
+    if (dead_) return;
+    Fate what = fate(++count_);
+    if (what == Fate::lost_before) return void(dead_ = true);
+    if (what == Fate::lost_after) dead_ = true;
+    std::visit([&](auto& body) { handle(body); }, message);
+  }
+  void answer(sandbox::FromNode message, std::vector<Fd> fds = {}) {
+    if (!dead_) send(std::move(message), std::move(fds));
+  }
+  std::vector<Fd> sockets() {
+    Pipe pipe = std::move(*Pipe::create());
+    return fds_of(std::move(pipe.read), std::move(pipe.write));
+  }
+  void handle(sandbox::CreateStorage& m) { log.push_back("CreateStorage"), world_.storage.insert(m.workspace), answer(sandbox::Done{m.request}); }
+  void handle(sandbox::RemoveStorage& m) {
+    log.push_back("RemoveStorage");
+    const std::string name = m.session.empty() ? m.workspace : m.workspace + "/" + m.session;
+    std::erase_if(world_.storage, [&](const std::string& s) { return s == name || s.starts_with(name + "/"); });
+    for (auto& [id, plan] : world_.sandboxes)
+      EXPECT_FALSE(plan.workspace == m.workspace && (m.session.empty() || plan.session == m.session)) << "storage removed under sandbox " << id;
+    answer(sandbox::Done{m.request});
+  }
+  void handle(sandbox::StartSandbox& m) {
+    log.push_back("StartSandbox");
+    if (!refuse_sandboxes.empty()) return answer(sandbox::Failed{m.request, refuse_sandboxes, "refused by the test"});
+    EXPECT_TRUE(world_.storage.contains(m.plan.workspace));
+    EXPECT_FALSE(world_.sandboxes.contains(m.plan.id)) << "a duplicate";
+    ++world_.starts[m.plan.id];
+    world_.sandboxes[m.plan.id] = m.plan;
+    if (m.plan.depth == sandbox::Depth::session) world_.storage.insert(m.plan.workspace + "/" + m.plan.session);
+    answer(sandbox::SandboxStarted{.request = m.request, .sandbox = m.plan.id}, sockets());
+  }
+  void handle(sandbox::StopSandbox& m) { log.push_back("StopSandbox"), world_.sandboxes.erase(m.sandbox), answer(sandbox::Done{m.request}); }
+  void handle(sandbox::GetSockets& m) {
+    log.push_back("GetSockets");
+    if (!world_.sandboxes.contains(m.sandbox)) return answer(sandbox::Failed{m.request, "sandbox.unknown", "no such sandbox"});
+    answer(sandbox::SandboxStarted{.request = m.request, .sandbox = m.sandbox}, sockets());
+  }
+  void handle(sandbox::StartExec& m) {
+    log.push_back("StartExec");
+    Pipe in = std::move(*Pipe::create()), out = std::move(*Pipe::create()), err = std::move(*Pipe::create());
+    const uint64_t exec = ++last_exec_;
+    execs[exec] = m;
+    pipes[exec] = fds_of(std::move(in.read), std::move(out.write), std::move(err.write));
+    answer(sandbox::ExecStarted{.request = m.request, .exec = exec, .host_pid = 4242}, fds_of(std::move(in.write), std::move(out.read), std::move(err.read)));
+  }
+  void handle(sandbox::SignalExec& m) { signals.push_back(m); }
+  void handle(sandbox::ResizeExec&) {}
+  void handle(sandbox::ListChanges& m) {
+    answer(sandbox::Changes{.request = m.request, .changes = {{.kind = sandbox::ChangeKind::deleted, .path = "/workspace/a\nb", .size = 3}}});
+  }
+  void handle(sandbox::ListSandboxes& m) {
+    sandbox::SandboxList list{.request = m.request};
+    for (auto& [id, plan] : world_.sandboxes) list.sandboxes.push_back({id, plan.workspace, plan.session, plan.depth});
+    answer(std::move(list));
+  }
+  void handle(sandbox::StartEgress& m) {
+    log.push_back("StartEgress");
+    auto [control, theirs] = std::move(*os::Channel::pair());
+    auto [audit, their_audit] = std::move(*os::Channel::pair());
+    egresses[m.workspace] = std::make_unique<FakeEgress>(loop_, std::move(control), std::move(audit));
+    answer(sandbox::EgressStarted{m.request, m.workspace}, fds_of(std::move(theirs).take(), std::move(their_audit).take()));
+  }
+  void handle(sandbox::StopEgress& m) { log.push_back("StopEgress"), egresses.erase(m.workspace), answer(sandbox::Done{m.request}); }
+  void handle(sandbox::ControlReady&) { ready = true; }
+  void handle(sandbox::Shutdown&) { shut_down = true; }
+
+  os::Loop& loop_;
+  World& world_;
+  std::unique_ptr<os::Link> link_, perimeter_, perimeter_audit_;
+  size_t count_ = 0;
+  uint64_t last_exec_ = 0;
+  bool dead_ = false;
+};
+
+inline constexpr std::string_view kPolicy = R"(apiVersion: saw/v1
+kind: Policy
+metadata: {name: test}
+profile: local
+isolation: namespace
+strict: false
+filesystem:
+  read: [/usr, /lib, /bin]
+  write: [/workspace, /tmp]
+network:
+  - name: api
+    to: {hosts: [api.example.com], ports: [443]}
+    reach: internal
+    credential: github
+    allow: [{methods: [GET], paths: ["/**"]}]
+    review: [{methods: [POST], paths: ["/**"]}]
+credentials:
+  github: {secret: github-token, inject: {header: Authorization, format: "Bearer {secret}"}, only: [api]}
+review: {hold: 2s}
+)";
+
+class ControlTest : public testing::Test {
+ protected:
+  ControlTest() : directory_(testing::TempDir() + random_id("control-")) {
+    std::filesystem::create_directory(directory_);
+    keys_ = std::make_unique<Keys>(std::move(*Keys::open(directory_ + "/keys")));
+  }
+  ~ControlTest() override {
+    control_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+
+  // A new sawd on what is stored, with a new link to the same host.
+  void boot(std::function<FakeNode::Fate(size_t)> fate = [](size_t) { return FakeNode::Fate::live; }) {
+    control_.reset();
+    node_.reset();
+    store_.reset();
+    store_ = std::move(*store::SqliteStore::open(directory_ + "/saw.db"));
+    auto [ours, theirs] = std::move(*os::Channel::pair());
+    auto control = Control::create({.loop = loop_, .clock = clock_, .store = *store_, .keys = *keys_,
+                                    .open_audit = [this]() -> Result<std::unique_ptr<AuditSink>> {
+                                      if (disk_.full) return Error::make("audit.full", "no space left on device");
+                                      return std::unique_ptr<AuditSink>(std::make_unique<FakeSink>(disk_));
+                                    },
+                                    .audit_directory = directory_, .on_node_lost = [this](std::string why) { lost_ = std::move(why); }},
+                                   std::move(ours));
+    ASSERT_TRUE(control) << control.error().message;
+    control_ = std::move(*control);
+    node_ = std::make_unique<FakeNode>(loop_, world_, std::move(theirs));
+    node_->fate = std::move(fate);
+  }
+  void boot_ready() {
+    boot();
+    ASSERT_TRUE(run_until([&] { return node_->ready; }));
+  }
+
+  // Turns the loop until `done`, or until nothing happened for `quiet_ms`.
+  bool run_until(const std::function<bool()>& done, int quiet_ms = 4000) {
+    while (!done()) {
+      pollfd poll{.fd = loop_.fd(), .events = POLLIN, .revents = 0};
+      if (::poll(&poll, 1, quiet_ms) <= 0) return false;
+      loop_.run_ready();
+    }
+    return true;
+  }
+  void run_quiet() { run_until([] { return false; }, 60); }
+
+  // Calls `start(reply)` and turns the loop until it is answered.
+  template <class T>
+  Result<T> wait(const std::function<void(Reply<T>)>& start) {
+    auto slot = std::make_shared<std::optional<Result<T>>>();
+    start([slot](Result<T> result) { slot->emplace(std::move(result)); });
+    if (!run_until([&] { return slot->has_value(); })) return Error::make("test.timeout", "no answer");
+    return std::move(**slot);
+  }
+
+  static WorkspaceSpec spec(std::string name = "dev") { return {.name = std::move(name), .policy_yaml = std::string(kPolicy), .policy_file = "test.yaml"}; }
+  Result<WorkspaceCreated> create(const WorkspaceSpec& what = spec(), const Caller& by = kOwner) {
+    return wait<WorkspaceCreated>([&](auto reply) { control_->create_workspace(by, what, std::move(reply)); });
+  }
+  void put_secret(const Caller& by = kOwner) { ASSERT_TRUE(control_->put_secret(by, "github-token", "ghp_raw_secret")); }
+  Result<std::unique_ptr<CommandHandle>> exec(ExecRequest request, const Caller& by = kOwner) {
+    return wait<std::unique_ptr<CommandHandle>>([&](auto reply) { control_->start_command(by, "dev", std::move(request), std::move(reply)); });
+  }
+  static ExecRequest call(std::string agent = "") { return {.kind = ExecKind::call, .agent = std::move(agent), .argv = {"true"}}; }
+  FakeEgress& egress() { return *node_->egresses.begin()->second; }
+  size_t events(std::string_view text) const {
+    return static_cast<size_t>(std::ranges::count_if(disk_.lines, [&](const std::string& line) { return line.find(text) != line.npos; }));
+  }
+
+  inline static const Caller kOwner{"uid:1001", Role::user}, kStranger{"uid:1002", Role::user}, kOperator{"uid:1000", Role::operator_};
+  std::string directory_, lost_;
+  FakeClock clock_;
+  os::Loop loop_ = std::move(*os::Loop::create());
+  AuditDisk disk_;
+  World world_;
+  std::unique_ptr<Keys> keys_;
+  std::unique_ptr<store::Store> store_;
+  std::unique_ptr<FakeNode> node_;
+  std::unique_ptr<Control> control_;
+};
+
+}  // namespace saw::control
