@@ -168,10 +168,9 @@ void warn_of_no_effect(const Document& d, Reader& r) {
       r.warning(entry.place, "policy.no_effect",
                 fmt::format("entry '{}' has neither allow nor review and allows nothing", entry.name));
   }
-  if (!d.run_later_written)
-    r.warning(d.filesystem_place, "policy.run_later",
-              "filesystem.runLater is not written: quarantine, its default, is not available yet, so writes "
-              "on run-later paths take effect; 'deny' refuses them");
+  r.warning(d.filesystem_place, "policy.run_later",
+            "run-later paths (shell start-up files, git hooks, …) are not guarded yet: what an agent writes there "
+            "takes effect");
   if (d.trifecta_place.line != 0)
     r.warning(d.trifecta_place, "policy.no_effect",
               "labels are not tracked yet, so trifecta applies only where labels are given to it");

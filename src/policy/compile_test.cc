@@ -97,7 +97,7 @@ TEST(Compile, static_sections_are_read_strictly) {
 isolation: vm
 strict: true
 dataClassification: {name: acme, version: 4, sha256: "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}
-filesystem: {read: [/usr, /bin], write: [/workspace, /], deny: [/workspace/.secrets], runLater: deny}
+filesystem: {read: [/usr, /bin], write: [/workspace, /], deny: [/workspace/.secrets]}
 )"),
                            "f");
   ASSERT_FALSE(p);
@@ -105,7 +105,7 @@ filesystem: {read: [/usr, /bin], write: [/workspace, /], deny: [/workspace/.secr
   p = Policy::compile(with(R"(
 isolation: vm
 strict: true
-filesystem: {read: [/usr, /bin], write: [/workspace, /dev/shm], deny: [/workspace/.secrets], runLater: deny}
+filesystem: {read: [/usr, /bin], write: [/workspace, /dev/shm], deny: [/workspace/.secrets]}
 process: {limits: {memory: 2GiB, pids: 256, cpus: 0.5, openFiles: 1024, fileSize: 1GiB, wallClock: 30m}}
 review: {hold: 5s, expires: 1h, approvers: other-than-requester}
 runtimeCredential: {ttl: 30s}
@@ -114,7 +114,6 @@ runtimeCredential: {ttl: 30s}
   ASSERT_TRUE(p) << p.error().at(0).text();
   EXPECT_EQ(p->isolation(), Isolation::vm);
   EXPECT_TRUE(p->strict());
-  EXPECT_EQ(p->filesystem().run_later, RunLater::deny);
   EXPECT_EQ(p->filesystem().deny, std::vector<std::string>{"/workspace/.secrets"});
   EXPECT_EQ(p->limits().memory_bytes, 2ull << 30);
   EXPECT_EQ(p->limits().cpus, 0.5);
@@ -227,7 +226,7 @@ TEST(Compile, refuses_bad_entries_by_their_own_code) {
 TEST(Compile, what_cannot_be_enforced_yet_is_refused_and_never_ignored) {
   for (std::string_view section : {"inference: [{model: \"acme-*\", via: hub, data: [public]}]\n",
                                    "budget: {perDay: {calls: 20000, uploadBytes: 1GiB, tokens: 5}}\n",
-                                   "filesystem: {runLater: quarantine}\n",
+                                   "filesystem: {runLater: quarantine}\n", "filesystem: {runLater: deny}\n",
                                    "filesystem: {labels: [{path: /workspace/c, add: private}]}\n",
                                    "filesystem: {labels: [{path: /workspace/c, add: untrusted}]}\n"})
     EXPECT_EQ(code(with(section)), "policy.not_available_yet") << section;

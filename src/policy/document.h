@@ -83,7 +83,6 @@ struct Document {
   ReviewRules review;
   int64_t credential_ttl_ms = 60'000;
   Place profile_place, isolation_place, filesystem_place, review_place, trifecta_place;
-  bool run_later_written = false;
 };
 
 }  // namespace saw::policy

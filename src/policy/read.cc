@@ -100,9 +100,8 @@ void read_filesystem(const Node& node, Reader& r, Document& out) {
   auto mode = r.one_of<RunLater>(*run_later, "filesystem.runLater",
                                  {{"quarantine", RunLater::quarantine}, {"deny", RunLater::deny}});
   if (!mode) return;
-  out.run_later_written = true;
   out.filesystem.run_later = *mode;
-  if (*mode == RunLater::quarantine) r.not_available(place_of(*run_later), "filesystem.runLater: quarantine");
+  r.not_available(place_of(*run_later), *mode == RunLater::quarantine ? "filesystem.runLater: quarantine" : "filesystem.runLater: deny");
 }
 
 void read_limits(const Node& node, Reader& r, ProcessLimits& out) {
