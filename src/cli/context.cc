@@ -18,6 +18,14 @@ Failure failure_of(const Error& error, const Places& places) {
   return failure;
 }
 
+bool still_recovering(const Result<Reply>& reply) {
+  return reply && reply->status == 503 && failure_of(*reply).code == "control.not_ready";
+}
+bool still_recovering(const Result<ExecResult>& result) {
+  return result && result->refused && result->refused->status == 503 &&
+         failure_of(*result->refused).code == "control.not_ready";
+}
+
 Failure failure_of(const Reply& reply) {
   auto exit_of = [](int status) {
     switch (status) {
@@ -53,8 +61,8 @@ Attempt<json> call(Context& context, const std::string& method, const std::strin
 }
 
 Attempt<json> call(Context& context, const std::string& method, const std::string& target, const json& body) {
-  auto reply = context.api.request(
-      method, target, body.is_null() ? "" : body.dump(-1, ' ', false, json::error_handler_t::replace));
+  const std::string text = body.is_null() ? "" : body.dump(-1, ' ', false, json::error_handler_t::replace);
+  auto reply = when_recovered(context, [&] { return context.api.request(method, target, text); });
   if (!reply) return std::unexpected(failure_of(reply.error(), context.places));
   if (reply->status < 200 || reply->status > 299) return std::unexpected(failure_of(*reply));
   json answer = json::parse(reply->body.empty() ? "{}" : reply->body, nullptr, false);

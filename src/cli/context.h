@@ -50,6 +50,23 @@ struct Context {
 Attempt<nlohmann::json> call(Context& context, const std::string& method, const std::string& target);
 Attempt<nlohmann::json> call(Context& context, const std::string& method, const std::string& target,
                              const nlohmann::json& body);
+// Does `ask` again while the daemon says that it is still recovering, for kRecoveryWithinMs: a restart of the
+// control plane is over in a moment, and no command needs to fail for it. Nothing was done where that was the
+// answer, so asking again is safe.
+constexpr int64_t kRecoveryWithinMs = 5'000;
+bool still_recovering(const Result<Reply>& reply);
+bool still_recovering(const Result<ExecResult>& result);
+template <class Ask>
+auto when_recovered(Context& context, Ask ask) {
+  constexpr int64_t kAskEveryMs = 50;
+  auto answer = ask();
+  for (int64_t waited = 0; waited < kRecoveryWithinMs && still_recovering(answer); waited += kAskEveryMs) {
+    context.sleep(kAskEveryMs);
+    answer = ask();
+  }
+  return answer;
+}
+
 // The Failure that an answer outside 2xx stands for.
 Failure failure_of(const Reply& reply);
 // The Failure of a request that got no answer, with what to do about it.

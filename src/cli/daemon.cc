@@ -14,8 +14,7 @@ namespace {
 using nlohmann::json;
 
 constexpr int64_t kReadyWithinMs = 10'000;
-constexpr int64_t kRecoveryWithinMs = 5'000;  // a restarted sawd serves again
-constexpr int64_t kGoneWithinMs = 20'000;     // every sandbox stopped, every program gone
+constexpr int64_t kGoneWithinMs = 20'000;  // every sandbox stopped, every program gone
 constexpr int64_t kLookEveryMs = 20;
 constexpr int kStartAttempts = 3;
 
@@ -32,8 +31,9 @@ std::string log_file(const Places& places) {
 Result<Reply> ask_status(Context& context) {
   return context.api.request("GET", "/v1/status", "");
 }
-bool answers(const Result<Reply>& reply) {
-  return reply && reply->status == 200;
+bool is_ready(const Result<Reply>& reply) {
+  return reply && reply->status == 200 &&
+         text_of(json::parse(reply->body, nullptr, false), "state") == "ready";
 }
 
 // Polls until `done` or the time is over; whether it was done.
@@ -74,7 +74,7 @@ std::unexpected<Failure> did_not_start(const Context& context, std::string reaso
 
 // A saw-node has the lock: it starts, or its control plane comes back.
 Outcome wait_for_the_other(Context& context) {
-  if (wait_until(context, kRecoveryWithinMs, [&] { return answers(ask_status(context)); }))
+  if (wait_until(context, kRecoveryWithinMs, [&] { return is_ready(ask_status(context)); }))
     return report(context, fmt::format("already running at {}", context.places.socket), "ready");
   return did_not_start(context, "saw-node is running, but the control plane does not answer");
 }
@@ -97,7 +97,7 @@ Outcome start_in_background(Context& context, std::vector<std::string> arguments
 
 Outcome up(Context& context) {
   const Places& places = context.places;
-  if (answers(ask_status(context)))
+  if (is_ready(ask_status(context)))
     return report(context, fmt::format("already running at {}", places.socket), "ready");
   if (lock_state(node_lock(places)) == Lock::held) return wait_for_the_other(context);
   CLI_TRY(make_directories(places.directory, 0711));

@@ -83,7 +83,7 @@ TEST_F(Daemon, saw_node_inherits_nothing_but_its_ready_pipe) {
 }
 
 TEST_F(Daemon, a_node_that_lives_without_its_control_plane_is_waited_for_and_not_doubled) {
-  node("echo ready >&3; touch '" + root_ + "/started'");
+  node("touch '" + root_ + "/started'; echo ready >&3");
   std::filesystem::create_directories(root_ + "/run");
   Fd lock = std::move(Fd::open(root_ + "/run/node.lock", O_RDWR | O_CREAT, 0600).value());
   ASSERT_EQ(::flock(lock.get(), LOCK_EX | LOCK_NB), 0);
@@ -96,6 +96,18 @@ TEST_F(Daemon, a_node_that_lives_without_its_control_plane_is_waited_for_and_not
   lock.reset();
   EXPECT_EQ(lock_state(root_ + "/run/node.lock"), Lock::free);
   EXPECT_EQ(rig_.saw({"up"}).status, 0);
+}
+
+TEST_F(Daemon, a_control_plane_that_still_recovers_is_not_ready) {
+  std::filesystem::create_directories(root_ + "/run");
+  Fd lock = std::move(Fd::open(root_ + "/run/node.lock", O_RDWR | O_CREAT, 0600).value());
+  ASSERT_EQ(::flock(lock.get(), LOCK_EX | LOCK_NB), 0);
+  Rig rig;
+  rig.environment = rig_.environment;
+  rig.api.answer("GET /v1/status", 200, R"({"state":"recovering"})");
+  EXPECT_EQ(rig.saw({"up"}).status, 1);
+  rig.api.after_sleep = [&] { rig.api.answer("GET /v1/status", 200, R"({"state":"ready"})"); };
+  EXPECT_EQ(rig.saw({"up"}).status, 0);
 }
 
 TEST_F(Daemon, down_waits_until_the_node_has_let_go) {

@@ -51,7 +51,7 @@ Outcome doctor(Context& context) {
   for (const HostFeature& f : features) {
     degraded += f.state == "degraded";
     missing += f.state == "missing";
-    rows.push_back({f.state, f.name, f.detail, f.consequence});
+    rows.push_back({f.state, f.name, f.detail});
     list.push_back(
         {{"state", f.state}, {"name", f.name}, {"detail", f.detail}, {"consequence", f.consequence}});
   }
@@ -59,7 +59,9 @@ Outcome doctor(Context& context) {
                     {"degraded", degraded},
                     {"missing", missing},
                     {"features", std::move(list)}});
-  context.out.table({"STATE", "GUARANTEE", "HERE", "CONSEQUENCE"}, rows, "no features");
+  context.out.table({"STATE", "GUARANTEE", "HERE"}, rows, "no features");
+  for (const HostFeature& f : features)
+    if (f.state != "ok") context.out.field(f.name, f.consequence);
   if (degraded + missing == 0)
     context.out.note("this host gives every guarantee");
   else

@@ -195,6 +195,27 @@ TEST(Up, where_a_daemon_answers_is_done_at_once) {
   EXPECT_THAT(ran.err, HasSubstr("already running"));
 }
 
+TEST(Recovery, of_the_control_plane_is_waited_for_and_not_forever) {
+  Rig rig;
+  const std::string recovering =
+      R"({"error":{"code":"control.not_ready","reason":"SAW is still recovering"}})";
+  rig.api.answer("GET /v1/workspaces", 503, recovering);
+  rig.api.after_sleep = [&] { rig.api.answer("GET /v1/workspaces", 200, R"({"workspaces":[]})"); };
+  EXPECT_EQ(rig.saw({"workspace", "list"}).status, 0);
+
+  Rig hung;
+  hung.api.answer("GET /v1/workspaces", 503, recovering);
+  hung.api.exec_result.refused = Reply{503, recovering};
+  EXPECT_EQ(hung.saw({"workspace", "list"}).status, 125);
+  EXPECT_EQ(hung.saw({"run", "dev", "--", "true"}).status, 125);
+
+  Rig full;  // 503 for another reason is an answer
+  full.api.answer("GET /v1/workspaces", 503,
+                  R"({"error":{"code":"audit.unavailable","reason":"the disk is full"}})");
+  EXPECT_EQ(full.saw({"workspace", "list"}).status, 125);
+  EXPECT_EQ(full.api.asked.size(), 1u);
+}
+
 // ---- places
 
 TEST(Places, follow_the_option_then_the_environment_then_the_default) {

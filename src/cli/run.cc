@@ -126,8 +126,8 @@ Outcome run_in_sandbox(Context& context, const std::string& workspace, std::stri
   };
 
   const std::string encoded = to_base64url(spec.dump(-1, ' ', false, json::error_handler_t::replace));
-  const auto result =
-      context.api.exec(fmt::format("/v1/workspaces/{}/exec?spec={}", url_segment(workspace), encoded), local);
+  const std::string target = fmt::format("/v1/workspaces/{}/exec?spec={}", url_segment(workspace), encoded);
+  const auto result = when_recovered(context, [&] { return context.api.exec(target, local); });
   if (!result) return std::unexpected(failure_of(result.error(), context.places));
   if (result->refused) return std::unexpected(before_the_command(failure_of(*result->refused)));
   const int status = exit_status(*result);

@@ -5,6 +5,7 @@
 //   Ran ran = rig.saw({"workspace", "list"});          // ran.status, ran.out, ran.err
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -33,6 +34,7 @@ class FakeApi final : public Api {
   ExecResult exec_result{.end = "exited"};
   std::string exec_output, exec_error;  // what the command "writes"
   std::string exec_target;
+  std::function<void()> after_sleep = [] {};  // what happens while a command waits
 
  private:
   std::map<std::string, Reply> answers_;

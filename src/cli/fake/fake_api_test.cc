@@ -71,7 +71,10 @@ Ran Rig::saw(const std::vector<std::string>& words) {
   world.programs = programs;
   world.current = current;
   world.clock = &clock;
-  world.sleep = [this](int64_t milliseconds) { clock.time += milliseconds * kMillisecond; };
+  world.sleep = [this](int64_t milliseconds) {
+    clock.time += milliseconds * kMillisecond;
+    api.after_sleep();
+  };
   ran.status = run_saw(words, world);
   return ran;
 }
