@@ -41,6 +41,7 @@ NameState read_name(std::string_view bytes, size_t& at, std::string& name) {
     size_t length = static_cast<unsigned char>(bytes[at++]);
     if (length == 0) return state;
     if (length > kMaxLabelBytes || length > bytes.size() - at) return NameState::truncated;
+    if (name.size() + length + (name.empty() ? 0 : 1) > kMaxNameBytes) return NameState::truncated;
     if (!name.empty()) name.push_back('.');
     for (char c : bytes.substr(at, length)) {
       char l = label_char(c);
@@ -48,7 +49,6 @@ NameState read_name(std::string_view bytes, size_t& at, std::string& name) {
       name.push_back(l == 0 ? '?' : l);
     }
     at += length;
-    if (name.size() > kMaxNameBytes) return NameState::truncated;
   }
 }
 
