@@ -269,6 +269,13 @@ constexpr Route kRoutes[] = {
     {"GET", "/v1/audit/key", get_audit_key},
 };
 
+// Part of the contract, and not there yet: said so, and never "not found".
+constexpr std::string_view kLater[] = {
+    "/v1/workspaces/{w}/rebuild", "/v1/workspaces/{w}/snapshot", "/v1/workspaces/{w}/fork", "/v1/workspaces/{w}/expose", "/v1/workspaces/{w}/kill",
+    "/v1/workspaces/{w}/sessions/{s}/commit", "/v1/workspaces/{w}/sessions/{s}/discard", "/v1/workspaces/{w}/sessions/{s}/fork",
+    "/v1/delegations", "/v1/delegations/{d}", "/v1/kill", "/v1/channels/{c}", "/v1/metrics",
+};
+
 // The segments that {…} stood for, decoded; nullopt: no match.
 std::optional<std::vector<std::string>> match(std::string_view pattern, std::string_view path) {
   std::vector<std::string> captured;
@@ -304,6 +311,8 @@ void Router::handle(const HttpRequest& request, Respond respond) {
     if (route.method == request.method) return route.handle(control_, request, *segments, std::move(respond));
   }
   if (path_known) return respond(to_response(Error{"route.method", "this path does not know method " + printable(request.method, 20), 0}));
+  for (std::string_view pattern : kLater)
+    if (match(pattern, request.path)) return respond(to_response(Error{"not_available_yet", "'" + printable(request.path) + "' is not available yet", 0}));
   respond(to_response(Error{"route.not_found", "there is no '" + printable(request.path) + "'", 0}));
 }
 

@@ -268,6 +268,13 @@ struct Server::State {
     co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(HttpResponse)>(start, asio::use_awaitable);
   }
 
+  Task wait_ready() {
+    auto start = [this](auto handler) {
+      control.when_ready([this, handler = std::move(handler)](Result<>) mutable { asio::post(io, std::move(handler)); });
+    };
+    co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(start, asio::use_awaitable);
+  }
+
   using Started = Result<std::shared_ptr<Relay>>;
   asio::awaitable<Started> start_command(const control::Caller& caller, const std::string& workspace, control::ExecRequest spec) {
     auto start = [this, &caller, &workspace, &spec](auto handler) {
@@ -297,6 +304,8 @@ struct Server::State {
       const bool keep_alive = parser.get().keep_alive();
       const unsigned version = parser.get().version();
       HttpResponse response;
+      // Only the status is told while the control plane recovers; everybody else waits for it, bounded.
+      if (parser.get().target() != "/v1/status") co_await wait_ready();
       if (auto caller = control.caller(peer->uid); !caller) {
         response = to_response(caller.error());
       } else if (auto target = parse_target(parser.get().target()); !target) {

@@ -1,41 +1,33 @@
 #include "control/audit_intake.h"
 
-#include <nlohmann/json.hpp>
-
 #include "base/bytes.h"
 #include "base/log.h"
 
 namespace saw::control {
 
-bool is_acceptable_event(std::string_view event) {
-  if (event.size() > egress::kMaxEventBytes || !event.starts_with('{')) return false;
-  for (unsigned char byte : event)
-    if (byte < 0x20) return false;
-  return nlohmann::json::accept(event);
-}
-
-AuditIntake::AuditIntake(Plane& plane, std::string source, os::Channel channel, std::move_only_function<void()> on_closed)
-    : plane_(plane), source_(std::move(source)), on_closed_(std::move(on_closed)) {
+AuditIntake::AuditIntake(Plane& plane, std::string name, EventSource source, os::Channel channel, std::move_only_function<void()> on_closed)
+    : plane_(plane), name_(std::move(name)), source_(std::move(source)), on_closed_(std::move(on_closed)) {
   link_ = os::Link::open(plane.loop, std::move(channel),
                          {.on_message =
                               [this](std::string payload, std::vector<Fd>) {
                                 auto message = wire::decode<egress::AuditMessage>(payload);
                                 auto* record = message ? std::get_if<egress::AuditRecord>(&*message) : nullptr;
                                 if (record) take(std::move(*record));
-                                else find("audit-malformed", source_ + " sent something that is no audit record", {});
+                                else find("audit-malformed", name_ + " sent something that is no audit record", {});
                               },
                           .on_close = [this](std::string) { on_closed_(); }});
 }
 
 void AuditIntake::take(egress::AuditRecord record) {
   if (record.sequence != last_ + 1)
-    find("audit-gap", fmt::format("{} sent record {} after record {}: records are missing or repeated", source_, record.sequence, last_), {});
+    find("audit-gap", fmt::format("{} sent record {} after record {}: records are missing or repeated", name_, record.sequence, last_), {});
   last_ = record.sequence;
   auto durable = alive_.guard([this, sequence = record.sequence](Result<> written) {
     if (written) acknowledge(sequence);
   });
-  if (is_acceptable_event(record.event)) return plane_.audit.record_kept(std::move(record.event), std::move(durable));
-  find("audit-malformed", fmt::format("{} sent an unacceptable event of {} bytes: {}", source_, record.event.size(),
+  auto problem = event_problem(record.event, source_);
+  if (!problem) return plane_.audit.record_kept(std::move(record.event), std::move(durable));
+  find("audit-malformed", fmt::format("{} sent an event of {} bytes that is not taken: {}: {}", name_, record.event.size(), *problem,
                                       printable(record.event, 80)),
        std::move(durable));
 }
@@ -46,7 +38,7 @@ void AuditIntake::find(std::string kind, std::string message, Reply<> durable) {
   finding.finding_kind = std::move(kind);
   plane_.audit.record_kept(audit::finding(finding), std::move(durable));
   if (++findings_ < kMaxFindings || !link_) return;
-  log_error("{} sent {} malformed audit records; its audit link is closed", source_, findings_);
+  log_error("{} sent {} malformed audit records; its audit link is closed", name_, findings_);
   plane_.loop.post(alive_.guard([this] {
     link_.reset();
     on_closed_();

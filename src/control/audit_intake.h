@@ -1,9 +1,9 @@
 // Events that arrive from saw-egress or saw-perimeter, on their way into the audit log. What they send is not trusted to be well-formed.
 //
-//   AuditIntake intake(plane, "saw-egress of dev", SAW_TRY(os::Channel::adopt(std::move(fd))), [] { /* closed */ });
+//   AuditIntake intake(plane, "saw-egress of dev", {.layer = "runtime", .workspace = id}, std::move(channel), [] { /* closed */ });
 //
-// An event is taken when it is one line, at most kMaxEventBytes, and a JSON object; a gap in the sequence, or an event that is none of
-// that, becomes a finding in its place, and more than kMaxFindings of them close the link. Each record is acknowledged once durable.
+// An event is taken when event_check.h finds no problem with it. A gap in the sequence, or an event with a problem, becomes a finding in
+// its place, and more than kMaxFindings of them close the link. Each record is acknowledged once durable.
 #pragma once
 
 #include <functional>
@@ -11,6 +11,7 @@
 #include <string>
 
 #include "control/alive.h"
+#include "control/event_check.h"
 #include "control/plane.h"
 
 namespace saw::control {
@@ -19,7 +20,7 @@ class AuditIntake {
  public:
   static constexpr int kMaxFindings = 32;
 
-  AuditIntake(Plane& plane, std::string source, os::Channel channel, std::move_only_function<void()> on_closed);
+  AuditIntake(Plane& plane, std::string name, EventSource source, os::Channel channel, std::move_only_function<void()> on_closed);
 
  private:
   void take(egress::AuditRecord record);
@@ -27,7 +28,8 @@ class AuditIntake {
   void acknowledge(uint64_t sequence);
 
   Plane& plane_;
-  std::string source_;
+  std::string name_;
+  EventSource source_;
   std::move_only_function<void()> on_closed_;
   uint64_t last_ = 0, durable_ = 0, acknowledged_ = 0;
   int findings_ = 0;
@@ -35,8 +37,5 @@ class AuditIntake {
   std::unique_ptr<os::Link> link_;
   Alive alive_;
 };
-
-// Whether `event` may be appended as it is.
-bool is_acceptable_event(std::string_view event);
 
 }  // namespace saw::control

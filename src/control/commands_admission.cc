@@ -134,7 +134,7 @@ void Commands::record_process(const Command& command, audit::ProcessActivity::Ac
   const Exit exit = command.exit.value_or(Exit{});
   auto e = event<audit::ProcessActivity>(
       plane_, who(command.who), launch ? audit::Verdict::allowed : audit::Verdict::none,
-      launch ? fmt::format("command admitted in workspace '{}': {}", command.who.workspace_name, printable(line))
+      launch ? fmt::format("command admitted in workspace '{}' for {}: {}", command.who.workspace_name, command.request.requested_by, printable(line))
              : fmt::format("command ended in workspace '{}': {} {}: {}", command.who.workspace_name, name(exit.kind), exit.status, printable(line)));
   e.policy_digest = command.policy_digest;
   e.activity = activity;

@@ -110,7 +110,20 @@ void Control::become_ready() {
   e.object_name = "sawd";
   audit_->record(audit::lifecycle(e));
   node_.send(sandbox::ControlReady{});
+  for (auto& waiter : std::exchange(ready_waiters_, {})) waiter->reply({});
   log_info("ready: {} workspaces", workspaces_.size());
+}
+
+void Control::when_ready(Reply<> reply) {
+  if (ready_ || ready_waiters_.size() >= kMaxReadyWaiters) return reply(ready());
+  auto& waiter = *ready_waiters_.emplace_back(std::make_unique<ReadyWaiter>(std::move(reply)));
+  waiter.timer = options_.loop.after(kMaxReadyWaitMs, [this, which = &waiter] {
+    auto found = std::ranges::find(ready_waiters_, which, &std::unique_ptr<ReadyWaiter>::get);
+    if (found == ready_waiters_.end()) return;
+    auto due = std::move(*found);
+    ready_waiters_.erase(found);
+    due->reply(ready());
+  });
 }
 
 Result<> Control::ready() const {
@@ -235,6 +248,7 @@ void Control::start_command(const Caller& caller, std::string_view workspace, Ex
   auto found = find(caller, workspace, "exec");
   if (!found) return reply(std::unexpected(std::move(found).error()));
   Workspace& target = **found;
+  request.requested_by = caller.sponsor;
   if (target.state() != WorkspaceState::starting) return commands_.start(target, std::move(request), std::move(reply));
   // It is on its way up (a restart of sawd, say): the command waits for it.
   target.converge([this, id = target.record().id, request = std::move(request), reply = std::move(reply)](Result<> settled) mutable {

@@ -36,12 +36,16 @@ class Control {
   static constexpr uint64_t kMaxAuditPage = 1000;
   static constexpr int64_t kMaxAuditWaitMs = 10'000;
   static constexpr size_t kMaxAuditWaiters = 64;
+  static constexpr int64_t kMaxReadyWaitMs = 5000;
+  static constexpr size_t kMaxReadyWaiters = 256;
 
   static Result<std::unique_ptr<Control>> create(ControlOptions options, os::Channel node);
 
   // From the uid that the kernel vouches for. Ids that this user namespace does not map are nobody ("access.unknown_user").
   Result<Caller> caller(uint32_t uid) const;
 
+  // At once, or when recovery is done; "control.not_ready" after kMaxReadyWaitMs.
+  void when_ready(Reply<> reply);
   StatusView status() const;
   Result<> shut_down(const Caller& caller);
 
@@ -83,6 +87,10 @@ class Control {
     Reply<AuditPage> reply;
     os::Loop::Timer timer;
   };
+  struct ReadyWaiter {
+    Reply<> reply;
+    os::Loop::Timer timer;
+  };
   Control(ControlOptions options, std::unique_ptr<AuditWriter> audit, os::Channel node);
   NodeClient::Events node_events();
   void change_workspace(const Caller& caller, std::string_view workspace, store::Desired desired, Reply<WorkspaceView> reply);
@@ -111,6 +119,7 @@ class Control {
   Commands commands_;
   Workspaces workspaces_;
   std::vector<std::unique_ptr<AuditWaiter>> audit_waiters_;
+  std::vector<std::unique_ptr<ReadyWaiter>> ready_waiters_;
   os::Loop::Timer ready_timer_;
   Alive alive_;
 };

@@ -157,13 +157,37 @@ TEST_F(ControlTest, decommission_leaves_nothing) {
 TEST_F(ControlTest, a_sandbox_that_cannot_be_built_fails_the_workspace_with_the_reason) {
   boot_ready();
   put_secret();
+  ASSERT_TRUE(create());
+  ASSERT_TRUE(wait<WorkspaceView>([&](auto r) { control_->stop_workspace(kOwner, "dev", std::move(r)); }));
   node_->refuse_sandboxes = "sandbox.landlock";
-  EXPECT_EQ(create().error().code, "sandbox.landlock");
+  EXPECT_EQ(wait<WorkspaceView>([&](auto r) { control_->start_workspace(kOwner, "dev", std::move(r)); }).error().code, "sandbox.landlock");
   EXPECT_EQ(control_->show_workspace(kOwner, "dev")->state, WorkspaceState::failed);
+  EXPECT_EQ(create().error().code, "sandbox.landlock") << "the same creation again tries again";
   node_->refuse_sandboxes.clear();
   auto started = wait<WorkspaceView>([&](auto r) { control_->start_workspace(kOwner, "dev", std::move(r)); });
   ASSERT_TRUE(started) << started.error().message;
   EXPECT_EQ(started->state, WorkspaceState::running);
+}
+
+TEST_F(ControlTest, a_creation_that_never_came_up_leaves_nothing) {
+  boot_ready();
+  put_secret();
+  node_->refuse_sandboxes = "sandbox.landlock";
+  EXPECT_EQ(create().error().code, "sandbox.landlock");
+  run_quiet();
+  EXPECT_TRUE(control_->list_workspaces(kOwner)->empty());
+  EXPECT_TRUE(world_.storage.empty());
+  EXPECT_TRUE(node_->egresses.empty());
+  node_->refuse_sandboxes.clear();
+  EXPECT_TRUE(create());
+}
+
+TEST_F(ControlTest, who_asks_too_early_waits_until_recovery_is_done) {
+  boot();
+  bool served = false;
+  control_->when_ready([&](Result<> ready) { served = ready.has_value(); });
+  EXPECT_FALSE(served);
+  EXPECT_TRUE(run_until([&] { return served && node_->ready; }));
 }
 
 TEST_F(ControlTest, a_session_lives_beside_the_workspace_and_its_end_removes_its_layer) {
@@ -249,36 +273,38 @@ TEST_F(ControlTest, when_audit_cannot_be_written_nothing_is_admitted_and_afterwa
   EXPECT_TRUE(exec(call()));
 }
 
+std::string egress_event(std::string_view text) { return fmt::format(R"({{"unmapped":{{"saw":{{"layer":"runtime"}}}},"text":"{}"}})", text); }
+
 TEST_F(ControlTest, an_egress_event_is_acknowledged_once_it_is_durable) {
   boot_ready();
   put_secret();
   ASSERT_TRUE(create());
-  egress().record(1, R"({"from":"egress"})");
+  egress().record(1, egress_event("one"));
   ASSERT_TRUE(run_until([&] { return egress().acked == 1; }));
-  EXPECT_EQ(events(R"({"from":"egress"})"), 1u);
+  EXPECT_EQ(events(egress_event("one")), 1u);
   disk_.full = true;
-  egress().record(2, R"({"from":"egress2"})");
+  egress().record(2, egress_event("two"));
   run_quiet();
   EXPECT_EQ(egress().acked, 1u);
   disk_.full = false;
   ASSERT_TRUE(run_until([&] { return egress().acked == 2; }));
-  EXPECT_EQ(events(R"({"from":"egress2"})"), 1u);
+  EXPECT_EQ(events(egress_event("two")), 1u);
 }
 
 TEST_F(ControlTest, gaps_and_forgeries_from_an_egress_become_findings) {
   boot_ready();
   put_secret();
   ASSERT_TRUE(create());
-  egress().record(1, R"({"good":1})");
-  egress().record(3, R"({"good":3})");
+  egress().record(1, egress_event("g1"));
+  egress().record(3, egress_event("g3"));
   egress().record(4, "{\"a\":1}\n{\"forged\":1}");
-  egress().record(5, "not json");
-  egress().record(6, R"({"good":6})");
+  egress().record(5, R"({"unmapped":{"saw":{"layer":"governance"}}})");
+  egress().record(6, egress_event("g6"));
   ASSERT_TRUE(run_until([&] { return egress().acked == 6; }));
   EXPECT_EQ(events("audit-gap"), 1u);
   EXPECT_EQ(events("audit-malformed"), 2u);
   for (const std::string& line : disk_.lines) EXPECT_EQ(line.find('\n'), line.npos);
-  EXPECT_EQ(events(R"({"good":6})"), 1u);
+  EXPECT_EQ(events(egress_event("g6")), 1u);
 }
 
 }  // namespace

@@ -32,7 +32,8 @@ void EgressControl::on_launched(std::vector<Fd> fds) {
   link_ = os::Link::open(plane_.loop, std::move(*control),
                          {.on_message = [this](std::string payload, std::vector<Fd>) { on_message(std::move(payload)); },
                           .on_close = [this](std::string why) { lost("its control link closed: " + why); }});
-  audit_ = std::make_unique<AuditIntake>(plane_, fmt::format("saw-egress of workspace '{}'", name_), std::move(*audit), [] {});
+  audit_ = std::make_unique<AuditIntake>(plane_, fmt::format("saw-egress of workspace '{}'", name_),
+                                         EventSource{.layer = "runtime", .workspace = workspace_}, std::move(*audit), [] {});
   state_ = State::configuring;
   configure();
   connect_perimeter();

@@ -106,6 +106,7 @@ struct AuditKeyView { std::string origin, public_key, directory; };
 
 enum class ExecKind : uint8_t { workspace, session, call };
 struct ExecRequest {
+  std::string requested_by;  // the caller's sponsor id
   ExecKind kind = ExecKind::call;
   std::string session, agent, directory;
   std::vector<std::string> argv;

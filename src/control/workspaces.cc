@@ -77,9 +77,12 @@ void Workspaces::create(const Caller& caller, const WorkspaceSpec& spec, Reply<W
   if (Workspace* existing = owned(caller.sponsor, spec.name)) {
     if (existing->record().spec_digest != accepted->workspace.spec_digest)
       return reply(Error::make("workspace.conflict", "workspace '{}' exists with other content; a workspace's profile never changes", spec.name));
-    auto answer = [existing, reply = std::move(reply)](Result<>) mutable { reply(WorkspaceCreated{Created::before, existing->view()}); };
-    if (existing->state() == WorkspaceState::starting) return existing->converge(std::move(answer));
-    return answer({});
+    if (existing->state() != WorkspaceState::starting && existing->state() != WorkspaceState::failed)
+      return reply(WorkspaceCreated{Created::before, existing->view()});
+    return change(*existing, Desired::running, caller, [reply = std::move(reply)](Result<WorkspaceView> started) mutable {
+      if (!started) return reply(std::unexpected(std::move(started).error()));
+      reply(WorkspaceCreated{Created::before, std::move(*started)});
+    });
   }
   if (all_.size() >= kMaxWorkspaces) return reply(Error::make("workspace.conflict", "there are {} workspaces already", kMaxWorkspaces));
   auto record = complete(std::move(accepted->workspace), accepted->policy);
@@ -90,9 +93,15 @@ void Workspaces::create(const Caller& caller, const WorkspaceSpec& spec, Reply<W
   Workspace& created = *(all_[record->id] = std::move(*workspace));
   created.lifecycle_event(audit::Lifecycle::Activity::install, audit::Verdict::allowed,
                           fmt::format("workspace '{}' created with policy '{}', profile {}", record->name, record->policy_name, record->profile));
-  created.converge([&created, reply = std::move(reply)](Result<> settled) mutable {
-    if (!settled) return reply(std::unexpected(std::move(settled).error()));
-    reply(WorkspaceCreated{Created::now, created.view()});
+  created.converge([this, id = record->id, reply = std::move(reply)](Result<> settled) mutable {
+    Workspace& workspace = *all_.at(id);
+    if (settled) return reply(WorkspaceCreated{Created::now, workspace.view()});
+    // It never came up: nothing of it is kept, and the reason is told.
+    if (auto stored = workspace.want(Desired::gone); !stored) return reply(std::unexpected(std::move(settled).error()));
+    workspace.converge([this, id, reply = std::move(reply), error = settled.error()](Result<>) mutable {
+      drop_if_gone(id);
+      reply(std::unexpected(std::move(error)));
+    });
   });
 }
 
