@@ -65,9 +65,9 @@ Outcome doctor(Context& context) {
   if (degraded + missing == 0)
     context.out.note("this host gives every guarantee");
   else
-    context.out.note(
-        fmt::format("{} degraded, {} missing; with 'saw up --strict' sandboxes do not start without them",
-                    degraded, missing));
+    context.out.note(fmt::format(
+        "{} degraded, {} missing; a policy with 'strict: true' refuses to start without what it needs",
+        degraded, missing));
   return missing == 0 ? 0 : 1;
 }
 

@@ -105,6 +105,11 @@ std::vector<HostFeature> probe_host(const Host& host) {
                    .detail = "everything has this user's uid",
                    .consequence = "SAW's programs and the agent are kept apart by namespaces and filters, "
                                   "not by user ids as well"});
+  out.push_back(
+      {.state = State::missing,
+       .name = kOwnKernel,
+       .detail = "no microVM driver yet",
+       .consequence = "sandboxes share the host's kernel; a policy with 'isolation: vm' is refused"});
   return out;
 }
 
