@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -16,6 +17,9 @@ namespace {
 constexpr const char* kDefaultPath = "/usr/local/bin:/usr/bin:/bin";
 // Of the agent's processes: the kernel shall not choose saw-init when the sandbox's memory is used up.
 constexpr const char* kOomScore = "500";
+// Until a new process has become its command. The agent can stop it before (SIGSTOP), or hold a lease on the
+// program's file; saw-init must go on all the same.
+constexpr int kBecomeMs = 5'000;
 
 struct Terminal {
   Fd master, slave;
@@ -90,6 +94,20 @@ int become(const sandbox::StartCommand& command, const int (&stdio)[3]) {
   return execute(command);
 }
 
+// 0: the new process executes its command. Otherwise errno; then it is gone.
+int await_become(pid_t pid, const Fd& failure) {
+  pollfd ready{failure.get(), POLLIN, 0};
+  int polled;
+  do polled = ::poll(&ready, 1, kBecomeMs);
+  while (polled < 0 && errno == EINTR);
+  int error = polled == 1 ? 0 : ETIMEDOUT;
+  if (polled == 1 && ::read(failure.get(), &error, sizeof error) == 0) return 0;
+  ::kill(pid, SIGKILL);  // not reaped yet: the number is its own
+  while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  return error;
+}
+
 }  // namespace
 
 Result<Commands::Started> Commands::start(const sandbox::StartCommand& command, std::vector<Fd> stdio) {
@@ -111,12 +129,7 @@ Result<Commands::Started> Commands::start(const sandbox::StartCommand& command, 
     ::_exit(127);
   }
   failure.write.reset();
-  int error = 0;
-  ssize_t n;
-  do n = ::read(failure.read.get(), &error, sizeof error);
-  while (n < 0 && errno == EINTR);
-  if (n == sizeof error) {
-    ::waitpid(pid, nullptr, 0);
+  if (const int error = await_become(pid, failure.read)) {
     errno = error;
     return Error::system("init.execute", "executing");
   }

@@ -2,6 +2,7 @@
 // (sandbox/launch_child.h).
 #include <csignal>
 
+#include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -27,6 +28,8 @@ bool wait_for_release() {
 
 int main() {
   ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);  // execve made it dumpable; nothing of the agent's runs yet
+  // Whoever holds the control socket can take saw-node's next connection: no command may inherit it.
+  if (::fcntl(kControl, F_SETFD, FD_CLOEXEC) != 0) return 1;
   ::signal(SIGPIPE, SIG_IGN);
   sigset_t children;
   ::sigemptyset(&children);

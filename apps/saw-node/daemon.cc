@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -135,6 +136,12 @@ Result<> check_strict(const std::vector<HostFeature>& features) {
                      missing);
 }
 
+std::string real_path(const std::string& directory) {
+  std::error_code error;
+  const std::string real = std::filesystem::canonical(directory, error).string();
+  return error ? directory : real;
+}
+
 sandbox::Node::Config configure(const Options& options, const Paths& paths, const os::DaemonView& view,
                                 std::string id, std::vector<HostFeature> features, Fd api_listener) {
   using Identities = sandbox::Supervisor::Config::Identities;
@@ -143,7 +150,7 @@ sandbox::Node::Config configure(const Options& options, const Paths& paths, cons
           .view = view,
           .features = std::move(features),
           .sandboxes = {.run_directory = paths.run,
-                        .bounds = {.own_directories = {paths.directory, paths.run}},
+                        .bounds = {.own_directories = {real_path(paths.directory), real_path(paths.run)}},
                         .least = options.strictness,
                         // Greater than any number that an earlier saw-node of this boot gave out one by one.
                         .first_exec = static_cast<uint64_t>(SystemClock().monotonic())},

@@ -6,6 +6,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <termios.h>
 
@@ -75,8 +76,6 @@ std::vector<SyscallRule> files() {
       SAW_CALL(unlink),
       SAW_CALL(symlink),
       SAW_CALL(readlink),
-      SAW_CALL(chmod),
-      SAW_CALL(fchmod),
       SAW_CALL(chown),
       SAW_CALL(fchown),
       SAW_CALL(lchown),
@@ -110,12 +109,9 @@ std::vector<SyscallRule> files() {
       SAW_CALL(newfstatat),
       SAW_CALL(unlinkat),
       SAW_CALL(renameat),
-      SAW_CALL(renameat2),
       SAW_CALL(linkat),
       SAW_CALL(symlinkat),
       SAW_CALL(readlinkat),
-      SAW_CALL(fchmodat),
-      SAW_CALL(fchmodat2),
       SAW_CALL(faccessat),
       SAW_CALL(faccessat2),
       SAW_CALL(statx),
@@ -288,16 +284,12 @@ std::vector<SyscallRule> processes() {
       SAW_CALL(getsid),
       SAW_CALL(capget),
       SAW_CALL(capset),
-      SAW_CALL(sched_setparam),
       SAW_CALL(sched_getparam),
-      SAW_CALL(sched_setscheduler),
       SAW_CALL(sched_getscheduler),
       SAW_CALL(sched_get_priority_max),
       SAW_CALL(sched_get_priority_min),
       SAW_CALL(sched_rr_get_interval),
-      SAW_CALL(sched_setaffinity),
       SAW_CALL(sched_getaffinity),
-      SAW_CALL(sched_setattr),
       SAW_CALL(sched_getattr),
       SAW_CALL(ioprio_get),
       SAW_CALL(ioprio_set),
@@ -430,14 +422,28 @@ std::vector<SyscallRule> conditional() {
        .verdict = Verdict::refuse,
        .conditions = {{{1, ~0u, TIOCSTI}}, {{1, ~0u, TIOCLINUX}}, {{1, ~0u, TIOCSETD}}, {{1, ~0u, TIOCCONS}}},
        .otherwise = Verdict::allow});
-  // The core limit stays as it was set: 0 instead of 1 would let a crash start the host's core_pattern
-  // program, outside and as root.
-  for (auto [rule, argument] :
-       {std::pair{SAW_CALL(setrlimit), uint8_t{0}}, std::pair{SAW_CALL(prlimit64), uint8_t{1}}}) {
+  auto but_not = [](SyscallRule rule, std::vector<Condition> conditions) {
     rule.verdict = Verdict::refuse;
     rule.otherwise = Verdict::allow;
-    out.push_back(matching(rule, {{{argument, ~0u, RLIMIT_CORE}}}));
-  }
+    return matching(std::move(rule), std::move(conditions));
+  };
+  // The core limit stays as it was set: 0 instead of 1 would let a crash start the host's core_pattern
+  // program, outside and as root. Process 1 is saw-init, which has the agent's uid: its limits and its
+  // scheduling would be the agent's to change.
+  out.push_back(but_not(SAW_CALL(setrlimit), {{{0, ~0u, RLIMIT_CORE}}}));
+  out.push_back(but_not(SAW_CALL(prlimit64), {{{1, ~0u, RLIMIT_CORE}}, {{0, ~0u, 1}}}));
+  for (const SyscallRule& rule : {SAW_CALL(sched_setparam), SAW_CALL(sched_setscheduler),
+                                  SAW_CALL(sched_setaffinity), SAW_CALL(sched_setattr)})
+    out.push_back(but_not(rule, {{{0, ~0u, 1}}}));
+  // A directory may be shared with the host, where the agent's set-user-ID file would lend its uid, rootless
+  // the user's own, to whoever runs it. (What open() makes so is empty, and writing takes the bit away.)
+  for (auto [rule, argument] :
+       {std::pair{SAW_CALL(chmod), uint8_t{1}}, std::pair{SAW_CALL(fchmod), uint8_t{1}},
+        std::pair{SAW_CALL(fchmodat), uint8_t{2}}, std::pair{SAW_CALL(fchmodat2), uint8_t{2}}})
+    out.push_back(but_not(rule, {{{argument, S_ISUID, S_ISUID}}}));
+  // A whiteout made in the workspace would hide a file from its sessions and from the lists of changes.
+  constexpr uint32_t kRenameWhiteout = 1 << 2;
+  out.push_back(but_not(SAW_CALL(renameat2), {{{4, kRenameWhiteout, kRenameWhiteout}}}));
   // Nothing that a program needs, and a way to look like another one or to be traced.
   out.push_back({.name = "prctl",
                  .number = __NR_prctl,

@@ -1,5 +1,6 @@
 #include "sandbox/launch_child.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 
@@ -16,6 +17,9 @@ namespace saw::sandbox {
 namespace {
 
 constexpr uint64_t kRootBytes = 32u << 20;  // generated files and mount points
+constexpr uint64_t kBytesPerInode = 2048, kLeastInodes = 1024;
+constexpr const char* kTerminals =
+    "256";  // of each sandbox; the host has 4096 for everybody (kernel.pty.max)
 constexpr uint64_t kPlain = os::kNoSuid | os::kNoDevice;
 
 struct Number {
@@ -47,14 +51,21 @@ struct Scoped {
 };
 
 int new_tmpfs(uint64_t size, uint32_t mode, uint64_t flags) {
-  const Number bytes = number(size, 10), octal = number(mode, 8);
-  const os::MountOption options[] = {{"size", bytes.text}, {"mode", octal.text}, {}};
+  // Empty files have no size and cost the kernel memory all the same.
+  const Number bytes = number(size, 10), octal = number(mode, 8),
+               inodes = number(std::max(size / kBytesPerInode, kLeastInodes), 10);
+  const os::MountOption options[] = {
+      {"size", bytes.text}, {"mode", octal.text}, {"nr_inodes", inodes.text}, {}};
   return os::new_filesystem("tmpfs", options, flags);
 }
 
 class Script {
  public:
-  Script(const ChildSpec& spec, int root, int image) : spec_(spec), root_(root), image_(image) {}
+  struct Places {
+    int root, image, host;  // where the sandbox's root grows; the image; the host's "/"
+  };
+  Script(const ChildSpec& spec, const Places& at)
+      : spec_(spec), root_(at.root), image_(at.image), host_(at.host) {}
 
   // 0 or errno.
   int run(const Step& step) {
@@ -66,8 +77,10 @@ class Script {
       case StepKind::symlink:
         return make_link(step);
       case StepKind::bind_image:
-        return bind(step, os::open_path(image_, step.source.c_str(), os::Links::follow_inside), kPlain);
+        return bind(step, os::open_path(image_, step.source.c_str(), os::Links::refuse), kPlain);
       case StepKind::bind_host:
+        return bind(step, os::open_path(host_, step.source.c_str(), os::Links::refuse), kPlain);
+      case StepKind::bind_layer:
         return bind(step, ::open(step.source.c_str(), O_PATH | O_CLOEXEC), kPlain);
       case StepKind::bind_own:
         return bind(step, os::open_path(root_, step.source.c_str(), os::Links::refuse), kPlain);
@@ -169,7 +182,8 @@ class Script {
   }
 
   int new_terminals() {
-    const os::MountOption options[] = {{"newinstance", nullptr}, {"ptmxmode", "0666"}, {"mode", "0600"}, {}};
+    const os::MountOption options[] = {
+        {"newinstance", nullptr}, {"ptmxmode", "0666"}, {"mode", "0600"}, {"max", kTerminals}, {}};
     return os::new_filesystem("devpts", options, os::kNoSuid | os::kNoExecute);
   }
 
@@ -199,7 +213,7 @@ class Script {
   }
 
   const ChildSpec& spec_;
-  int root_, image_;
+  int root_, image_, host_;
 };
 
 class Child {
@@ -259,7 +273,9 @@ class Child {
     check(Stage::root, root_ < 0 ? errno : 0);
     const int image = ::open(spec_.image, O_PATH | O_DIRECTORY | O_CLOEXEC);
     check(Stage::root, image < 0 ? errno : 0);
-    Script script(spec_, root_, image);
+    const int host = ::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    check(Stage::root, host < 0 ? errno : 0);
+    Script script(spec_, {.root = root_, .image = image, .host = host});
     for (uint32_t i = 0; i < spec_.script->size(); ++i)
       check(Stage::mounts, script.run((*spec_.script)[i]), i);
   }

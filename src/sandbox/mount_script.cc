@@ -184,7 +184,7 @@ class ScriptBuilder {
       if (layers_.upper.empty())
         return Error::make("sandbox.layers", "a sandbox with neither lower nor upper directory");
       out_.push_back(
-          {.kind = StepKind::bind_host, .target = tree, .source = layers_.upper, .access = Access::write});
+          {.kind = StepKind::bind_layer, .target = tree, .source = layers_.upper, .access = Access::write});
     } else {
       Step overlay{.kind = StepKind::overlay,
                    .target = tree,
@@ -285,10 +285,36 @@ class ScriptBuilder {
       out_.push_back(
           {.kind = StepKind::bind_own, .target = path, .source = path, .presence = Presence::optional});
     for (const char* path : kHiddenProc) out_.push_back({.kind = StepKind::hide, .target = path});
-    for (const std::string& path : sorted(plan_.deny_paths)) {
-      const bool writable =
-          std::ranges::any_of(plan_.write_paths, [&](const std::string& w) { return is_below(path, w); });
-      out_.push_back({.kind = writable ? StepKind::hide_or_create : StepKind::hide, .target = path});
+    pin_ways_to_denied();
+    for (const std::string& path : sorted(plan_.deny_paths))
+      out_.push_back({.kind = in_own_tree(path) ? StepKind::hide_or_create : StepKind::hide, .target = path});
+  }
+
+  bool in_own_tree(const std::string& path) const {
+    return std::ranges::any_of(plan_.write_paths, [&](const std::string& w) { return is_below(path, w); });
+  }
+  bool is_writable(const std::string& path) const {
+    return in_own_tree(path) || std::ranges::any_of(plan_.mounts, [&](const HostMount& mount) {
+             return mount.access == Access::write && is_below(path, mount.target);
+           });
+  }
+
+  // A mask covers a path, and only in this sandbox. If the agent renamed a directory on the way to it, the
+  // next sandbox would put its mask at the old name and show what it hides under the new one. Mount points
+  // cannot be renamed: each such directory becomes one, mounted on itself.
+  void pin_ways_to_denied() {
+    std::set<std::string> ways;
+    for (const std::string& path : plan_.deny_paths)
+      for (std::string way = parent_of(path); is_writable(way); way = parent_of(way))
+        if (!placed_.contains(way)) ways.insert(way);  // else it is a mount point already
+    for (const std::string& way : ways) {
+      const bool own = in_own_tree(way);
+      if (own) out_.push_back({.kind = StepKind::directory, .target = way, .owner = Owner::agent});
+      out_.push_back({.kind = StepKind::bind_own,
+                      .target = way,
+                      .source = way,
+                      .access = Access::write,
+                      .presence = own ? Presence::required : Presence::optional});
     }
   }
 
@@ -302,9 +328,10 @@ class ScriptBuilder {
 };
 
 std::string_view name(StepKind kind) {
-  constexpr std::string_view kNames[] = {
-      "directory", "file", "symlink",   "bind-image", "bind-host",      "bind-own", "bind-device", "tmpfs",
-      "overlay",   "proc", "terminals", "hide",       "hide-or-create", "seal",     "detach"};
+  constexpr std::string_view kNames[] = {"directory", "file",           "symlink",  "bind-image",
+                                         "bind-host", "bind-layer",     "bind-own", "bind-device",
+                                         "tmpfs",     "overlay",        "proc",     "terminals",
+                                         "hide",      "hide-or-create", "seal",     "detach"};
   return kNames[static_cast<int>(kind)];
 }
 

@@ -21,8 +21,9 @@ enum class StepKind : uint8_t {
   directory,    // made if missing, with parents, for `owner`
   file,         // new, with `text`
   symlink,      // to `text`
-  bind_image,   // `source` of the image
-  bind_host,    // `source` of the host
+  bind_image,   // `source` of the image, without links: they were resolved when the script was made
+  bind_host,    // `source` of the host, without links: the agent may write where it lies
+  bind_layer,   // `source` of SAW's own storage
   bind_own,     // `source` of the sandbox itself
   bind_device,  // `source` of the host, usable as a device
   tmpfs,        // of `size` bytes

@@ -114,6 +114,18 @@ TEST(MountScript, masks_come_after_everything_that_is_mounted) {
   EXPECT_TRUE(masks);
 }
 
+// So that it cannot be renamed: the next sandbox would hide a name where nothing is any more.
+TEST(MountScript, each_directory_on_the_way_to_a_denied_path_is_made_a_mount_point) {
+  SandboxPlan plan = plan_of(Depth::workspace);
+  plan.mounts.push_back({"/srv/read", "/mnt/read", Access::read});
+  plan.deny_paths = {"/workspace/a/b/key", "/workspace/data/c/key", "/mnt/read/d/key", "/usr/share/secret"};
+  const auto script = script_of(plan, kWorkspace);
+  for (const char* way : {"/workspace/a", "/workspace/a/b", "/workspace/data/c"})
+    EXPECT_THAT(script, Contains(fmt::format("bind-own {0} from {0} rw", way)));
+  for (const char* not_renamed : {"/workspace", "/workspace/data", "/mnt/read/d", "/usr/share"})
+    EXPECT_THAT(script, Not(Contains(fmt::format("bind-own {0} from {0} rw", not_renamed))));
+}
+
 TEST(MountScript, a_directory_that_must_hold_our_file_is_opened_up_where_there_is_nothing_to_cover) {
   SandboxPlan plan = plan_of(Depth::call);
   plan.read_paths = {"/etc"};

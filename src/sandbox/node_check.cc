@@ -12,7 +12,7 @@ namespace {
 Result<> check_paths(std::string_view kind, const std::vector<std::string>& paths) {
   if (paths.size() > kMaxPlanPaths) return Error::make("node.bad_plan", "{} {} paths", paths.size(), kind);
   for (const std::string& path : paths)
-    if (!is_canonical_path(path))
+    if (!is_canonical_path(path) || path == "/")
       return Error::make("node.bad_plan", "the {} path '{}' is not canonical", kind, printable(path));
   return {};
 }
@@ -31,22 +31,36 @@ Result<> check_files(const std::vector<GeneratedFile>& files) {
   return {};
 }
 
+constexpr std::array<std::string_view, 3> kKernel = {"/proc", "/sys", "/dev"};
+
+// A path of the host that is to be seen inside.
+Result<> check_source(const std::string& path, const PlanBounds& bounds) {
+  for (std::string_view kernel : kKernel)
+    if (is_within(path, kernel))
+      return Error::make("node.bad_plan", "'{}' is the kernel's and cannot be shown", printable(path));
+  for (const std::string& own : bounds.own_directories)
+    if (is_within(path, own) || is_within(own, path))
+      return Error::make("node.bad_plan", "'{}' would show SAW's own state", printable(path));
+  return {};
+}
+
 Result<> check_mounts(const std::vector<HostMount>& mounts, const PlanBounds& bounds) {
-  static constexpr std::array<std::string_view, 3> kKernel = {"/proc", "/sys", "/dev"};
   if (mounts.size() > kMaxMounts) return Error::make("node.bad_plan", "{} mounts", mounts.size());
   for (const HostMount& mount : mounts) {
     if (!is_canonical_path(mount.source) || !is_canonical_path(mount.target) || mount.target == "/" ||
         mount.source == "/")
       return Error::make("node.bad_plan", "the mount '{}' at '{}' is not canonical", printable(mount.source),
                          printable(mount.target));
-    for (std::string_view kernel : kKernel)
-      if (is_within(mount.source, kernel))
-        return Error::make("node.bad_plan", "'{}' is the kernel's and cannot be mounted",
-                           printable(mount.source));
-    for (const std::string& own : bounds.own_directories)
-      if (is_within(mount.source, own) || is_within(own, mount.source))
-        return Error::make("node.bad_plan", "'{}' would show SAW's own state", printable(mount.source));
+    SAW_TRY(check_source(mount.source, bounds));
   }
+  return {};
+}
+
+Result<> check_image(const SandboxPlan& plan, const PlanBounds& bounds) {
+  if (!is_canonical_path(plan.image_root))
+    return Error::make("node.bad_plan", "the image root '{}' is not canonical", printable(plan.image_root));
+  if (plan.image_root != "/") return check_source(plan.image_root, bounds);
+  for (const std::string& path : plan.read_paths) SAW_TRY(check_source(path, bounds));
   return {};
 }
 
@@ -109,18 +123,25 @@ Result<> check_plan(const SandboxPlan& plan, const PlanBounds& bounds) {
   if (!plan.session.empty() && !is_valid_id(plan.session))
     return Error::make("node.bad_plan", "the session id is not valid");
   SAW_TRY(check_depth(plan));
-  if (!is_canonical_path(plan.image_root))
-    return Error::make("node.bad_plan", "the image root '{}' is not canonical", printable(plan.image_root));
-  for (const std::string& own : bounds.own_directories)
-    if (is_within(plan.image_root, own))
-      return Error::make("node.bad_plan", "the image root lies in SAW's own state");
   SAW_TRY(check_paths("read", plan.read_paths));
   SAW_TRY(check_paths("write", plan.write_paths));
   SAW_TRY(check_paths("deny", plan.deny_paths));
+  SAW_TRY(check_image(plan, bounds));
   SAW_TRY(check_files(plan.files));
   SAW_TRY(check_mounts(plan.mounts, bounds));
   if (!is_host_name(plan.hostname))
     return Error::make("node.bad_plan", "the host name '{}' is not valid", printable(plan.hostname));
+  return {};
+}
+
+Result<> check_resolved(const SandboxPlan& plan, const PlanBounds& bounds, const RealPath& real_path) {
+  if (plan.image_root != "/") return check_source(real_path(plan.image_root), bounds);
+  for (const std::string& path : plan.read_paths) {
+    const std::string real = real_path(path);
+    if (real == "/" || real == "/run")
+      return Error::make("node.bad_plan", "'{}' leads to '{}', which cannot be shown", printable(path), real);
+    SAW_TRY(check_source(real, bounds));
+  }
   return {};
 }
 

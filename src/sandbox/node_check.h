@@ -3,11 +3,12 @@
 //
 //   SAW_TRY(check_plan(plan, {.own_directories = {"/var/lib/saw", "/run/saw"}}));
 //
-// sawd decides which host directory a workspace may see; saw-node refuses only what no decision may give
-// away: SAW's own state, and the kernel's file systems. Pure functions; errors have codes "node.bad_plan" and
-// "node.bad_exec".
+// sawd decides which host directory a workspace may see, by a mount or as the image; saw-node refuses only
+// what no decision may give away: SAW's own state, and the kernel's file systems. Pure functions; errors have
+// codes "node.bad_plan" and "node.bad_exec".
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,7 +25,7 @@ constexpr size_t kMaxArguments = 16'384, kMaxArgumentBytes = 1u << 20;
 constexpr size_t kMaxEnvironmentBytes = 1u << 20;
 
 struct PlanBounds {
-  std::vector<std::string> own_directories;  // no mount may show them, nor what contains them
+  std::vector<std::string> own_directories;  // real paths; nothing may show them, nor what contains them
 };
 
 // "sb-" and [a-z0-9-]{1,61}: what may name a control socket in the run directory.
@@ -36,6 +37,9 @@ bool is_canonical_path(std::string_view path);
 bool is_within(std::string_view path, std::string_view directory);
 
 Result<> check_plan(const SandboxPlan& plan, const PlanBounds& bounds);
+// The same for where the image's links lead. (Mounts are bound only where their source has no link in it.)
+using RealPath = std::function<std::string(const std::string&)>;
+Result<> check_resolved(const SandboxPlan& plan, const PlanBounds& bounds, const RealPath& real_path);
 Result<> check_exec(const ExecSpec& spec);
 
 }  // namespace saw::sandbox

@@ -37,6 +37,14 @@ TEST(CheckPlan, each_thing_that_must_not_be_is_refused) {
       {"a workspace with a session", [](auto& p) { p.depth = Depth::workspace; }},
       {"a relative image", [](auto& p) { p.image_root = "image"; }},
       {"an image in SAW's state", [](auto& p) { p.image_root = "/var/lib/saw/node/ws/other/fs"; }},
+      {"an image that contains SAW's state", [](auto& p) { p.image_root = "/var"; }},
+      {"an image of the kernel's files", [](auto& p) { p.image_root = "/proc/1/root"; }},
+      {"the whole image", [](auto& p) { p.read_paths.push_back("/"); }},
+      {"the whole root to write", [](auto& p) { p.write_paths.push_back("/"); }},
+      {"the whole root denied", [](auto& p) { p.deny_paths.push_back("/"); }},
+      {"SAW's state in the host's image", [](auto& p) { p.read_paths.push_back("/var/lib/saw/control"); }},
+      {"what contains it in the host's image", [](auto& p) { p.read_paths.push_back("/var"); }},
+      {"the kernel's files in the host's image", [](auto& p) { p.read_paths.push_back("/sys/fs/cgroup"); }},
       {"dots in a read path", [](auto& p) { p.read_paths.push_back("/usr/../root"); }},
       {"an empty component", [](auto& p) { p.write_paths.push_back("/workspace//x"); }},
       {"a trailing slash", [](auto& p) { p.deny_paths.push_back("/etc/"); }},
@@ -61,6 +69,19 @@ TEST(CheckPlan, each_thing_that_must_not_be_is_refused) {
     ASSERT_FALSE(checked) << name;
     EXPECT_EQ(checked.error().code, "node.bad_plan") << name;
   }
+}
+
+TEST(CheckPlan, links_of_the_image_lead_to_nothing_that_may_not_be_shown) {
+  SandboxPlan plan = good_plan();
+  plan.read_paths = {"/usr", "/opt/link"};
+  const auto leads_to = [&](const std::string& target) {
+    return check_resolved(plan, kBounds, [&](const std::string& p) { return p == "/opt/link" ? target : p; });
+  };
+  EXPECT_TRUE(leads_to("/srv/tools"));
+  for (const char* target : {"/", "/var/lib", "/var/lib/saw/node", "/run", "/run/saw", "/proc/1"})
+    EXPECT_FALSE(leads_to(target)) << target;
+  plan.image_root = "/opt/image";  // its read paths are its own, not the host's
+  EXPECT_TRUE(leads_to("/var/lib/saw"));
 }
 
 TEST(CheckPlan, a_neighbour_of_saws_state_may_be_mounted) {

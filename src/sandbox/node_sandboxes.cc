@@ -16,6 +16,12 @@ constexpr int64_t kCleanRetryMs = 50;
 constexpr int kCleanAttempts = 3;  // release_cgroup() itself waits for a last process that dies slowly
 constexpr int64_t kDeathTimeoutMs = 5'000;
 
+std::string real_path_of(const std::string& path) {
+  std::error_code error;
+  const std::string real = std::filesystem::canonical(path, error).string();
+  return error ? path : real;  // what is not there is not shown either
+}
+
 std::vector<Fd> duplicates(std::initializer_list<const Fd*> fds) {
   std::vector<Fd> out;
   for (const Fd* fd : fds)
@@ -62,6 +68,7 @@ SandboxSet::~SandboxSet() = default;
 
 Result<> SandboxSet::prepare(SandboxPlan& plan) const {
   SAW_TRY(check_plan(plan, config_.bounds));
+  SAW_TRY(check_resolved(plan, config_.bounds, real_path_of));
   if (config_.least == Strictness::strict) plan.strictness = Strictness::strict;
   if (entries_.size() >= kMaxSandboxes)
     return Error::make("node.full", "{} sandboxes are running", entries_.size());

@@ -154,6 +154,54 @@ TEST(FilesTogether, a_link_of_the_agents_in_place_of_a_mount_point_is_not_follow
   EXPECT_THAT(launched.error().os_errno, AnyOf(ELOOP, ENOTDIR));
 }
 
+// The mask of the next sandbox would otherwise lie at a name where nothing is left to hide.
+TEST(FilesTogether, a_denied_path_stays_hidden_from_the_next_sandbox_whatever_is_renamed) {
+  TestHost host;
+  sandbox::SandboxPlan plan = host.plan(Depth::workspace);
+  for (const char* name : {"ws/workspace", "ws/workspace/repo", "ws/workspace/repo/secret",
+                           "ws/workspace/other", "shared", "shared/conf", "shared/conf/secret"})
+    host.agent_directory(name);
+  for (const std::string& top : {host.workspace() + "/workspace/repo", host.directory() + "/shared/conf"})
+    ASSERT_TRUE(replace_file(top + "/secret/key", "secret", 0644, Durability::none));
+  plan.mounts.push_back({host.directory() + "/shared", "/mnt/shared", sandbox::Access::write});
+  plan.deny_paths = {"/workspace/repo/secret", "/mnt/shared/conf/secret"};
+  {
+    TestSandbox box = host.start(plan);
+    for (const char* path : {"/workspace/repo", "/mnt/shared/conf"}) {
+      EXPECT_EQ(box.probe({"rename", path, std::string(path) + "-moved"}), "EBUSY") << path;
+      EXPECT_EQ(box.probe({"write", std::string(path) + "/new"}), "ok") << path;
+      EXPECT_EQ(box.probe({"rename", std::string(path) + "/new", std::string(path) + "/old"}), "ok") << path;
+    }
+    EXPECT_EQ(box.probe({"rename", "/workspace/other", "/workspace/other-moved"}), "ok");
+  }
+  plan.id += "-2";
+  TestSandbox next = host.start(plan);
+  for (const char* path : {"/workspace/repo/secret/key", "/mnt/shared/conf/secret/key"})
+    EXPECT_EQ(next.probe({"read", path}), "EACCES") << path;
+  for (const char* path : {"/workspace/repo-moved/secret/key", "/mnt/shared/conf-moved/secret/key"})
+    EXPECT_EQ(next.probe({"read", path}), "ENOENT") << path;
+}
+
+TEST(FilesTogether, a_mount_whose_source_the_agent_made_a_link_shows_nothing) {
+  TestHost host;
+  const std::string shared = host.agent_directory("shared"), data = host.agent_directory("shared/data"),
+                    victim = host.agent_directory("victim");
+  sandbox::SandboxPlan plan = host.plan(Depth::workspace);
+  plan.mounts.push_back({shared, "/mnt/shared", sandbox::Access::write});
+  plan.mounts.push_back({data, "/mnt/data", sandbox::Access::read});
+  {
+    TestSandbox box = host.start(plan);
+    EXPECT_EQ(box.probe({"list", "/mnt/data"}), "ok");
+    EXPECT_EQ(box.probe({"rename", "/mnt/shared/data", "/mnt/shared/was-data"}), "ok");
+    box.probe({"symlink-read", victim, "/mnt/shared/data"});
+  }
+  plan.id += "-2";
+  auto launched = host.launcher().launch(plan, host.layers(Depth::workspace));
+  ASSERT_FALSE(launched);
+  EXPECT_EQ(launched.error().os_errno, ELOOP);
+  EXPECT_THAT(launched.error().message, HasSubstr("/mnt/data"));
+}
+
 TEST(FilesTogether, an_etc_of_the_image_is_shown_with_saws_own_files_in_it) {
   TestHost host;
   sandbox::SandboxPlan plan = host.plan(Depth::call);

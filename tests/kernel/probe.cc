@@ -178,6 +178,12 @@ const Verb kVerbs[] = {
        return symlink(a[0], a[1]) == 0 && read_file(a[1]);
      }},
     {"chmod", [](Arguments a) { return chmod(a[0], 0777) == 0; }},
+    {"chmod-to",
+     [](Arguments a) { return chmod(a[0], static_cast<mode_t>(strtoul(a[1], nullptr, 8))) == 0; }},
+    {"rename-flags",
+     [](Arguments a) {
+       return renameat2(AT_FDCWD, a[0], AT_FDCWD, a[1], static_cast<unsigned>(atoi(a[2]))) == 0;
+     }},
     {"remount-rw",
      [](Arguments a) { return mount(nullptr, a[0], nullptr, MS_REMOUNT | MS_BIND, nullptr) == 0; }},
     {"umount", [](Arguments a) { return umount2(a[0], MNT_DETACH) == 0; }},
@@ -280,6 +286,38 @@ const Verb kVerbs[] = {
      [](Arguments) {
        rlimit l{1u << 20, 1u << 20};
        return setrlimit(RLIMIT_NOFILE, &l) == 0;
+     }},
+    {"limit-of",
+     [](Arguments a) {
+       rlimit l{16, 16};
+       return prlimit(atoi(a[0]), RLIMIT_NOFILE, &l, nullptr) == 0;
+     }},
+    {"schedule",
+     [](Arguments a) {
+       sched_param p{};
+       return sched_setscheduler(atoi(a[0]), SCHED_BATCH, &p) == 0;
+     }},
+    {"terminals",
+     [](Arguments a) {
+       for (int i = 0; i < atoi(a[0]); ++i)
+         if (open("/dev/ptmx", O_RDWR | O_NOCTTY) < 0) return false;
+       return true;
+     }},
+    {"empty-files",
+     [](Arguments a) {
+       for (int i = 0; i < atoi(a[1]); ++i) {
+         const int fd = open((std::string(a[0]) + "/empty" + std::to_string(i)).c_str(), O_CREAT, 0600);
+         if (fd < 0) return false;
+         close(fd);
+       }
+       return true;
+     }},
+    {"stop-others",
+     [](Arguments) {
+       puts("stopping");
+       fflush(stdout);
+       while (true) kill(-1, SIGSTOP);
+       return true;
      }},
     {"core-limit",
      [](Arguments) {

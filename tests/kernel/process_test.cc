@@ -79,6 +79,30 @@ TEST(Process, scratch_files_and_descriptors_have_limits) {
   EXPECT_EQ(box.probe({"raise-limit"}), "EPERM");
 }
 
+TEST(Process, terminals_and_empty_files_have_limits_too) {
+  TestHost host;
+  sandbox::SandboxPlan plan = host.plan(Depth::call);
+  plan.limits.scratch_bytes = 4u << 20;
+  TestSandbox box = host.start(plan);
+  EXPECT_EQ(box.probe({"terminals", "100"}), "ok");
+  EXPECT_EQ(box.probe({"terminals", "400"}), "ENOSPC");
+  EXPECT_EQ(box.probe({"empty-files", "/dev/shm", "1000"}), "ok");
+  EXPECT_EQ(box.probe({"empty-files", "/tmp", "5000"}), "ENOSPC");
+}
+
+// Between its fork and its exec a command is an ordinary process of the agent's user.
+TEST(Process, a_command_that_the_agent_stops_at_birth_does_not_stop_saw_init) {
+  TestHost host;
+  TestSandbox box = host.start(Depth::workspace);
+  auto stopper = box.start({"/probe/kernel_probe", "stop-others"});
+  char ready[9];
+  ASSERT_EQ(::read(stopper.output.get(), ready, sizeof ready), 9);
+  box.start({"/probe/kernel_probe", "sleep"});  // answered, whether it was stopped before or after its exec
+  box.send(sandbox::SignalCommand{stopper.exec, SIGKILL});
+  EXPECT_EQ(WTERMSIG(box.await_end(stopper.exec).wait_status), SIGKILL);
+  EXPECT_EQ(box.probe({"fork"}), "ok");
+}
+
 TEST(Process, strict_refuses_a_host_that_cannot_limit_memory) {
   if (!rootless()) GTEST_SKIP() << "this user can limit memory; run as an ordinary user";
   TestHost host;
