@@ -1,8 +1,10 @@
 // sawd: the control plane's process. Wiring only: keys, store, audit log, the link to saw-node, the API.
 //
-//   sawd --dir DIR [--socket-path PATH]     DIR/control is its own; DIR/perimeter.yaml is read for the operator's CAs; PATH is for messages
+//   sawd --dir DIR [--socket-path PATH]     DIR/control is its own; DIR/perimeter.yaml is read for the
+//   operator's CAs; PATH is for messages
 //
-// Inherited: fd 3 is the link to saw-node, fd 4 the listening API socket. It ends when the link does; saw-node starts the next one.
+// Inherited: fd 3 is the link to saw-node, fd 4 the listening API socket. It ends when the link does;
+// saw-node starts the next one.
 #include <csignal>
 #include <cstring>
 
@@ -31,19 +33,26 @@ struct Options {
 Result<Options> parse_options(int argc, char** argv) {
   Options options;
   for (int i = 1; i < argc; ++i) {
-    if (std::strcmp(argv[i], "--dir") == 0 && i + 1 < argc) options.directory = argv[++i];
-    else if (std::strcmp(argv[i], "--socket-path") == 0 && i + 1 < argc) options.socket_path = argv[++i];
-    else return Error::make("usage", "unknown argument '{}'; usage: sawd --dir DIR [--socket-path PATH]", argv[i]);
+    if (std::strcmp(argv[i], "--dir") == 0 && i + 1 < argc)
+      options.directory = argv[++i];
+    else if (std::strcmp(argv[i], "--socket-path") == 0 && i + 1 < argc)
+      options.socket_path = argv[++i];
+    else
+      return Error::make("usage", "unknown argument '{}'; usage: sawd --dir DIR [--socket-path PATH]",
+                         argv[i]);
   }
   if (options.directory.empty()) return Error::make("usage", "usage: sawd --dir DIR [--socket-path PATH]");
   return options;
 }
 
-// The system's CAs and the operator's. A host without CAs, or a perimeter file that cannot be read, gives less trust, never more.
+// The system's CAs and the operator's. A host without CAs, or a perimeter file that cannot be read, gives
+// less trust, never more.
 control::HostFacts host_facts(const std::string& directory) {
   control::HostFacts facts;
-  if (auto bundle = read_file(kSystemCaBundle)) facts.system_ca_bundle = facts.upstream_trust = std::move(*bundle);
-  else log_warning("no system CAs: {}", bundle.error().message);
+  if (auto bundle = read_file(kSystemCaBundle))
+    facts.system_ca_bundle = facts.upstream_trust = std::move(*bundle);
+  else
+    log_warning("no system CAs: {}", bundle.error().message);
   const std::string path = directory + "/perimeter.yaml";
   if (::access(path.c_str(), F_OK) != 0) return facts;
   auto text = read_file(path, egress::PerimeterFile::kMaxBytes);
@@ -52,16 +61,20 @@ control::HostFacts host_facts(const std::string& directory) {
   if (!file) return log_warning("the operator's CAs are not trusted: {}", file.error().front().text()), facts;
   for (const std::string& pem : file->trust()) {
     auto certificates = read_file(pem);
-    if (certificates) facts.upstream_trust += "\n" + *certificates;
-    else log_warning("an operator's CA is not trusted: {}", certificates.error().message);
+    if (certificates)
+      facts.upstream_trust += "\n" + *certificates;
+    else
+      log_warning("an operator's CA is not trusted: {}", certificates.error().message);
   }
   return facts;
 }
 
 // Everything is open, or lies below its own directory.
 Result<> confine(const std::string& control_directory) {
-  auto missing = SAW_TRY(os::confine_self({.sockets = os::SocketUse::inherited_only, .files = os::FileUse::listed,
-                                           .write = {control_directory}, .landlock = os::Requirement::best_effort}));
+  auto missing = SAW_TRY(os::confine_self({.sockets = os::SocketUse::inherited_only,
+                                           .files = os::FileUse::listed,
+                                           .write = {control_directory},
+                                           .landlock = os::Requirement::best_effort}));
   for (const std::string& what : missing) log_warning("this host cannot confine sawd fully: {}", what);
   return {};
 }
@@ -78,11 +91,17 @@ Result<> run(const Options& options) {
 
   const SystemClock clock;
   std::string lost;
-  auto control = SAW_TRY(control::Control::create({.loop = loop, .clock = clock, .store = *store, .keys = keys,
-                                                   .open_audit = [&] { return control::open_audit_log(audit_directory, keys.audit_origin, keys.audit_seed); },
-                                                   .audit_directory = audit_directory, .host = std::move(facts),
-                                                   .on_node_lost = [&](std::string why) { lost = std::move(why), loop.stop(); }},
-                                                  std::move(node)));
+  auto control = SAW_TRY(control::Control::create(
+      {.loop = loop,
+       .clock = clock,
+       .store = *store,
+       .keys = keys,
+       .open_audit =
+           [&] { return control::open_audit_log(audit_directory, keys.audit_origin, keys.audit_seed); },
+       .audit_directory = audit_directory,
+       .host = std::move(facts),
+       .on_node_lost = [&](std::string why) { lost = std::move(why), loop.stop(); }},
+      std::move(node)));
   api::Server server(loop, *control, Fd(kApiListener));
   log_info("serving the API at {}", options.socket_path);
   server.run();

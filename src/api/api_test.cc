@@ -12,7 +12,8 @@
 namespace saw::api {
 namespace {
 
-// "METHOD /path" of every operation in the document, which is written with a path at two and a method at four spaces.
+// "METHOD /path" of every operation in the document, which is written with a path at two and a method at four
+// spaces.
 std::set<std::string> documented() {
   std::set<std::string> out;
   std::string path;
@@ -32,17 +33,22 @@ std::set<std::string> documented() {
 
 TEST(Routes, every_route_is_documented_and_every_documented_operation_is_a_route) {
   std::set<std::string> routed;
-  for (const Route& route : routes()) routed.insert(std::string(route.method) + " " + std::string(route.pattern));
+  for (const Route& route : routes())
+    routed.insert(std::string(route.method) + " " + std::string(route.pattern));
   EXPECT_GT(routed.size(), 20u);
   EXPECT_EQ(routed, documented());
 }
 
 TEST(Errors, each_kind_of_code_has_its_status_and_an_unknown_one_is_our_fault) {
   const std::pair<const char*, unsigned> cases[] = {
-      {"request.member", 400}, {"policy.invalid", 400},       {"access.denied", 403},     {"identity.agent_suspended", 403},
-      {"workspace.not_found", 404}, {"workspace.conflict", 409}, {"review.conflict", 409}, {"review.not_found", 404},
-      {"review.same_person", 403}, {"review.expired", 409},   {"audit.unavailable", 503}, {"control.not_ready", 503},
-      {"not_available_yet", 501}, {"secret.missing", 409},    {"sandbox.mount", 500},     {"", 500}};
+      {"request.member", 400},      {"policy.invalid", 400},
+      {"access.denied", 403},       {"identity.agent_suspended", 403},
+      {"workspace.not_found", 404}, {"workspace.conflict", 409},
+      {"review.conflict", 409},     {"review.not_found", 404},
+      {"review.same_person", 403},  {"review.expired", 409},
+      {"audit.unavailable", 503},   {"control.not_ready", 503},
+      {"not_available_yet", 501},   {"secret.missing", 409},
+      {"sandbox.mount", 500},       {"", 500}};
   for (const auto& [code, status] : cases) EXPECT_EQ(status_of(code), status) << code;
 }
 
@@ -50,14 +56,16 @@ TEST(Errors, a_refusal_says_code_reason_layer_rule_and_how_to_ask) {
   HttpResponse response = to_response(Error{"identity.agent_suspended", "agent 'x' is \xff suspended", 0});
   EXPECT_EQ(response.status, 403u);
   Json body = Json::parse(response.body);
-  for (const char* member : {"code", "reason", "layer", "rule", "ask"}) EXPECT_TRUE(body["error"].contains(member)) << member;
+  for (const char* member : {"code", "reason", "layer", "rule", "ask"})
+    EXPECT_TRUE(body["error"].contains(member)) << member;
   EXPECT_EQ(body["error"]["code"], "identity.agent_suspended");
   EXPECT_NE(body["error"]["ask"], "");
 }
 
 TEST(Json, what_is_ambiguous_or_unknown_is_refused) {
   EXPECT_TRUE(parse_object(R"({"a":1,"b":{"a":2},"c":[{"a":1},{"a":1}]})"));
-  for (const char* bad : {R"({"a":1,"a":2})", R"({"b":{"a":1,"a":1}})", R"({"a":1} x)", "[1]", "", "{", R"({"a":01})", "nul"})
+  for (const char* bad :
+       {R"({"a":1,"a":2})", R"({"b":{"a":1,"a":1}})", R"({"a":1} x)", "[1]", "", "{", R"({"a":01})", "nul"})
     EXPECT_EQ(parse_object(bad).error().code, "request.json") << bad;
   std::string deep = "{\"a\":" + std::string(100'000, '[') + std::string(100'000, ']') + "}";
   EXPECT_EQ(parse_object(deep).error().code, "request.json");
@@ -74,7 +82,8 @@ TEST(Json, members_are_checked_for_presence_type_and_name) {
     return members.finish();
   };
   EXPECT_TRUE(read(R"({"name":"x","n":10})"));
-  for (const char* bad : {R"({})", R"({"name":1})", R"({"name":"x","n":11})", R"({"name":"x","n":-1})", R"({"name":"x","n":1.5})", R"({"name":"x","other":1})"})
+  for (const char* bad : {R"({})", R"({"name":1})", R"({"name":"x","n":11})", R"({"name":"x","n":-1})",
+                          R"({"name":"x","n":1.5})", R"({"name":"x","other":1})"})
     EXPECT_EQ(read(bad).error().code, "request.member") << bad;
 }
 
@@ -89,15 +98,19 @@ TEST(Target, a_query_is_decoded_once_and_a_repeated_name_is_refused) {
 
 TEST(ExecSpec, a_full_spec_is_understood_and_each_flaw_is_named) {
   auto parse = [](const std::string& json) { return parse_exec_spec(to_base64url(json)); };
-  auto spec = parse(R"({"kind":"call","session":"s","agent":"a","argv":["ls","-l"],"env":{"A":"b"},"cwd":"/workspace","tty":true,"rows":10,"cols":20,"timeout_ms":5})");
+  auto spec = parse(
+      R"({"kind":"call","session":"s","agent":"a","argv":["ls","-l"],"env":{"A":"b"},"cwd":"/workspace","tty":true,"rows":10,"cols":20,)"
+      R"("timeout_ms":5})");
   ASSERT_TRUE(spec);
   EXPECT_EQ(spec->kind, control::ExecKind::call);
   EXPECT_EQ(spec->argv, (std::vector<std::string>{"ls", "-l"}));
   EXPECT_EQ(spec->environment.at("A"), "b");
   EXPECT_TRUE(spec->terminal);
   EXPECT_EQ(spec->timeout_ms, 5);
-  for (const char* bad : {R"({"kind":"vm","argv":["x"]})", R"({"kind":"call"})", R"({"kind":"call","argv":[1]})", R"({"kind":"call","argv":["x"],"rows":99999})",
-                          R"({"kind":"workspace","session":"s","argv":["x"]})", R"({"kind":"call","argv":["x"],"root":true})", R"([])"})
+  for (const char* bad :
+       {R"({"kind":"vm","argv":["x"]})", R"({"kind":"call"})", R"({"kind":"call","argv":[1]})",
+        R"({"kind":"call","argv":["x"],"rows":99999})", R"({"kind":"workspace","session":"s","argv":["x"]})",
+        R"({"kind":"call","argv":["x"],"root":true})", R"([])"})
     EXPECT_FALSE(parse(bad)) << bad;
   EXPECT_EQ(parse_exec_spec("!!").error().code, "request.spec");
 }
@@ -105,7 +118,8 @@ TEST(ExecSpec, a_full_spec_is_understood_and_each_flaw_is_named) {
 TEST(ExecSpec, control_frames_are_a_signal_or_a_size_and_nothing_else) {
   EXPECT_EQ(std::get<SignalFrame>(*parse_control_frame(R"({"signal":"TERM"})")).number, 15);
   EXPECT_EQ(std::get<ResizeFrame>(*parse_control_frame(R"({"resize":[10,20]})")).columns, 20);
-  for (const char* bad : {R"({})", R"({"signal":"SEGV"})", R"({"signal":9})", R"({"resize":[1]})", R"({"resize":[1,-2]})", R"({"signal":"TERM","resize":[1,2]})", "x"})
+  for (const char* bad : {R"({})", R"({"signal":"SEGV"})", R"({"signal":9})", R"({"resize":[1]})",
+                          R"({"resize":[1,-2]})", R"({"signal":"TERM","resize":[1,2]})", "x"})
     EXPECT_FALSE(parse_control_frame(bad)) << bad;
 }
 

@@ -9,11 +9,14 @@ namespace saw::api {
 namespace {
 
 constexpr uint64_t kMaxRows = 4096;
-constexpr std::pair<std::string_view, int> kSignals[] = {{"HUP", SIGHUP},   {"INT", SIGINT},   {"QUIT", SIGQUIT}, {"TERM", SIGTERM},
-                                                         {"KILL", SIGKILL}, {"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"CONT", SIGCONT},
-                                                         {"STOP", SIGSTOP}, {"TSTP", SIGTSTP}, {"WINCH", SIGWINCH}};
+constexpr std::pair<std::string_view, int> kSignals[] = {
+    {"HUP", SIGHUP},   {"INT", SIGINT},   {"QUIT", SIGQUIT},  {"TERM", SIGTERM},
+    {"KILL", SIGKILL}, {"USR1", SIGUSR1}, {"USR2", SIGUSR2},  {"CONT", SIGCONT},
+    {"STOP", SIGSTOP}, {"TSTP", SIGTSTP}, {"WINCH", SIGWINCH}};
 
-std::string framed(const Json& json) { return static_cast<char>(Stream::control) + dump(json); }
+std::string framed(const Json& json) {
+  return static_cast<char>(Stream::control) + dump(json);
+}
 
 }  // namespace
 
@@ -25,7 +28,8 @@ std::optional<int> signal_number(std::string_view name) {
 }
 
 Result<control::ExecRequest> parse_exec_spec(std::string_view base64url) {
-  if (base64url.size() > kMaxSpec) return Error::make("request.spec", "an exec spec of more than {} bytes", kMaxSpec);
+  if (base64url.size() > kMaxSpec)
+    return Error::make("request.spec", "an exec spec of more than {} bytes", kMaxSpec);
   auto text = from_base64url(base64url);
   if (!text) return Error::make("request.spec", "the exec spec is not base64url");
   Json json = SAW_TRY(parse_object(*text), "reading the exec spec");
@@ -43,11 +47,16 @@ Result<control::ExecRequest> parse_exec_spec(std::string_view base64url) {
   members.number("rows", rows, kMaxRows);
   members.number("cols", columns, kMaxRows);
   members.number("timeout_ms", timeout, INT64_MAX);
-  if (kind == "workspace") out.kind = control::ExecKind::workspace;
-  else if (kind == "session") out.kind = control::ExecKind::session;
-  else if (kind == "call") out.kind = control::ExecKind::call;
-  else members.fail("member 'kind' is 'workspace', 'session' or 'call'");
-  if (kind == "workspace" && !out.session.empty()) members.fail("a command in the workspace itself names no session");
+  if (kind == "workspace")
+    out.kind = control::ExecKind::workspace;
+  else if (kind == "session")
+    out.kind = control::ExecKind::session;
+  else if (kind == "call")
+    out.kind = control::ExecKind::call;
+  else
+    members.fail("member 'kind' is 'workspace', 'session' or 'call'");
+  if (kind == "workspace" && !out.session.empty())
+    members.fail("a command in the workspace itself names no session");
   SAW_TRY(members.finish());
   out.rows = static_cast<uint16_t>(rows);
   out.columns = static_cast<uint16_t>(columns);
@@ -64,11 +73,13 @@ Result<ControlFrame> parse_control_frame(std::string_view text) {
   SAW_TRY(members.finish());
   if (!signal.empty()) {
     auto number = signal_number(signal);
-    if (!number || resize) return Error::make("request.frame", "an unknown signal '{}'", printable(signal, 20));
+    if (!number || resize)
+      return Error::make("request.frame", "an unknown signal '{}'", printable(signal, 20));
     return ControlFrame(SignalFrame{*number});
   }
   auto in_range = [](const Json& n) { return n.is_number_unsigned() && n.get<uint64_t>() <= kMaxRows; };
-  if (!resize || !resize->is_array() || resize->size() != 2 || !in_range((*resize)[0]) || !in_range((*resize)[1]))
+  if (!resize || !resize->is_array() || resize->size() != 2 || !in_range((*resize)[0]) ||
+      !in_range((*resize)[1]))
     return Error::make("request.frame", "a control frame is {{\"signal\":…}} or {{\"resize\":[rows,cols]}}");
   return ControlFrame(ResizeFrame{(*resize)[0].get<uint16_t>(), (*resize)[1].get<uint16_t>()});
 }

@@ -12,14 +12,19 @@
 
 namespace saw::api {
 
-// First byte of a frame. Client to server: input (an empty one is the end of input) and control; the others from the server.
+// First byte of a frame. Client to server: input (an empty one is the end of input) and control; the others
+// from the server.
 enum class Stream : uint8_t { input = 0, output = 1, error = 2, control = 3, client_control = 4 };
 constexpr size_t kMaxSpec = 3u << 20;  // of the base64url text
 
 Result<control::ExecRequest> parse_exec_spec(std::string_view base64url);
 
-struct SignalFrame { int number = 0; };
-struct ResizeFrame { uint16_t rows = 0, columns = 0; };
+struct SignalFrame {
+  int number = 0;
+};
+struct ResizeFrame {
+  uint16_t rows = 0, columns = 0;
+};
 using ControlFrame = std::variant<SignalFrame, ResizeFrame>;
 // {"signal":"TERM"} or {"resize":[rows,cols]}.
 Result<ControlFrame> parse_control_frame(std::string_view json);

@@ -7,11 +7,23 @@ namespace {
 
 // First match wins; a pattern that ends in '.' is a prefix, one that begins with '.' a suffix.
 constexpr std::pair<std::string_view, unsigned> kStatus[] = {
-    {"not_available_yet", 501}, {"audit.unavailable", 503}, {"control.not_ready", 503}, {"egress.not_ready", 503},
-    {"request.", 400},          {"policy.", 400},           {"plan.", 400},             {"access.", 403},
-    {"identity.", 403},         {"review.same_person", 403}, {"review.not_a_person", 403},
-    {".not_found", 404},        {".conflict", 409},         {"review.", 409},           {"secret.missing", 409},
-    {"exec.busy", 503},         {"route.method", 405},
+    {"not_available_yet", 501},
+    {"audit.unavailable", 503},
+    {"control.not_ready", 503},
+    {"egress.not_ready", 503},
+    {"request.", 400},
+    {"policy.", 400},
+    {"plan.", 400},
+    {"access.", 403},
+    {"identity.", 403},
+    {"review.same_person", 403},
+    {"review.not_a_person", 403},
+    {".not_found", 404},
+    {".conflict", 409},
+    {"review.", 409},
+    {"secret.missing", 409},
+    {"exec.busy", 503},
+    {"route.method", 405},
 };
 
 // How to go on from a refusal, for those codes where there is a way.
@@ -52,8 +64,14 @@ HttpResponse to_response(const Error& error) {
   std::string_view ask;
   for (const auto& [code, text] : kAsk)
     if (code == error.code) ask = text;
-  nlohmann::json body = {{"error", {{"code", error.code}, {"reason", error.message}, {"layer", "governance"}, {"rule", ""}, {"ask", ask}}}};
-  return {.status = status_of(error.code), .body = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)};
+  nlohmann::json body = {{"error",
+                          {{"code", error.code},
+                           {"reason", error.message},
+                           {"layer", "governance"},
+                           {"rule", ""},
+                           {"ask", ask}}}};
+  return {.status = status_of(error.code),
+          .body = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)};
 }
 
 Result<std::string> percent_decode(std::string_view text) {
@@ -73,7 +91,8 @@ Result<std::string> percent_decode(std::string_view text) {
 }
 
 Result<Target> parse_target(std::string_view target) {
-  if (!target.starts_with('/') || target.find('#') != target.npos) return Error::make("request.target", "a target is a path, optionally with a query");
+  if (!target.starts_with('/') || target.find('#') != target.npos)
+    return Error::make("request.target", "a target is a path, optionally with a query");
   size_t mark = target.find('?');
   Target out{.path = std::string(target.substr(0, mark))};
   std::string_view rest = mark == target.npos ? "" : target.substr(mark + 1);
@@ -83,7 +102,8 @@ Result<Target> parse_target(std::string_view target) {
     size_t equals = std::min(pair.find('='), pair.size());
     std::string name = SAW_TRY(percent_decode(pair.substr(0, equals)));
     std::string value = SAW_TRY(percent_decode(pair.substr(std::min(pair.size(), equals + 1))));
-    if (!out.query.emplace(name, std::move(value)).second) return Error::make("request.target", "query member '{}' comes twice", name);
+    if (!out.query.emplace(name, std::move(value)).second)
+      return Error::make("request.target", "query member '{}' comes twice", name);
   }
   return out;
 }

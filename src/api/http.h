@@ -25,7 +25,8 @@ struct HttpResponse {
 };
 using Respond = std::move_only_function<void(HttpResponse)>;
 
-// Splits "/a/b?x=1&y=%20". Error "request.target": a bad escape, a name that comes twice, something that is no origin-form target.
+// Splits "/a/b?x=1&y=%20". Error "request.target": a bad escape, a name that comes twice, something that is
+// no origin-form target.
 struct Target {
   std::string path;
   std::map<std::string, std::string> query;

@@ -19,7 +19,8 @@ Result<Json> parse_object(std::string_view text) {
   };
   Json json = Json::parse(text, check, /*allow_exceptions=*/false);
   if (!problem.empty()) return Error::make("request.json", "malformed JSON: {}", problem);
-  if (json.is_discarded() || !json.is_object()) return Error::make("request.json", "the body is not one JSON object");
+  if (json.is_discarded() || !json.is_object())
+    return Error::make("request.json", "the body is not one JSON object");
   return json;
 }
 
@@ -72,11 +73,14 @@ void Members::flag(const char* name, bool& out) {
 void Members::number(const char* name, uint64_t& out, uint64_t most) {
   const Json* value = take(name, Need::optional);
   if (!value) return;
-  if (!value->is_number_unsigned() || value->get<uint64_t>() > most) return fail(fmt::format("member '{}' is not a whole number up to {}", name, most));
+  if (!value->is_number_unsigned() || value->get<uint64_t>() > most)
+    return fail(fmt::format("member '{}' is not a whole number up to {}", name, most));
   out = value->get<uint64_t>();
 }
 
-const Json* Members::value(const char* name) { return take(name, Need::optional); }
+const Json* Members::value(const char* name) {
+  return take(name, Need::optional);
+}
 
 Result<> Members::finish() {
   for (const auto& [key, item] : object_.items())
@@ -85,49 +89,87 @@ Result<> Members::finish() {
   return {};
 }
 
-// ---- out --------------------------------------------------------------------------------------------------------------------------
+// ---- out
+// --------------------------------------------------------------------------------------------------------------------------
 
-std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 Json to_json(const WorkspaceView& v) {
   Json mounts = Json::array(), credentials = Json::array();
-  for (const MountSpec& m : v.mounts) mounts.push_back({{"source", m.source}, {"target", m.target}, {"access", m.writable ? "write" : "read"}});
+  for (const MountSpec& m : v.mounts)
+    mounts.push_back({{"source", m.source}, {"target", m.target}, {"access", m.writable ? "write" : "read"}});
   for (const CredentialView& c : v.credentials) credentials.push_back({{"name", c.name}, {"env", c.env}});
-  Json out = {{"id", v.id}, {"name", v.name}, {"owner", v.owner}, {"profile", v.profile},
-              {"policy", {{"name", v.policy_name}, {"digest", v.policy_digest}}}, {"isolation", v.isolation}, {"state", name(v.state)},
-              {"created", rfc3339(v.created)}, {"image", v.image}, {"mounts", mounts}, {"credentials", credentials}, {"degraded", v.degraded}};
+  Json out = {{"id", v.id},
+              {"name", v.name},
+              {"owner", v.owner},
+              {"profile", v.profile},
+              {"policy", {{"name", v.policy_name}, {"digest", v.policy_digest}}},
+              {"isolation", v.isolation},
+              {"state", name(v.state)},
+              {"created", rfc3339(v.created)},
+              {"image", v.image},
+              {"mounts", mounts},
+              {"credentials", credentials},
+              {"degraded", v.degraded}};
   if (!v.sandbox.empty()) out["sandbox"] = v.sandbox;
   if (!v.error.empty()) out["error"] = v.error;
   return out;
 }
 
 Json to_json(const SessionView& v) {
-  Json out = {{"id", v.id}, {"name", v.name}, {"workspace", v.workspace}, {"state", v.state}, {"created", rfc3339(v.created)}};
+  Json out = {{"id", v.id},
+              {"name", v.name},
+              {"workspace", v.workspace},
+              {"state", v.state},
+              {"created", rfc3339(v.created)}};
   if (!v.sandbox.empty()) out["sandbox"] = v.sandbox;
   return out;
 }
 
 Json to_json(const DiffView& v) {
   Json changes = Json::array();
-  for (const ChangeView& c : v.changes) changes.push_back({{"kind", c.kind}, {"type", c.type}, {"path", c.path}, {"size", c.size}});
+  for (const ChangeView& c : v.changes)
+    changes.push_back({{"kind", c.kind}, {"type", c.type}, {"path", c.path}, {"size", c.size}});
   return {{"changes", changes}, {"complete", v.complete}};
 }
 
 Json to_json(const AgentView& v) {
-  Json out = {{"id", v.id}, {"name", v.name}, {"sponsor", v.sponsor}, {"purpose", v.purpose}, {"version", v.version}, {"state", v.state}};
+  Json out = {{"id", v.id},           {"name", v.name},       {"sponsor", v.sponsor},
+              {"purpose", v.purpose}, {"version", v.version}, {"state", v.state}};
   if (v.expires) out["expires"] = rfc3339(v.expires);
   return out;
 }
 
 Json to_json(const SecretView& v) {
-  return {{"name", v.name}, {"created", rfc3339(v.created)}, {"updated", rfc3339(v.updated)}, {"version", v.version}};
+  return {{"name", v.name},
+          {"created", rfc3339(v.created)},
+          {"updated", rfc3339(v.updated)},
+          {"version", v.version}};
 }
 
 Json to_json(const ReviewView& v) {
-  Json out = {{"id", v.id}, {"state", v.state}, {"workspace", v.workspace}, {"agent", v.agent}, {"sponsor", v.sponsor}, {"session", v.session},
-              {"call", v.call}, {"method", v.method}, {"scheme", v.scheme}, {"host", v.host}, {"port", v.port}, {"target", v.target},
-              {"rule", v.rule}, {"reason", v.reason}, {"digest", v.digest}, {"policy_digest", v.policy_digest}, {"preview", v.preview},
-              {"body_bytes", v.body_bytes}, {"created", rfc3339(v.created)}, {"expires", rfc3339(v.expires)}};
+  Json out = {{"id", v.id},
+              {"state", v.state},
+              {"workspace", v.workspace},
+              {"agent", v.agent},
+              {"sponsor", v.sponsor},
+              {"session", v.session},
+              {"call", v.call},
+              {"method", v.method},
+              {"scheme", v.scheme},
+              {"host", v.host},
+              {"port", v.port},
+              {"target", v.target},
+              {"rule", v.rule},
+              {"reason", v.reason},
+              {"digest", v.digest},
+              {"policy_digest", v.policy_digest},
+              {"preview", v.preview},
+              {"body_bytes", v.body_bytes},
+              {"created", rfc3339(v.created)},
+              {"expires", rfc3339(v.expires)}};
   if (!v.decided_by.empty()) out["decided_by"] = v.decided_by;
   if (!v.why.empty()) out["why"] = v.why;
   return out;
@@ -141,11 +183,18 @@ Json to_json(const StatusView& v) {
     if (p.pid) program["pid"] = p.pid;
     programs.push_back(std::move(program));
   }
-  return {{"version", v.version}, {"node", v.node}, {"state", v.state}, {"rootless", v.rootless},
-          {"audit", {{"entries", v.audit_entries}, {"ok", v.audit_ok}}}, {"programs", programs}, {"workspaces", v.workspaces},
+  return {{"version", v.version},
+          {"node", v.node},
+          {"state", v.state},
+          {"rootless", v.rootless},
+          {"audit", {{"entries", v.audit_entries}, {"ok", v.audit_ok}}},
+          {"programs", programs},
+          {"workspaces", v.workspaces},
           {"degraded", v.degraded}};
 }
 
-Json to_json(const AuditPage& page) { return {{"size", page.size}, {"first", page.first}, {"entries", page.entries}}; }
+Json to_json(const AuditPage& page) {
+  return {{"size", page.size}, {"first", page.first}, {"entries", page.entries}};
+}
 
 }  // namespace saw::api

@@ -1,10 +1,12 @@
-// The API's JSON: strict reading of what comes, rendering of what goes. For .cc files of this folder (it drags nlohmann in).
+// The API's JSON: strict reading of what comes, rendering of what goes. For .cc files of this folder (it
+// drags nlohmann in).
 //
 //   Json body = SAW_TRY(parse_object(request.body));
 //   Members members(body);
 //   members.text("name", name, Need::required);
 //   members.list("mounts", …);
-//   SAW_TRY(members.finish());                       // "request.member": unknown, missing, or of a wrong type
+//   SAW_TRY(members.finish());                       // "request.member": unknown, missing, or of a wrong
+//   type
 //
 // A duplicate key, a depth above kMaxDepth, and anything after the value are errors ("request.json").
 #pragma once

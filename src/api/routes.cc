@@ -14,14 +14,18 @@ namespace {
 using Segments = std::span<const std::string>;
 constexpr uint64_t kMaxLimit = 1ULL << 62;
 
-HttpResponse answer(const Json& json, unsigned status = 200) { return {.status = status, .body = dump(json)}; }
+HttpResponse answer(const Json& json, unsigned status = 200) {
+  return {.status = status, .body = dump(json)};
+}
 
 // A Result of a view (or of nothing) as an answer.
 template <class T>
 void reply(Respond respond, Result<T> result, unsigned status = 200) {
   if (!result) return respond(to_response(result.error()));
-  if constexpr (std::is_void_v<T>) respond(answer(Json::object(), status));
-  else respond(answer(to_json(*result), status));
+  if constexpr (std::is_void_v<T>)
+    respond(answer(Json::object(), status));
+  else
+    respond(answer(to_json(*result), status));
 }
 
 template <class T>
@@ -34,25 +38,33 @@ void reply_list(Respond respond, const char* member, const Result<std::vector<T>
 
 template <class T>
 Reply<T> later(Respond respond, unsigned status = 200) {
-  return [respond = std::move(respond), status](Result<T> result) mutable { reply<T>(std::move(respond), std::move(result), status); };
+  return [respond = std::move(respond), status](Result<T> result) mutable {
+    reply<T>(std::move(respond), std::move(result), status);
+  };
 }
 
 // The body as members; an absent body is an empty object.
-Result<Json> body_of(const HttpRequest& request) { return parse_object(request.body.empty() ? "{}" : request.body); }
+Result<Json> body_of(const HttpRequest& request) {
+  return parse_object(request.body.empty() ? "{}" : request.body);
+}
 
 Result<uint64_t> query_number(const HttpRequest& request, const char* name, uint64_t fallback) {
   auto found = request.query.find(name);
   if (found == request.query.end()) return fallback;
   uint64_t value = 0;
-  auto [end, error] = std::from_chars(found->second.data(), found->second.data() + found->second.size(), value);
+  auto [end, error] =
+      std::from_chars(found->second.data(), found->second.data() + found->second.size(), value);
   if (error != std::errc() || end != found->second.data() + found->second.size() || value > kMaxLimit)
     return Error::make("request.query", "'{}' is not a number", name);
   return value;
 }
 
-// ---- daemon -----------------------------------------------------------------------------------------------------------------------
+// ---- daemon
+// -----------------------------------------------------------------------------------------------------------------------
 
-void get_status(Control& control, const HttpRequest&, Segments, Respond respond) { respond(answer(to_json(control.status()))); }
+void get_status(Control& control, const HttpRequest&, Segments, Respond respond) {
+  respond(answer(to_json(control.status())));
+}
 void post_down(Control& control, const HttpRequest& request, Segments, Respond respond) {
   reply<void>(std::move(respond), control.shut_down(request.caller));
 }
@@ -60,7 +72,8 @@ void get_openapi(Control&, const HttpRequest&, Segments, Respond respond) {
   respond({.body = std::string(openapi_document()), .content_type = "application/yaml"});
 }
 
-// ---- workspaces -------------------------------------------------------------------------------------------------------------------
+// ---- workspaces
+// -------------------------------------------------------------------------------------------------------------------
 
 void read_mounts(Members& members, std::vector<MountSpec>& out) {
   const Json* list = members.value("mounts");
@@ -96,8 +109,10 @@ Result<WorkspaceSpec> workspace_spec(const HttpRequest& request) {
   members.number("pids", spec.pids, INT32_MAX);
   read_mounts(members, spec.mounts);
   if (const Json* cpus = members.value("cpus")) {
-    if (!cpus->is_number() || cpus->get<double>() < 0 || cpus->get<double>() > kMaxCpus) members.fail("member 'cpus' is not a number of processors");
-    else spec.cpu_millis = static_cast<uint64_t>(cpus->get<double>() * 1000);
+    if (!cpus->is_number() || cpus->get<double>() < 0 || cpus->get<double>() > kMaxCpus)
+      members.fail("member 'cpus' is not a number of processors");
+    else
+      spec.cpu_millis = static_cast<uint64_t>(cpus->get<double>() * 1000);
   }
   SAW_TRY(members.finish());
   if (spec.policy_file.empty()) spec.policy_file = "policy.yaml";
@@ -110,10 +125,11 @@ void get_workspaces(Control& control, const HttpRequest& request, Segments, Resp
 void post_workspaces(Control& control, const HttpRequest& request, Segments, Respond respond) {
   auto spec = workspace_spec(request);
   if (!spec) return respond(to_response(spec.error()));
-  control.create_workspace(request.caller, *spec, [respond = std::move(respond)](Result<WorkspaceCreated> created) mutable {
-    if (!created) return respond(to_response(created.error()));
-    respond(answer(to_json(created->workspace), created->created == Created::now ? 201 : 200));
-  });
+  control.create_workspace(
+      request.caller, *spec, [respond = std::move(respond)](Result<WorkspaceCreated> created) mutable {
+        if (!created) return respond(to_response(created.error()));
+        respond(answer(to_json(created->workspace), created->created == Created::now ? 201 : 200));
+      });
 }
 void get_workspace(Control& control, const HttpRequest& request, Segments at, Respond respond) {
   reply(std::move(respond), control.show_workspace(request.caller, at[0]));
@@ -125,17 +141,20 @@ void post_workspace_stop(Control& control, const HttpRequest& request, Segments 
   control.stop_workspace(request.caller, at[0], later<WorkspaceView>(std::move(respond)));
 }
 void delete_workspace(Control& control, const HttpRequest& request, Segments at, Respond respond) {
-  control.decommission_workspace(request.caller, at[0], [respond = std::move(respond)](Result<WorkspaceView> gone) mutable {
-    if (!gone) return respond(to_response(gone.error()));
-    respond(answer(Json::object()));
-  });
+  control.decommission_workspace(request.caller, at[0],
+                                 [respond = std::move(respond)](Result<WorkspaceView> gone) mutable {
+                                   if (!gone) return respond(to_response(gone.error()));
+                                   respond(answer(Json::object()));
+                                 });
 }
 // Only requests without an upgrade come here.
 void get_exec(Control&, const HttpRequest&, Segments, Respond respond) {
-  respond(to_response(Error{"request.upgrade", "exec is a WebSocket: the request must ask for an upgrade", 0}));
+  respond(
+      to_response(Error{"request.upgrade", "exec is a WebSocket: the request must ask for an upgrade", 0}));
 }
 
-// ---- sessions ---------------------------------------------------------------------------------------------------------------------
+// ---- sessions
+// ---------------------------------------------------------------------------------------------------------------------
 
 void get_sessions(Control& control, const HttpRequest& request, Segments at, Respond respond) {
   reply_list(std::move(respond), "sessions", control.list_sessions(request.caller, at[0]));
@@ -156,7 +175,8 @@ void delete_session(Control& control, const HttpRequest& request, Segments at, R
   control.end_session(request.caller, at[0], at[1], later<void>(std::move(respond)));
 }
 
-// ---- agents, secrets --------------------------------------------------------------------------------------------------------------
+// ---- agents, secrets
+// --------------------------------------------------------------------------------------------------------------
 
 void get_agents(Control& control, const HttpRequest& request, Segments, Respond respond) {
   reply_list(std::move(respond), "agents", control.list_agents(request.caller));
@@ -197,11 +217,14 @@ void delete_secret(Control& control, const HttpRequest& request, Segments at, Re
   reply<void>(std::move(respond), control.remove_secret(request.caller, at[0]));
 }
 
-// ---- reviews, audit ---------------------------------------------------------------------------------------------------------------
+// ---- reviews, audit
+// ---------------------------------------------------------------------------------------------------------------
 
 void get_reviews(Control& control, const HttpRequest& request, Segments, Respond respond) {
   auto state = request.query.find("state");
-  const std::string which = state == request.query.end() ? "pending" : state->second == "all" ? "" : state->second;
+  const std::string which = state == request.query.end() ? "pending"
+                            : state->second == "all"     ? ""
+                                                         : state->second;
   reply_list(std::move(respond), "reviews", control.list_reviews(request.caller, which));
 }
 void get_review(Control& control, const HttpRequest& request, Segments at, Respond respond) {
@@ -214,7 +237,8 @@ void post_approve(Control& control, const HttpRequest& request, Segments at, Res
   std::string digest;
   members.text("digest", digest);
   if (auto good = members.finish(); !good) return respond(to_response(good.error()));
-  control.approve(request.caller, at[0], digest.empty() ? std::nullopt : std::optional(digest), later<ReviewView>(std::move(respond)));
+  control.approve(request.caller, at[0], digest.empty() ? std::nullopt : std::optional(digest),
+                  later<ReviewView>(std::move(respond)));
 }
 void post_deny(Control& control, const HttpRequest& request, Segments at, Respond respond) {
   auto body = body_of(request);
@@ -227,10 +251,12 @@ void post_deny(Control& control, const HttpRequest& request, Segments at, Respon
 }
 
 void get_audit_entries(Control& control, const HttpRequest& request, Segments, Respond respond) {
-  auto from = query_number(request, "from", 0), limit = query_number(request, "limit", 100), wait = query_number(request, "wait_ms", 0);
+  auto from = query_number(request, "from", 0), limit = query_number(request, "limit", 100),
+       wait = query_number(request, "wait_ms", 0);
   for (const auto* number : {&from, &limit, &wait})
     if (!*number) return respond(to_response(number->error()));
-  control.audit_entries(request.caller, *from, *limit, static_cast<int64_t>(*wait), later<AuditPage>(std::move(respond)));
+  control.audit_entries(request.caller, *from, *limit, static_cast<int64_t>(*wait),
+                        later<AuditPage>(std::move(respond)));
 }
 void get_audit_key(Control& control, const HttpRequest&, Segments, Respond respond) {
   const AuditKeyView key = control.audit_key();
@@ -271,9 +297,19 @@ constexpr Route kRoutes[] = {
 
 // Part of the contract, and not there yet: said so, and never "not found".
 constexpr std::string_view kLater[] = {
-    "/v1/workspaces/{w}/rebuild", "/v1/workspaces/{w}/snapshot", "/v1/workspaces/{w}/fork", "/v1/workspaces/{w}/expose", "/v1/workspaces/{w}/kill",
-    "/v1/workspaces/{w}/sessions/{s}/commit", "/v1/workspaces/{w}/sessions/{s}/discard", "/v1/workspaces/{w}/sessions/{s}/fork",
-    "/v1/delegations", "/v1/delegations/{d}", "/v1/kill", "/v1/channels/{c}", "/v1/metrics",
+    "/v1/workspaces/{w}/rebuild",
+    "/v1/workspaces/{w}/snapshot",
+    "/v1/workspaces/{w}/fork",
+    "/v1/workspaces/{w}/expose",
+    "/v1/workspaces/{w}/kill",
+    "/v1/workspaces/{w}/sessions/{s}/commit",
+    "/v1/workspaces/{w}/sessions/{s}/discard",
+    "/v1/workspaces/{w}/sessions/{s}/fork",
+    "/v1/delegations",
+    "/v1/delegations/{d}",
+    "/v1/kill",
+    "/v1/channels/{c}",
+    "/v1/metrics",
 };
 
 // The segments that {…} stood for, decoded; nullopt: no match.
@@ -300,7 +336,9 @@ std::optional<std::vector<std::string>> match(std::string_view pattern, std::str
 
 }  // namespace
 
-std::span<const Route> routes() { return kRoutes; }
+std::span<const Route> routes() {
+  return kRoutes;
+}
 
 void Router::handle(const HttpRequest& request, Respond respond) {
   bool path_known = false;
@@ -310,9 +348,13 @@ void Router::handle(const HttpRequest& request, Respond respond) {
     path_known = true;
     if (route.method == request.method) return route.handle(control_, request, *segments, std::move(respond));
   }
-  if (path_known) return respond(to_response(Error{"route.method", "this path does not know method " + printable(request.method, 20), 0}));
+  if (path_known)
+    return respond(to_response(
+        Error{"route.method", "this path does not know method " + printable(request.method, 20), 0}));
   for (std::string_view pattern : kLater)
-    if (match(pattern, request.path)) return respond(to_response(Error{"not_available_yet", "'" + printable(request.path) + "' is not available yet", 0}));
+    if (match(pattern, request.path))
+      return respond(to_response(
+          Error{"not_available_yet", "'" + printable(request.path) + "' is not available yet", 0}));
   respond(to_response(Error{"route.not_found", "there is no '" + printable(request.path) + "'", 0}));
 }
 

@@ -1,9 +1,11 @@
-// The REST contract as one table: method, path pattern, function. openapi.yaml describes the same table; a test compares the two.
+// The REST contract as one table: method, path pattern, function. openapi.yaml describes the same table; a
+// test compares the two.
 //
 //   Router router(control);
 //   router.handle(std::move(request), [](HttpResponse response) { … });
 //
-// In a pattern {x} matches one segment. The exec route answers here only when it is refused: the server recognises its upgrade before.
+// In a pattern {x} matches one segment. The exec route answers here only when it is refused: the server
+// recognises its upgrade before.
 #pragma once
 
 #include <span>
@@ -16,7 +18,8 @@ namespace saw::api {
 
 struct Route {
   std::string_view method, pattern;
-  void (*handle)(control::Control& control, const HttpRequest& request, std::span<const std::string> segments, Respond respond);
+  void (*handle)(control::Control& control, const HttpRequest& request, std::span<const std::string> segments,
+                 Respond respond);
 };
 std::span<const Route> routes();
 

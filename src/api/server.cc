@@ -38,19 +38,27 @@ using ErrorCode = boost::system::error_code;
 using Task = asio::awaitable<void>;
 
 // Errors as values: the awaited call stores its error here.
-auto into(ErrorCode& error) { return asio::redirect_error(asio::use_awaitable, error); }
-
-constexpr size_t kMaxHeader = 4u << 20;   // an exec spec travels in the target
-constexpr size_t kChunk = 64u << 10;      // of a command's output, in one frame
-constexpr size_t kMaxFrame = 1u << 20;    // from the client
-constexpr size_t kInputFrames = 8;        // buffered for a command that does not read
-
-HttpRequest to_request(const http::request<http::string_body>& message, const control::Caller& caller, Target target) {
-  return {.method = std::string(message.method_string()), .path = std::move(target.path), .body = message.body(),
-          .query = std::move(target.query), .caller = caller};
+auto into(ErrorCode& error) {
+  return asio::redirect_error(asio::use_awaitable, error);
 }
 
-// ---- one command's streams over one WebSocket -------------------------------------------------------------------------------------
+constexpr size_t kMaxHeader = 4u << 20;  // an exec spec travels in the target
+constexpr size_t kChunk = 64u << 10;     // of a command's output, in one frame
+constexpr size_t kMaxFrame = 1u << 20;   // from the client
+constexpr int kCloseSeconds = 10;
+constexpr size_t kInputFrames = 8;  // buffered for a command that does not read
+
+HttpRequest to_request(const http::request<http::string_body>& message, const control::Caller& caller,
+                       Target target) {
+  return {.method = std::string(message.method_string()),
+          .path = std::move(target.path),
+          .body = message.body(),
+          .query = std::move(target.query),
+          .caller = caller};
+}
+
+// ---- one command's streams over one WebSocket
+// -------------------------------------------------------------------------------------
 
 class Relay : public std::enable_shared_from_this<Relay> {
  public:
@@ -58,8 +66,13 @@ class Relay : public std::enable_shared_from_this<Relay> {
   using Frames = asio::experimental::channel<void(ErrorCode, std::string)>;
 
   Relay(asio::io_context& io, std::unique_ptr<control::CommandHandle> handle)
-      : input_(io), output_(io), error_(io), exit_signal_(io, asio::steady_timer::time_point::max()), frames_(io, 1),
-        input_frames_(io, kInputFrames), handle_(std::move(handle)) {
+      : input_(io),
+        output_(io),
+        error_(io),
+        exit_signal_(io, asio::steady_timer::time_point::max()),
+        frames_(io, 1),
+        input_frames_(io, kInputFrames),
+        handle_(std::move(handle)) {
     handle_->on_exit([this](control::Exit exit) { on_exit(exit); });
     const bool terminal = !handle_->output;
     input_.assign(terminal ? ::dup(handle_->input.get()) : handle_->input.release());
@@ -75,7 +88,8 @@ class Relay : public std::enable_shared_from_this<Relay> {
     auto executor = co_await asio::this_coro::executor;
     frames_left_ = error_.is_open() ? 2 : 1;
     asio::co_spawn(executor, [self] { return self->pump(self->output_, Stream::output); }, asio::detached);
-    if (error_.is_open()) asio::co_spawn(executor, [self] { return self->pump(self->error_, Stream::error); }, asio::detached);
+    if (error_.is_open())
+      asio::co_spawn(executor, [self] { return self->pump(self->error_, Stream::error); }, asio::detached);
     asio::co_spawn(executor, [self] { return self->feed_input(); }, asio::detached);
     asio::co_spawn(executor, [self] { return self->listen(); }, asio::detached);
     co_await write_frames();
@@ -119,7 +133,8 @@ class Relay : public std::enable_shared_from_this<Relay> {
         continue;
       }
       if (n == 0 || (errno != EAGAIN && errno != EINTR)) break;  // a pty's end is EIO
-      // After the exit only what was written before it is read: a background process may hold the pipe for days.
+      // After the exit only what was written before it is read: a background process may hold the pipe for
+      // days.
       if (exit_) break;
       ErrorCode error;
       co_await from.async_wait(asio::posix::descriptor_base::wait_read, into(error));
@@ -137,8 +152,10 @@ class Relay : public std::enable_shared_from_this<Relay> {
     while (!error && frames_left_ > 0) {
       frame = co_await frames_.async_receive(into(error));
       if (error) break;
-      if (frame.empty()) --frames_left_;
-      else co_await socket_->async_write(asio::buffer(frame), into(error));
+      if (frame.empty())
+        --frames_left_;
+      else
+        co_await socket_->async_write(asio::buffer(frame), into(error));
     }
     while (!error && !gone_ && !exit_) {
       ErrorCode woken;
@@ -194,7 +211,9 @@ class Relay : public std::enable_shared_from_this<Relay> {
       }
     }
     ErrorCode ignored;
-    if (error_.is_open()) input_.close(ignored);  // of a pty both directions are one descriptor: its end of input is typed, not closed
+    if (error_.is_open())
+      input_.close(
+          ignored);  // of a pty both directions are one descriptor: its end of input is typed, not closed
   }
 
   // The command closed its input: what comes is read and forgotten, so that signals behind it arrive.
@@ -214,7 +233,8 @@ class Relay : public std::enable_shared_from_this<Relay> {
 
 }  // namespace
 
-// ---- the server -------------------------------------------------------------------------------------------------------------------
+// ---- the server
+// -------------------------------------------------------------------------------------------------------------------
 
 struct Server::State {
   State(os::Loop& l, control::Control& c) : loop(l), control(c), router(c), acceptor(io), loop_ready(io) {}
@@ -262,30 +282,40 @@ struct Server::State {
   asio::awaitable<HttpResponse> route(HttpRequest request) {
     auto start = [this, &request](auto handler) {
       router.handle(request, [this, handler = std::move(handler)](HttpResponse response) mutable {
-        asio::post(io, [handler = std::move(handler), response = std::move(response)]() mutable { handler(std::move(response)); });
+        asio::post(io, [handler = std::move(handler), response = std::move(response)]() mutable {
+          handler(std::move(response));
+        });
       });
     };
-    co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(HttpResponse)>(start, asio::use_awaitable);
+    co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(HttpResponse)>(
+        start, asio::use_awaitable);
   }
 
   Task wait_ready() {
     auto start = [this](auto handler) {
-      control.when_ready([this, handler = std::move(handler)](Result<>) mutable { asio::post(io, std::move(handler)); });
+      control.when_ready(
+          [this, handler = std::move(handler)](Result<>) mutable { asio::post(io, std::move(handler)); });
     };
     co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(start, asio::use_awaitable);
   }
 
   using Started = Result<std::shared_ptr<Relay>>;
-  asio::awaitable<Started> start_command(const control::Caller& caller, const std::string& workspace, control::ExecRequest spec) {
+  asio::awaitable<Started> start_command(const control::Caller& caller, const std::string& workspace,
+                                         control::ExecRequest spec) {
     auto start = [this, &caller, &workspace, &spec](auto handler) {
-      control.start_command(caller, workspace, std::move(spec),
-                            [this, handler = std::move(handler)](Result<std::unique_ptr<control::CommandHandle>> handle) mutable {
-                              Started started = handle ? Started(std::make_shared<Relay>(io, std::move(*handle)))
-                                                       : Started(std::unexpected(std::move(handle).error()));
-                              asio::post(io, [handler = std::move(handler), started = std::move(started)]() mutable { handler(std::move(started)); });
-                            });
+      control.start_command(
+          caller, workspace, std::move(spec),
+          [this,
+           handler = std::move(handler)](Result<std::unique_ptr<control::CommandHandle>> handle) mutable {
+            Started started = handle ? Started(std::make_shared<Relay>(io, std::move(*handle)))
+                                     : Started(std::unexpected(std::move(handle).error()));
+            asio::post(io, [handler = std::move(handler), started = std::move(started)]() mutable {
+              handler(std::move(started));
+            });
+          });
     };
-    co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Started)>(start, asio::use_awaitable);
+    co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Started)>(
+        start, asio::use_awaitable);
   }
 
   Task serve(Stream_ stream) {
@@ -298,7 +328,11 @@ struct Server::State {
       stream.expires_after(std::chrono::seconds(kIdleSeconds));
       ErrorCode error;
       co_await http::async_read(stream, buffer, parser, into(error));
-      if (error == http::error::body_limit) co_await respond(stream, to_response(Error{"request.too_large", "a body of more than 4 MiB", 0}), 11, false, error);
+      if (error == http::error::body_limit) {
+        co_await respond(stream, to_response(Error{"request.too_large", "a body of more than 4 MiB", 0}), 11,
+                         false, error);
+        co_return;
+      }
       if (error) co_return;
       stream.expires_never();
       const bool keep_alive = parser.get().keep_alive();
@@ -316,8 +350,10 @@ struct Server::State {
         if (workspace) {
           auto spec = parse_exec_spec(request.query["spec"]);
           Started started = std::unexpected(Error{});
-          if (spec) started = co_await start_command(*caller, *workspace, std::move(*spec));
-          else started = std::unexpected(spec.error());
+          if (spec)
+            started = co_await start_command(*caller, *workspace, std::move(*spec));
+          else
+            started = std::unexpected(spec.error());
           if (started) {
             co_await upgrade(std::move(stream), parser.release(), std::move(*started));
             co_return;
@@ -346,13 +382,18 @@ struct Server::State {
     Relay::Socket socket(std::move(stream));
     socket.binary(true);
     socket.read_message_max(kMaxFrame);
+    // A command may be silent for days; only the handshake, and the answer to our close, are waited for with
+    // a bound.
+    socket.set_option(websocket::stream_base::timeout{std::chrono::seconds(kCloseSeconds),
+                                                      websocket::stream_base::none(), false});
     ErrorCode error;
     co_await socket.async_accept(request, into(error));
     if (!error) co_await relay->run(std::move(socket));
   }
 };
 
-Server::Server(os::Loop& loop, control::Control& control, Fd listener) : state_(std::make_unique<State>(loop, control)) {
+Server::Server(os::Loop& loop, control::Control& control, Fd listener)
+    : state_(std::make_unique<State>(loop, control)) {
   state_->acceptor.assign(Local(), listener.release());
   state_->loop_ready.assign(::dup(loop.fd()));
   asio::co_spawn(state_->io, state_->run_loop(), asio::detached);
@@ -360,7 +401,11 @@ Server::Server(os::Loop& loop, control::Control& control, Fd listener) : state_(
 }
 Server::~Server() = default;
 
-void Server::run() { state_->io.run(); }
-void Server::stop() { state_->io.stop(); }
+void Server::run() {
+  state_->io.run();
+}
+void Server::stop() {
+  state_->io.stop();
+}
 
 }  // namespace saw::api

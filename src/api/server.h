@@ -1,10 +1,11 @@
-// The API on its Unix socket: HTTP/1.1 and the exec WebSocket, on the thread that runs the control plane's loop.
+// The API on its Unix socket: HTTP/1.1 and the exec WebSocket, on the thread that runs the control plane's
+// loop.
 //
 //   Server server(loop, control, std::move(listener));       // an inherited, listening Unix stream socket
 //   std::string why = server.run();                          // until stop()
 //
-// Who asks is the kernel's answer (SO_PEERCRED), taken once for each connection. Bounds: kMaxConnections, kMaxBody, kIdleSeconds between
-// requests; a command's output is read only as fast as its client takes it.
+// Who asks is the kernel's answer (SO_PEERCRED), taken once for each connection. Bounds: kMaxConnections,
+// kMaxBody, kIdleSeconds between requests; a command's output is read only as fast as its client takes it.
 #pragma once
 
 #include <memory>

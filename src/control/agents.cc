@@ -11,7 +11,13 @@ namespace {
 using identity::AgentState;
 
 AgentView to_view(const store::Agent& a) {
-  return {.id = a.id, .name = a.name, .sponsor = a.sponsor, .purpose = a.purpose, .state = a.state, .version = a.version, .expires = a.expires};
+  return {.id = a.id,
+          .name = a.name,
+          .sponsor = a.sponsor,
+          .purpose = a.purpose,
+          .state = a.state,
+          .version = a.version,
+          .expires = a.expires};
 }
 
 constexpr std::string_view kNameBytes = "abcdefghijklmnopqrstuvwxyz0123456789-";
@@ -19,9 +25,12 @@ constexpr size_t kMaxName = 63;
 
 std::string_view verb_name(AgentVerb verb) {
   switch (verb) {
-    case AgentVerb::suspend: return "suspend";
-    case AgentVerb::resume: return "resume";
-    case AgentVerb::revoke: return "revoke";
+    case AgentVerb::suspend:
+      return "suspend";
+    case AgentVerb::resume:
+      return "resume";
+    case AgentVerb::revoke:
+      return "revoke";
   }
   return "?";
 }
@@ -29,8 +38,11 @@ std::string_view verb_name(AgentVerb verb) {
 }  // namespace
 
 Result<> check_name(std::string_view what, std::string_view name) {
-  if (name.empty() || name.size() > kMaxName || name.front() == '-' || name.find_first_not_of(kNameBytes) != name.npos)
-    return Error::make("request.name", "{} name '{}': lower-case letters, digits and '-', at most {} characters", what, printable(name, 80), kMaxName);
+  if (name.empty() || name.size() > kMaxName || name.front() == '-' ||
+      name.find_first_not_of(kNameBytes) != name.npos)
+    return Error::make("request.name",
+                       "{} name '{}': lower-case letters, digits and '-', at most {} characters", what,
+                       printable(name, 80), kMaxName);
   return {};
 }
 
@@ -39,7 +51,8 @@ Result<store::Agent> Agents::resolve(const std::string& sponsor, std::string_vie
   if (auto named = SAW_TRY(plane_.store.agent_named(sponsor, agent))) return std::move(*named);
   auto by_id = SAW_TRY(plane_.store.agent(agent));
   if (by_id && by_id->sponsor == sponsor) return std::move(*by_id);
-  if (agent != kDefault) return Error::make("agent.not_found", "sponsor {} has no agent '{}'", sponsor, printable(agent, 80));
+  if (agent != kDefault)
+    return Error::make("agent.not_found", "sponsor {} has no agent '{}'", sponsor, printable(agent, 80));
   return insert(sponsor, kDefault, "registered by SAW on first use, for commands that name no agent");
 }
 
@@ -49,10 +62,16 @@ bool Agents::may_act(std::string_view agent_id) const {
          ((*agent)->expires == 0 || plane_.clock.now() < (*agent)->expires);
 }
 
-Result<store::Agent> Agents::insert(const std::string& sponsor, std::string_view name, const std::string& purpose) {
-  if (!SAW_TRY(plane_.store.sponsor(sponsor))) SAW_TRY(plane_.store.put(store::Sponsor{.id = sponsor}), "registering the sponsor");
-  store::Agent agent{.id = random_id("ag-"), .sponsor = sponsor, .name = std::string(name), .purpose = purpose,
-                     .state = std::string(identity::name(AgentState::active)), .created = plane_.clock.now()};
+Result<store::Agent> Agents::insert(const std::string& sponsor, std::string_view name,
+                                    const std::string& purpose) {
+  if (!SAW_TRY(plane_.store.sponsor(sponsor)))
+    SAW_TRY(plane_.store.put(store::Sponsor{.id = sponsor}), "registering the sponsor");
+  store::Agent agent{.id = random_id("ag-"),
+                     .sponsor = sponsor,
+                     .name = std::string(name),
+                     .purpose = purpose,
+                     .state = std::string(identity::name(AgentState::active)),
+                     .created = plane_.clock.now()};
   SAW_TRY(plane_.store.put(agent), "registering an agent");
   record(agent, sponsor, "register");
   return agent;
@@ -62,8 +81,10 @@ Result<AgentView> Agents::add(const Caller& caller, const std::string& name, con
   SAW_TRY(check_name("agent", name));
   if (purpose.empty() || purpose.size() > kMaxPurpose)
     return Error::make("request.purpose", "a purpose of 1 to {} bytes is needed", kMaxPurpose);
-  if (SAW_TRY(plane_.store.agent_named(caller.sponsor, name))) return Error::make("agent.conflict", "agent '{}' exists", name);
-  if (SAW_TRY(list(caller)).size() >= kMaxPerSponsor) return Error::make("agent.conflict", "{} agents are registered already", kMaxPerSponsor);
+  if (SAW_TRY(plane_.store.agent_named(caller.sponsor, name)))
+    return Error::make("agent.conflict", "agent '{}' exists", name);
+  if (SAW_TRY(list(caller)).size() >= kMaxPerSponsor)
+    return Error::make("agent.conflict", "{} agents are registered already", kMaxPerSponsor);
   return to_view(SAW_TRY(insert(caller.sponsor, name, purpose)));
 }
 
@@ -81,18 +102,24 @@ Result<store::Agent> Agents::find(const Caller& caller, std::string_view agent) 
   if (by_id && (by_id->sponsor == caller.sponsor || caller.role == Role::operator_)) return std::move(*by_id);
   if (caller.role == Role::operator_) {
     auto all = SAW_TRY(plane_.store.agents());
-    if (std::ranges::count(all, agent, &store::Agent::name) == 1) return *std::ranges::find(all, agent, &store::Agent::name);
+    if (std::ranges::count(all, agent, &store::Agent::name) == 1)
+      return *std::ranges::find(all, agent, &store::Agent::name);
   }
   return Error::make("agent.not_found", "there is no agent '{}'", printable(agent, 80));
 }
 
-Result<AgentView> Agents::show(const Caller& caller, std::string_view agent) const { return to_view(SAW_TRY(find(caller, agent))); }
+Result<AgentView> Agents::show(const Caller& caller, std::string_view agent) const {
+  return to_view(SAW_TRY(find(caller, agent)));
+}
 
 Result<AgentView> Agents::change(const Caller& caller, std::string_view name, AgentVerb verb) {
   store::Agent agent = SAW_TRY(find(caller, name));
-  const AgentState wanted = verb == AgentVerb::suspend ? AgentState::suspended : verb == AgentVerb::resume ? AgentState::active : AgentState::revoked;
+  const AgentState wanted = verb == AgentVerb::suspend  ? AgentState::suspended
+                            : verb == AgentVerb::resume ? AgentState::active
+                                                        : AgentState::revoked;
   if (agent.state == identity::name(wanted)) return to_view(agent);  // idempotent
-  if (agent.state == identity::name(AgentState::revoked)) return Error::make("agent.conflict", "agent '{}' is revoked for good", agent.name);
+  if (agent.state == identity::name(AgentState::revoked))
+    return Error::make("agent.conflict", "agent '{}' is revoked for good", agent.name);
   agent.state = identity::name(wanted);
   ++agent.version;
   SAW_TRY(plane_.store.put(agent), "changing an agent");
@@ -102,9 +129,11 @@ Result<AgentView> Agents::change(const Caller& caller, std::string_view name, Ag
 }
 
 void Agents::record(const store::Agent& agent, const std::string& by, std::string_view verb) {
-  auto e = event<audit::ApiActivity>(plane_, {.sponsor = by, .agent = agent.id}, audit::Verdict::allowed,
-                                     fmt::format("{}: {} agent '{}' ({}), version {}", by, verb, agent.name, agent.id, agent.version));
-  e.activity = verb == "register" ? audit::ApiActivity::Activity::create : audit::ApiActivity::Activity::update;
+  auto e = event<audit::ApiActivity>(
+      plane_, {.sponsor = by, .agent = agent.id}, audit::Verdict::allowed,
+      fmt::format("{}: {} agent '{}' ({}), version {}", by, verb, agent.name, agent.id, agent.version));
+  e.activity =
+      verb == "register" ? audit::ApiActivity::Activity::create : audit::ApiActivity::Activity::update;
   e.operation = fmt::format("agent.{}", verb);
   e.object_kind = "agent";
   e.object_id = agent.id;

@@ -1,9 +1,11 @@
-// Agent registrations: who may act for a sponsor. A person registers, suspends, resumes and revokes; nothing inside a sandbox can (R24).
+// Agent registrations: who may act for a sponsor. A person registers, suspends, resumes and revokes; nothing
+// inside a sandbox can (R24).
 //
-//   store::Agent agent = SAW_TRY(agents.resolve(caller, ""));        // "": the sponsor's default agent, registered on first use
-//   AgentView view = SAW_TRY(agents.change(caller, "coder", AgentVerb::suspend));
+//   store::Agent agent = SAW_TRY(agents.resolve(caller, ""));        // "": the sponsor's default agent,
+//   registered on first use AgentView view = SAW_TRY(agents.change(caller, "coder", AgentVerb::suspend));
 //
-// Every change makes a new version, so a credential minted before it is refused (R26). Revoked is final (R108).
+// Every change makes a new version, so a credential minted before it is refused (R26). Revoked is final
+// (R108).
 #pragma once
 
 #include <functional>
@@ -21,9 +23,11 @@ class Agents {
   static constexpr size_t kMaxPurpose = 500, kMaxPerSponsor = 1000;
 
   // on_change: an agent's state is another one now.
-  Agents(Plane& plane, std::move_only_function<void(const store::Agent&)> on_change) : plane_(plane), on_change_(std::move(on_change)) {}
+  Agents(Plane& plane, std::move_only_function<void(const store::Agent&)> on_change)
+      : plane_(plane), on_change_(std::move(on_change)) {}
 
-  // By id or name, of this sponsor. The default agent (and the sponsor's own record) is made if it is not there.
+  // By id or name, of this sponsor. The default agent (and the sponsor's own record) is made if it is not
+  // there.
   Result<store::Agent> resolve(const std::string& sponsor, std::string_view agent);
   bool may_act(std::string_view agent_id) const;
 

@@ -1,6 +1,7 @@
 // Callbacks that outlive their object do nothing: every answer from another program goes through guard().
 //
-//   node_.request(StopSandbox{…}, alive_.guard([this](auto answer) { … }));     // not called once *this is gone
+//   node_.request(StopSandbox{…}, alive_.guard([this](auto answer) { … }));     // not called once *this is
+//   gone
 #pragma once
 
 #include <memory>
@@ -16,7 +17,8 @@ class Alive {
 
   template <class F>
   auto guard(F function) const {
-    return [weak = std::weak_ptr<const char>(token_), function = std::move(function)](auto&&... arguments) mutable {
+    return [weak = std::weak_ptr<const char>(token_),
+            function = std::move(function)](auto&&... arguments) mutable {
       if (!weak.expired()) function(std::forward<decltype(arguments)>(arguments)...);
     };
   }

@@ -5,30 +5,38 @@
 
 namespace saw::control {
 
-AuditIntake::AuditIntake(Plane& plane, std::string name, EventSource source, os::Channel channel, std::move_only_function<void()> on_closed)
+AuditIntake::AuditIntake(Plane& plane, std::string name, EventSource source, os::Channel channel,
+                         std::move_only_function<void()> on_closed)
     : plane_(plane), name_(std::move(name)), source_(std::move(source)), on_closed_(std::move(on_closed)) {
-  link_ = os::Link::open(plane.loop, std::move(channel),
-                         {.on_message =
-                              [this](std::string payload, std::vector<Fd>) {
-                                auto message = wire::decode<egress::AuditMessage>(payload);
-                                auto* record = message ? std::get_if<egress::AuditRecord>(&*message) : nullptr;
-                                if (record) take(std::move(*record));
-                                else find("audit-malformed", name_ + " sent something that is no audit record", {});
-                              },
-                          .on_close = [this](std::string) { on_closed_(); }});
+  link_ =
+      os::Link::open(plane.loop, std::move(channel),
+                     {.on_message =
+                          [this](std::string payload, std::vector<Fd>) {
+                            auto message = wire::decode<egress::AuditMessage>(payload);
+                            auto* record = message ? std::get_if<egress::AuditRecord>(&*message) : nullptr;
+                            if (record)
+                              take(std::move(*record));
+                            else
+                              find("audit-malformed", name_ + " sent something that is no audit record", {});
+                          },
+                      .on_close = [this](std::string) { on_closed_(); }});
 }
 
 void AuditIntake::take(egress::AuditRecord record) {
   if (record.sequence != last_ + 1)
-    find("audit-gap", fmt::format("{} sent record {} after record {}: records are missing or repeated", name_, record.sequence, last_), {});
+    find("audit-gap",
+         fmt::format("{} sent record {} after record {}: records are missing or repeated", name_,
+                     record.sequence, last_),
+         {});
   last_ = record.sequence;
   auto durable = alive_.guard([this, sequence = record.sequence](Result<> written) {
     if (written) acknowledge(sequence);
   });
   auto problem = event_problem(record.event, source_);
   if (!problem) return plane_.audit.record_kept(std::move(record.event), std::move(durable));
-  find("audit-malformed", fmt::format("{} sent an event of {} bytes that is not taken: {}: {}", name_, record.event.size(), *problem,
-                                      printable(record.event, 80)),
+  find("audit-malformed",
+       fmt::format("{} sent an event of {} bytes that is not taken: {}: {}", name_, record.event.size(),
+                   *problem, printable(record.event, 80)),
        std::move(durable));
 }
 

@@ -1,9 +1,12 @@
-// Events that arrive from saw-egress or saw-perimeter, on their way into the audit log. What they send is not trusted to be well-formed.
+// Events that arrive from saw-egress or saw-perimeter, on their way into the audit log. What they send is not
+// trusted to be well-formed.
 //
-//   AuditIntake intake(plane, "saw-egress of dev", {.layer = "runtime", .workspace = id}, std::move(channel), [] { /* closed */ });
+//   AuditIntake intake(plane, "saw-egress of dev", {.layer = "runtime", .workspace = id}, std::move(channel),
+//   [] { /* closed */ });
 //
-// An event is taken when event_check.h finds no problem with it. A gap in the sequence, or an event with a problem, becomes a finding in
-// its place, and more than kMaxFindings of them close the link. Each record is acknowledged once durable.
+// An event is taken when event_check.h finds no problem with it. A gap in the sequence, or an event with a
+// problem, becomes a finding in its place, and more than kMaxFindings of them close the link. Each record is
+// acknowledged once durable.
 #pragma once
 
 #include <functional>
@@ -20,7 +23,8 @@ class AuditIntake {
  public:
   static constexpr int kMaxFindings = 32;
 
-  AuditIntake(Plane& plane, std::string name, EventSource source, os::Channel channel, std::move_only_function<void()> on_closed);
+  AuditIntake(Plane& plane, std::string name, EventSource source, os::Channel channel,
+              std::move_only_function<void()> on_closed);
 
  private:
   void take(egress::AuditRecord record);

@@ -20,9 +20,11 @@ class LogSink final : public AuditSink {
 
 }  // namespace
 
-Result<std::unique_ptr<AuditSink>> open_audit_log(const std::string& directory, std::string origin, std::string_view key_seed) {
+Result<std::unique_ptr<AuditSink>> open_audit_log(const std::string& directory, std::string origin,
+                                                  std::string_view key_seed) {
   SigningKey key = SAW_TRY(SigningKey::from_seed(key_seed));
-  return std::unique_ptr<AuditSink>(std::make_unique<LogSink>(SAW_TRY(audit::Log::open(directory, std::move(origin), std::move(key)))));
+  return std::unique_ptr<AuditSink>(
+      std::make_unique<LogSink>(SAW_TRY(audit::Log::open(directory, std::move(origin), std::move(key)))));
 }
 
 Result<std::unique_ptr<AuditWriter>> AuditWriter::create(os::Loop& loop, Open open) {
@@ -58,11 +60,13 @@ void AuditWriter::fail(const Error& error) {
   log_error("audit log: {}; governed actions are refused until it can be written", error.message);
   sink_.reset();
   std::vector<Pending> kept, dropped;
-  for (Pending& pending : std::exchange(pending_, {})) (pending.kept == Kept::yes ? kept : dropped).push_back(std::move(pending));
+  for (Pending& pending : std::exchange(pending_, {}))
+    (pending.kept == Kept::yes ? kept : dropped).push_back(std::move(pending));
   pending_ = std::move(kept);
   reopen_timer_ = loop_.after(kReopenMs, [this] { reopen(); });
   for (Pending& pending : dropped)
-    if (pending.durable) pending.durable(Error::make("audit.unavailable", "the audit log cannot be written: {}", error.message));
+    if (pending.durable)
+      pending.durable(Error::make("audit.unavailable", "the audit log cannot be written: {}", error.message));
 }
 
 void AuditWriter::reopen() {

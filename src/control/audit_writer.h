@@ -1,11 +1,12 @@
-// The one writer of the audit log: collects events for the rest of this turn of the loop, then one append (one fsync) for all of them.
+// The one writer of the audit log: collects events for the rest of this turn of the loop, then one append
+// (one fsync) for all of them.
 //
 //   writer.record(line);                                        // an event of something that has happened
 //   writer.record_before(line, [](Result<> durable) { … });     // the act waits for its record (R100)
 //
-// When the disk refuses, available() turns false and admission is refused. Events of what has happened are kept, up to kMaxKept, and
-// written once the log opens again; those of acts that were refused for it are dropped with the act. A retry after a failure may
-// repeat an event: at least once, never not at all.
+// When the disk refuses, available() turns false and admission is refused. Events of what has happened are
+// kept, up to kMaxKept, and written once the log opens again; those of acts that were refused for it are
+// dropped with the act. A retry after a failure may repeat an event: at least once, never not at all.
 #pragma once
 
 #include <functional>
@@ -36,8 +37,12 @@ class AuditWriter {
   static Result<std::unique_ptr<AuditWriter>> create(os::Loop& loop, Open open);
 
   void record(std::string line) { add({std::move(line), {}, Kept::yes}); }
-  void record_kept(std::string line, Reply<> durable) { add({std::move(line), std::move(durable), Kept::yes}); }
-  void record_before(std::string line, Reply<> durable) { add({std::move(line), std::move(durable), Kept::no}); }
+  void record_kept(std::string line, Reply<> durable) {
+    add({std::move(line), std::move(durable), Kept::yes});
+  }
+  void record_before(std::string line, Reply<> durable) {
+    add({std::move(line), std::move(durable), Kept::no});
+  }
 
   bool available() const { return sink_ != nullptr; }
   uint64_t entries() const { return sink_ ? sink_->size() : last_size_; }
@@ -69,6 +74,7 @@ class AuditWriter {
 };
 
 // The audit log in `directory` as a sink.
-Result<std::unique_ptr<AuditSink>> open_audit_log(const std::string& directory, std::string origin, std::string_view key_seed);
+Result<std::unique_ptr<AuditSink>> open_audit_log(const std::string& directory, std::string origin,
+                                                  std::string_view key_seed);
 
 }  // namespace saw::control

@@ -1,10 +1,12 @@
 // One sandbox as the control plane sees it: a workspace, a session or a call, with its channel to saw-egress.
 //
 //   Cell cell(plane, egress, "sb-…", identity);
-//   cell.start(plan, [](Result<> r) { … });   // built by saw-node, its sockets bound to saw-egress; adopted if it lives already
-//   cell.stop([](Result<> r) { … });          // unbound first, then nothing of it is left
+//   cell.start(plan, [](Result<> r) { … });   // built by saw-node, its sockets bound to saw-egress; adopted
+//   if it lives already cell.stop([](Result<> r) { … });          // unbound first, then nothing of it is
+//   left
 //
-// The sandbox's id was chosen and, for workspaces and sessions, stored before anything was built: starting twice is starting once (R5).
+// The sandbox's id was chosen and, for workspaces and sessions, stored before anything was built: starting
+// twice is starting once (R5).
 #pragma once
 
 #include <string>
@@ -26,7 +28,7 @@ class Cell {
 
   void start(sandbox::SandboxPlan plan, Reply<> reply);
   void stop(Reply<> reply);
-  void rebind();                     // saw-egress is new: give it this sandbox's sockets
+  void rebind();  // saw-egress is new: give it this sandbox's sockets
   void use_channel(ChannelUse use);
   void mark_found() { state_ = State::found; }  // recovery: saw-node holds it
   void mark_lost() { state_ = State::down; }    // saw-node says that it ended

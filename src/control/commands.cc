@@ -14,18 +14,24 @@ namespace {
 
 Exit to_exit(const sandbox::ExecExited& exited) {
   switch (exited.end) {
-    case sandbox::ExecEnd::exited: return {ExitKind::exited, exited.status};
-    case sandbox::ExecEnd::signalled: return {ExitKind::signalled, exited.status};
-    case sandbox::ExecEnd::not_started: return {ExitKind::not_started, exited.status};
-    case sandbox::ExecEnd::sandbox_gone: return {ExitKind::sandbox_gone, exited.status};
-    case sandbox::ExecEnd::out_of_memory: return {ExitKind::out_of_memory, exited.status};
+    case sandbox::ExecEnd::exited:
+      return {ExitKind::exited, exited.status};
+    case sandbox::ExecEnd::signalled:
+      return {ExitKind::signalled, exited.status};
+    case sandbox::ExecEnd::not_started:
+      return {ExitKind::not_started, exited.status};
+    case sandbox::ExecEnd::sandbox_gone:
+      return {ExitKind::sandbox_gone, exited.status};
+    case sandbox::ExecEnd::out_of_memory:
+      return {ExitKind::out_of_memory, exited.status};
   }
   return {ExitKind::sandbox_gone, 0};
 }
 
 }  // namespace
 
-// ---- the handle -------------------------------------------------------------------------------------------------------------------
+// ---- the handle
+// -------------------------------------------------------------------------------------------------------------------
 
 CommandHandle::~CommandHandle() {
   if (!alive_.expired()) commands_.abandon(call);
@@ -49,7 +55,8 @@ void CommandHandle::resize(uint16_t rows, uint16_t columns) {
     commands_.plane_.node.send(sandbox::ResizeExec{command->sandbox, command->exec, rows, columns});
 }
 
-// ---- start ------------------------------------------------------------------------------------------------------------------------
+// ---- start
+// ------------------------------------------------------------------------------------------------------------------------
 
 Commands::Command* Commands::find(const std::string& key) {
   auto found = running_.find(key);
@@ -67,9 +74,13 @@ void Commands::start(Workspace& workspace, ExecRequest request, Reply<std::uniqu
                    if (!recorded) return;
                    if (!durable) return fail(*recorded, std::move(durable).error());
                    // The workspace lives: stopping it waits for this command.
-                   if (recorded->exit) return fail(*recorded, Error{"workspace.conflict", "the workspace or session is being stopped", 0});
-                   if (recorded->request.kind == ExecKind::call) build(*recorded, workspace);
-                   else execute(key);
+                   if (recorded->exit)
+                     return fail(*recorded,
+                                 Error{"workspace.conflict", "the workspace or session is being stopped", 0});
+                   if (recorded->request.kind == ExecKind::call)
+                     build(*recorded, workspace);
+                   else
+                     execute(key);
                  }));
 }
 
@@ -82,7 +93,8 @@ void Commands::build(Command& command, Workspace& workspace) {
     Command* built = find(key);
     if (!built) return;
     if (!started) return fail(*built, std::move(started).error());
-    if (built->exit) return fail(*built, Error{"workspace.conflict", "the call was ended before it started", 0});
+    if (built->exit)
+      return fail(*built, Error{"workspace.conflict", "the call was ended before it started", 0});
     execute(key);
   }));
 }
@@ -91,10 +103,15 @@ void Commands::execute(const std::string& key) {
   Command& command = *find(key);
   command.stage = Stage::starting;
   const ExecRequest& request = command.request;
-  sandbox::ExecSpec spec{.argv = request.argv, .environment = command.environment, .directory = request.directory,
-                         .terminal = request.terminal, .rows = request.rows, .columns = request.columns};
-  plane_.node.request(sandbox::StartExec{.sandbox = command.sandbox, .spec = std::move(spec)},
-                      alive_.guard([this, key](Result<NodeClient::Answer> answer) { on_started(key, std::move(answer)); }));
+  sandbox::ExecSpec spec{.argv = request.argv,
+                         .environment = command.environment,
+                         .directory = request.directory,
+                         .terminal = request.terminal,
+                         .rows = request.rows,
+                         .columns = request.columns};
+  plane_.node.request(
+      sandbox::StartExec{.sandbox = command.sandbox, .spec = std::move(spec)},
+      alive_.guard([this, key](Result<NodeClient::Answer> answer) { on_started(key, std::move(answer)); }));
 }
 
 void Commands::on_started(const std::string& key, Result<NodeClient::Answer> answer) {
@@ -103,7 +120,8 @@ void Commands::on_started(const std::string& key, Result<NodeClient::Answer> ans
   if (!answer) return fail(*command, std::move(answer).error());
   auto* started = std::get_if<sandbox::ExecStarted>(&answer->message);
   const size_t wanted = command->request.terminal ? 1 : 3;
-  if (!started || answer->fds.size() != wanted) return fail(*command, Error{"node.malformed", "saw-node answered a StartExec with something else", 0});
+  if (!started || answer->fds.size() != wanted)
+    return fail(*command, Error{"node.malformed", "saw-node answered a StartExec with something else", 0});
   command->exec = started->exec;
   command->pid = started->host_pid;
   command->stage = Stage::running;
@@ -114,7 +132,8 @@ void Commands::on_started(const std::string& key, Result<NodeClient::Answer> ans
   if (wanted == 3) handle->output = std::move(answer->fds[1]), handle->error = std::move(answer->fds[2]);
   if (command->request.timeout_ms > 0)
     command->timer = plane_.loop.after(command->request.timeout_ms, [this, key] { time_out(key); });
-  if (command->exit) finish(*command, *std::exchange(command->exit, std::nullopt));  // somebody ended it meanwhile
+  if (command->exit)
+    finish(*command, *std::exchange(command->exit, std::nullopt));  // somebody ended it meanwhile
   if (Command* still = find(key)) std::exchange(still->reply, {})(std::move(handle));
 }
 
@@ -124,21 +143,27 @@ void Commands::fail(Command& command, Error error) {
   auto reply = std::exchange(command.reply, {});
   command.exit = Exit{ExitKind::not_started, 0};
   command.stage = Stage::ending;
-  auto end = alive_.guard([this, key = command.key, reply = std::move(reply), error = std::move(error)](Result<>) mutable {
-    if (reply) reply(std::unexpected(std::move(error)));
-    if (Command* ended = find(key)) record_process(*ended, audit::ProcessActivity::Activity::terminate, {});
-    running_.erase(key);
-    check_drains();
-  });
-  if (command.cell) command.cell->stop(std::move(end));
-  else plane_.loop.post([end = std::move(end)]() mutable { end(Result<>()); });
+  auto end = alive_.guard(
+      [this, key = command.key, reply = std::move(reply), error = std::move(error)](Result<>) mutable {
+        if (reply) reply(std::unexpected(std::move(error)));
+        if (Command* ended = find(key))
+          record_process(*ended, audit::ProcessActivity::Activity::terminate, {});
+        running_.erase(key);
+        check_drains();
+      });
+  if (command.cell)
+    command.cell->stop(std::move(end));
+  else
+    plane_.loop.post([end = std::move(end)]() mutable { end(Result<>()); });
 }
 
-// ---- end --------------------------------------------------------------------------------------------------------------------------
+// ---- end
+// --------------------------------------------------------------------------------------------------------------------------
 
 void Commands::on_exec_exited(const sandbox::ExecExited& exited) {
   for (auto& [key, command] : running_)
-    if (command->stage == Stage::running && command->sandbox == exited.sandbox && command->exec == exited.exec)
+    if (command->stage == Stage::running && command->sandbox == exited.sandbox &&
+        command->exec == exited.exec)
       return finish(*command, to_exit(exited));
 }
 
@@ -212,7 +237,8 @@ std::vector<Cell*> Commands::call_cells(const std::string& workspace) {
 void Commands::end_commands(const std::string& workspace, const std::string& session, Reply<> reply) {
   std::vector<Command*> ending;
   for (auto& [key, command] : running_)
-    if (command->who.workspace == workspace && (session.empty() || command->who.session == session)) ending.push_back(command.get());
+    if (command->who.workspace == workspace && (session.empty() || command->who.session == session))
+      ending.push_back(command.get());
   drains_.push_back({workspace, session, std::move(reply)});
   for (Command* command : ending) finish(*command, {ExitKind::sandbox_gone, 0});
   check_drains();
@@ -223,7 +249,8 @@ void Commands::check_drains() {
   std::erase_if(drains_, [&](Drain& drain) {
     const bool busy = std::ranges::any_of(running_, [&](const auto& entry) {
       const Command& command = *entry.second;
-      return command.who.workspace == drain.workspace && (drain.session.empty() || command.who.session == drain.session);
+      return command.who.workspace == drain.workspace &&
+             (drain.session.empty() || command.who.session == drain.session);
     });
     if (!busy) done.push_back(std::move(drain.reply));
     return !busy;

@@ -4,9 +4,10 @@
 //     (*r)->on_exit([](Exit exit) { … });                  // streams: (*r)->input, output, error
 //   });
 //
-// Admission (R23): agent → registration → sponsor → workspace are resolved from a freshly minted runtime credential that is bound to the
-// sandbox; the admission is durable in the audit log before anything starts (R100). A call gets a sandbox of its own, destroyed before
-// its exit is told (R15). Destroying the handle is "the client went away": a call is killed, another command gets SIGHUP.
+// Admission (R23): agent → registration → sponsor → workspace are resolved from a freshly minted runtime
+// credential that is bound to the sandbox; the admission is durable in the audit log before anything starts
+// (R100). A call gets a sandbox of its own, destroyed before its exit is told (R15). Destroying the handle is
+// "the client went away": a call is killed, another command gets SIGHUP.
 #pragma once
 
 #include <map>
@@ -75,7 +76,7 @@ class Commands final : public RunningCommands {
     uint64_t exec = 0;
     int32_t pid = 0;
     bool timed_out = false, abandoned = false;
-    std::optional<Exit> exit;    // decided; told once the sandbox is gone
+    std::optional<Exit> exit;  // decided; told once the sandbox is gone
     std::move_only_function<void(Exit)> on_exit;
     Reply<std::unique_ptr<CommandHandle>> reply;
     os::Loop::Timer timer;

@@ -1,4 +1,5 @@
-// Whether a command may start at all, and by whose leave: the request's form, the agent's chain of authority, and its record.
+// Whether a command may start at all, and by whose leave: the request's form, the agent's chain of authority,
+// and its record.
 #include <algorithm>
 
 #include "base/bytes.h"
@@ -21,20 +22,25 @@ Result<> check_request(const ExecRequest& request) {
     bytes += argument.size() + 1;
   }
   for (const auto& [name, value] : request.environment) {
-    if (name.empty() || name.find_first_of(std::string_view("=\0", 2)) != name.npos || value.find('\0') != value.npos)
-      return Error::make("request.env", "'{}' is no name or value of an environment variable", printable(name, 80));
+    if (name.empty() || name.find_first_of(std::string_view("=\0", 2)) != name.npos ||
+        value.find('\0') != value.npos)
+      return Error::make("request.env", "'{}' is no name or value of an environment variable",
+                         printable(name, 80));
     bytes += name.size() + value.size() + 2;
   }
-  if (bytes > Commands::kMaxBytes) return Error::make("request.argv", "arguments and environment exceed {} bytes", Commands::kMaxBytes);
+  if (bytes > Commands::kMaxBytes)
+    return Error::make("request.argv", "arguments and environment exceed {} bytes", Commands::kMaxBytes);
   if (!request.directory.empty() && !is_canonical_path(request.directory))
-    return Error::make("request.cwd", "'{}' is not an absolute path without '.', '..' or empty segments", printable(request.directory));
+    return Error::make("request.cwd", "'{}' is not an absolute path without '.', '..' or empty segments",
+                       printable(request.directory));
   if (request.timeout_ms < 0 || request.timeout_ms > kMaxTimeoutMs)
     return Error::make("request.timeout", "a time-out of 0 to {} ms", kMaxTimeoutMs);
   return {};
 }
 
 // The base, then what the request sets; one value for each name.
-std::vector<std::string> merge(const std::vector<std::string>& base, const std::map<std::string, std::string>& set) {
+std::vector<std::string> merge(const std::vector<std::string>& base,
+                               const std::map<std::string, std::string>& set) {
   std::map<std::string, std::string> merged;
   for (const std::string& entry : base) {
     size_t equals = entry.find('=');
@@ -53,7 +59,8 @@ std::string default_directory(const policy::Policy& policy) {
 
 bool is_plain(std::string_view argument) {
   return !argument.empty() && std::ranges::all_of(argument, [](unsigned char c) {
-    return std::isalnum(c) || std::string_view("-_./=:,@%+").find(static_cast<char>(c)) != std::string_view::npos;
+    return std::isalnum(c) ||
+           std::string_view("-_./=:,@%+").find(static_cast<char>(c)) != std::string_view::npos;
   });
 }
 
@@ -63,8 +70,10 @@ std::string command_line(const std::vector<std::string>& argv) {
   std::string out;
   for (const std::string& argument : argv) {
     if (!out.empty()) out += ' ';
-    if (is_plain(argument)) out += argument;
-    else out += "'" + argument + "'";
+    if (is_plain(argument))
+      out += argument;
+    else
+      out += "'" + argument + "'";
   }
   return out;
 }
@@ -72,19 +81,26 @@ std::string command_line(const std::vector<std::string>& argv) {
 Result<std::unique_ptr<Commands::Command>> Commands::admit(Workspace& workspace, ExecRequest request) {
   SAW_TRY(check_request(request));
   if (running_.size() >= kMaxRunning) return Error::make("exec.busy", "{} commands run already", kMaxRunning);
-  if (!plane_.audit.available()) return Error::make("audit.unavailable", "the audit log cannot be written: no command is admitted");
+  if (!plane_.audit.available())
+    return Error::make("audit.unavailable", "the audit log cannot be written: no command is admitted");
   if (workspace.state() != WorkspaceState::running)
-    return Error::make("workspace.conflict", "workspace '{}' is {}, not running", workspace.record().name, name(workspace.state()));
+    return Error::make("workspace.conflict", "workspace '{}' is {}, not running", workspace.record().name,
+                       name(workspace.state()));
   auto command = std::make_unique<Command>();
   command->key = random_id("c-");
-  command->who = {.sponsor = workspace.record().owner, .workspace = workspace.record().id, .call = command->key,
-                  .workspace_name = workspace.record().name, .trace = to_hex(random_bytes(16))};
+  command->who = {.sponsor = workspace.record().owner,
+                  .workspace = workspace.record().id,
+                  .call = command->key,
+                  .workspace_name = workspace.record().name,
+                  .trace = to_hex(random_bytes(16))};
   command->policy_digest = workspace.record().policy_digest;
   command->sandbox = random_id("sb-");
   if (request.kind == ExecKind::workspace) command->sandbox = workspace.cell().sandbox();
   if (request.kind == ExecKind::session || !request.session.empty()) {
     Workspace::Session* session = workspace.find_session(request.session);
-    if (!session) return Error::make("session.not_found", "workspace '{}' has no session '{}'", workspace.record().name, printable(request.session, 80));
+    if (!session)
+      return Error::make("session.not_found", "workspace '{}' has no session '{}'", workspace.record().name,
+                         printable(request.session, 80));
     if (session->cell->state() != Cell::State::up || session->record.desired != store::Desired::running)
       return Error::make("session.conflict", "session '{}' is not running", session->record.name);
     command->who.session = session->record.id;
@@ -98,19 +114,28 @@ Result<std::unique_ptr<Commands::Command>> Commands::admit(Workspace& workspace,
   if (command->request.directory.empty()) command->request.directory = default_directory(workspace.policy());
   const int64_t wall_clock = static_cast<int64_t>(workspace.policy().limits().wall_clock_ms);
   int64_t& timeout = command->request.timeout_ms;
-  if (command->request.kind != ExecKind::workspace && wall_clock > 0 && (timeout == 0 || timeout > wall_clock)) timeout = wall_clock;
+  if (command->request.kind != ExecKind::workspace && wall_clock > 0 &&
+      (timeout == 0 || timeout > wall_clock))
+    timeout = wall_clock;
   return command;
 }
 
 Result<> Commands::resolve_authority(Command& command, Workspace& workspace, const store::Agent& agent) {
   const Nanos now = plane_.clock.now();
-  const identity::CredentialRequest request{.issuer = issuer_, .agent = agent.id, .sponsor = command.who.sponsor,
-                                            .workspace = command.who.workspace, .session = command.who.session, .call = command.key,
-                                            .channel = command.sandbox, .policy_digest = command.policy_digest,
+  const identity::CredentialRequest request{.issuer = issuer_,
+                                            .agent = agent.id,
+                                            .sponsor = command.who.sponsor,
+                                            .workspace = command.who.workspace,
+                                            .session = command.who.session,
+                                            .call = command.key,
+                                            .channel = command.sandbox,
+                                            .policy_digest = command.policy_digest,
                                             .agent_version = agent.version};
-  const identity::Minted minted = identity::mint(plane_.keys.credential, request, now, workspace.policy().credential_ttl_ms() * kMillisecond);
+  const identity::Minted minted = identity::mint(plane_.keys.credential, request, now,
+                                                 workspace.policy().credential_ttl_ms() * kMillisecond);
   command.who.credential_id = minted.id;
-  auto authority = identity::resolve(minted.token, plane_.keys.credential.public_key(), registry_, command.sandbox, now);
+  auto authority =
+      identity::resolve(minted.token, plane_.keys.credential.public_key(), registry_, command.sandbox, now);
   record_authority(command, minted.expires, authority ? nullptr : &authority.error());
   if (!authority) return std::unexpected(std::move(authority).error());
   return {};
@@ -120,7 +145,8 @@ void Commands::record_authority(const Command& command, Nanos expires, const Err
   auto e = event<audit::Authentication>(
       plane_, who(command.who), refusal ? audit::Verdict::denied : audit::Verdict::allowed,
       refusal ? fmt::format("agent {} was refused a call: {}", command.who.agent, refusal->message)
-              : fmt::format("runtime credential {} minted for agent {}, call {}", command.who.credential_id, command.who.agent, command.key));
+              : fmt::format("runtime credential {} minted for agent {}, call {}", command.who.credential_id,
+                            command.who.agent, command.key));
   if (refusal) e.reason = refusal->code;
   e.policy_digest = command.policy_digest;
   e.credential_id = command.who.credential_id;
@@ -128,14 +154,17 @@ void Commands::record_authority(const Command& command, Nanos expires, const Err
   plane_.audit.record(audit::authentication(e));
 }
 
-void Commands::record_process(const Command& command, audit::ProcessActivity::Activity activity, Reply<> durable) {
+void Commands::record_process(const Command& command, audit::ProcessActivity::Activity activity,
+                              Reply<> durable) {
   const bool launch = activity == audit::ProcessActivity::Activity::launch;
   const std::string line = command_line(command.request.argv);
   const Exit exit = command.exit.value_or(Exit{});
   auto e = event<audit::ProcessActivity>(
       plane_, who(command.who), launch ? audit::Verdict::allowed : audit::Verdict::none,
-      launch ? fmt::format("command admitted in workspace '{}' for {}: {}", command.who.workspace_name, command.request.requested_by, printable(line))
-             : fmt::format("command ended in workspace '{}': {} {}: {}", command.who.workspace_name, name(exit.kind), exit.status, printable(line)));
+      launch ? fmt::format("command admitted in workspace '{}' for {}: {}", command.who.workspace_name,
+                           command.request.requested_by, printable(line))
+             : fmt::format("command ended in workspace '{}': {} {}: {}", command.who.workspace_name,
+                           name(exit.kind), exit.status, printable(line)));
   e.policy_digest = command.policy_digest;
   e.activity = activity;
   e.command_line = line;
@@ -143,8 +172,10 @@ void Commands::record_process(const Command& command, audit::ProcessActivity::Ac
   e.pid = command.pid;
   e.exit_status = exit.status;
   if (!launch) e.reason = name(exit.kind);
-  if (launch) plane_.audit.record_before(audit::process_activity(e), std::move(durable));
-  else plane_.audit.record_kept(audit::process_activity(e), std::move(durable));
+  if (launch)
+    plane_.audit.record_before(audit::process_activity(e), std::move(durable));
+  else
+    plane_.audit.record_kept(audit::process_activity(e), std::move(durable));
 }
 
 }  // namespace saw::control

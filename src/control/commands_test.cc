@@ -91,7 +91,8 @@ TEST_F(CommandsTest, a_suspended_agent_is_refused_its_open_channels_close_and_re
   ASSERT_TRUE(egress().channels.contains(sandbox));
   ASSERT_TRUE(control_->change_agent(kOwner, "coder", AgentVerb::suspend));
   ASSERT_TRUE(run_until([&] { return !egress().channels.contains(sandbox); }));
-  EXPECT_TRUE(egress().channels.contains(workspace_.sandbox)) << "the workspace's own channel is another agent's";
+  EXPECT_TRUE(egress().channels.contains(workspace_.sandbox))
+      << "the workspace's own channel is another agent's";
   EXPECT_FALSE(run(call("coder")));
   EXPECT_EQ(refusal_.code, "identity.agent_suspended");
   run_quiet();
@@ -153,7 +154,8 @@ TEST_F(CommandsTest, a_timed_out_command_of_the_workspace_is_killed_and_the_work
   auto handle = run(request);
   ASSERT_TRUE(run_until([&] { return !node_->signals.empty(); }));
   EXPECT_EQ(node_->signals[0].signal, SIGKILL);
-  node_->send(sandbox::ExecExited{.sandbox = workspace_.sandbox, .exec = 1, .end = sandbox::ExecEnd::signalled, .status = SIGKILL});
+  node_->send(sandbox::ExecExited{
+      .sandbox = workspace_.sandbox, .exec = 1, .end = sandbox::ExecEnd::signalled, .status = SIGKILL});
   ASSERT_TRUE(run_until([&] { return exit_.has_value(); }));
   EXPECT_EQ(exit_->kind, ExitKind::timed_out);
 }
@@ -177,9 +179,11 @@ TEST_F(CommandsTest, a_sandbox_that_ends_by_itself_is_told_to_whoever_waits) {
 }
 
 TEST_F(CommandsTest, a_request_without_sense_is_refused_before_anything_starts) {
-  for (ExecRequest bad : {ExecRequest{.kind = ExecKind::call}, ExecRequest{.argv = {""}}, ExecRequest{.argv = {std::string("a\0b", 3)}},
-                          ExecRequest{.directory = "../x", .argv = {"x"}}, ExecRequest{.argv = {"x"}, .environment = {{"A=B", "c"}}},
-                          ExecRequest{.argv = {std::string(2u << 20, 'x')}}, ExecRequest{.argv = {"x"}, .timeout_ms = -1}}) {
+  for (ExecRequest bad :
+       {ExecRequest{.kind = ExecKind::call}, ExecRequest{.argv = {""}},
+        ExecRequest{.argv = {std::string("a\0b", 3)}}, ExecRequest{.directory = "../x", .argv = {"x"}},
+        ExecRequest{.argv = {"x"}, .environment = {{"A=B", "c"}}},
+        ExecRequest{.argv = {std::string(2u << 20, 'x')}}, ExecRequest{.argv = {"x"}, .timeout_ms = -1}}) {
     EXPECT_FALSE(run(bad));
     EXPECT_TRUE(refusal_.code.starts_with("request.")) << refusal_.code;
   }
@@ -191,7 +195,8 @@ TEST_F(CommandsTest, a_request_without_sense_is_refused_before_anything_starts) 
 }
 
 TEST_F(CommandsTest, a_call_in_a_session_lies_on_the_session_and_ends_with_it) {
-  auto session = wait<SessionView>([&](auto r) { control_->start_session(kOwner, "dev", "one", std::move(r)); });
+  auto session =
+      wait<SessionView>([&](auto r) { control_->start_session(kOwner, "dev", "one", std::move(r)); });
   ExecRequest request = call();
   request.session = "one";
   auto handle = run(request);

@@ -35,7 +35,9 @@ Control::Control(ControlOptions options, std::unique_ptr<AuditWriter> audit, os:
               }),
       secrets_(plane_,
                [this](const std::string& owner, std::string_view secret) {
-                 workspaces_.each([&](Workspace& w) { if (w.record().owner == owner) w.secret_changed(secret); });
+                 workspaces_.each([&](Workspace& w) {
+                   if (w.record().owner == owner) w.secret_changed(secret);
+                 });
                }),
       reviews_(plane_),
       registry_(options_.store,
@@ -49,19 +51,24 @@ Control::Control(ControlOptions options, std::unique_ptr<AuditWriter> audit, os:
   audit_->on_growth([this] { wake_audit_waiters(); });
 }
 
-// ---- saw-node and recovery --------------------------------------------------------------------------------------------------------
+// ---- saw-node and recovery
+// --------------------------------------------------------------------------------------------------------
 
 NodeClient::Events Control::node_events() {
   return {.on_hello = [this](const sandbox::NodeHello& hello) { on_hello(hello); },
           .on_exec_exited = [this](const sandbox::ExecExited& exited) { commands_.on_exec_exited(exited); },
           .on_sandbox_exited =
               [this](const sandbox::SandboxExited& exited) {
-                workspaces_.each([&](Workspace& w) { if (w.owns_sandbox(exited.sandbox)) w.on_sandbox_lost(exited.sandbox, printable(exited.reason)); });
+                workspaces_.each([&](Workspace& w) {
+                  if (w.owns_sandbox(exited.sandbox))
+                    w.on_sandbox_lost(exited.sandbox, printable(exited.reason));
+                });
                 commands_.sandbox_lost(exited.sandbox);
               },
           .on_egress_exited =
               [this](const sandbox::EgressExited& exited) {
-                if (Workspace* workspace = workspaces_.by_id(exited.workspace)) workspace->egress().on_exited();
+                if (Workspace* workspace = workspaces_.by_id(exited.workspace))
+                  workspace->egress().on_exited();
               },
           .on_perimeter_started = [this](std::vector<Fd> fds) { perimeter_.on_started(std::move(fds)); },
           .on_lost = [this](std::string why) { options_.on_node_lost(std::move(why)); }};
@@ -103,7 +110,8 @@ void Control::on_sandboxes(const std::vector<sandbox::SandboxInfo>& sandboxes) {
 void Control::become_ready() {
   if (ready_) return;
   ready_ = true;
-  auto e = event<audit::Lifecycle>(plane_, {}, audit::Verdict::allowed, fmt::format("the control plane is ready on node {}", hello_.node));
+  auto e = event<audit::Lifecycle>(plane_, {}, audit::Verdict::allowed,
+                                   fmt::format("the control plane is ready on node {}", hello_.node));
   e.activity = audit::Lifecycle::Activity::start;
   e.object_kind = "daemon";
   e.object_id = hello_.node;
@@ -131,11 +139,14 @@ Result<> Control::ready() const {
   return {};
 }
 
-// ---- who asks ---------------------------------------------------------------------------------------------------------------------
+// ---- who asks
+// ---------------------------------------------------------------------------------------------------------------------
 
 Result<Caller> Control::caller(uint32_t uid) const {
   if (!greeted_) return Error::make("control.not_ready", "SAW is still starting; try again in a moment");
-  if (uid == kOverflowUid) return Error::make("access.unknown_user", "the kernel does not tell who you are (another user namespace?)");
+  if (uid == kOverflowUid)
+    return Error::make("access.unknown_user",
+                       "the kernel does not tell who you are (another user namespace?)");
   // Rootless, saw-node and sawd live in a user namespace in which the user's own uid reads 0.
   const uint32_t real = hello_.rootless && uid == 0 ? hello_.api_uid_zero : uid;
   return Caller{fmt::format("uid:{}", real), uid == 0 ? Role::operator_ : Role::user};
@@ -146,41 +157,55 @@ Result<Workspace*> Control::find(const Caller& caller, std::string_view workspac
   return workspaces_.find(caller, workspace, verb);
 }
 
-// ---- the daemon -------------------------------------------------------------------------------------------------------------------
+// ---- the daemon
+// -------------------------------------------------------------------------------------------------------------------
 
 StatusView Control::status() const {
-  StatusView v{.version = SAW_VERSION, .node = hello_.node, .state = ready_ ? "ready" : "recovering", .rootless = hello_.rootless,
-               .audit_ok = audit_->available(), .audit_entries = audit_->entries(), .workspaces = workspaces_.size(), .degraded = hello_.degraded};
+  StatusView v{.version = SAW_VERSION,
+               .node = hello_.node,
+               .state = ready_ ? "ready" : "recovering",
+               .rootless = hello_.rootless,
+               .audit_ok = audit_->available(),
+               .audit_entries = audit_->entries(),
+               .workspaces = workspaces_.size(),
+               .degraded = hello_.degraded};
   v.programs.push_back({.name = "sawd", .state = "running", .pid = ::getpid()});
   v.programs.push_back({.name = "saw-node", .state = "running", .pid = ::getppid()});
   v.programs.push_back({.name = "saw-perimeter", .state = perimeter_.is_up() ? "running" : "restarting"});
   workspaces_.each([&](Workspace& w) {
     const EgressControl::State state = w.egress().state();
     if (state == EgressControl::State::down && w.state() == WorkspaceState::stopped) return;
-    v.programs.push_back({.name = "saw-egress", .workspace = w.record().name, .state = state == EgressControl::State::ready ? "running" : "restarting"});
+    v.programs.push_back({.name = "saw-egress",
+                          .workspace = w.record().name,
+                          .state = state == EgressControl::State::ready ? "running" : "restarting"});
   });
   return v;
 }
 
 Result<> Control::shut_down(const Caller& caller) {
-  if (caller.role != Role::operator_) return Error::make("access.operator_only", "only an operator can shut SAW down");
-  auto e = event<audit::Lifecycle>(plane_, {.sponsor = caller.sponsor}, audit::Verdict::allowed, fmt::format("{} shut SAW down", caller.sponsor));
+  if (caller.role != Role::operator_)
+    return Error::make("access.operator_only", "only an operator can shut SAW down");
+  auto e = event<audit::Lifecycle>(plane_, {.sponsor = caller.sponsor}, audit::Verdict::allowed,
+                                   fmt::format("{} shut SAW down", caller.sponsor));
   e.activity = audit::Lifecycle::Activity::stop;
   e.object_kind = "daemon";
   e.object_id = hello_.node;
   e.object_name = "sawd";
-  audit_->record_kept(audit::lifecycle(e), alive_.guard([this](Result<>) { node_.send(sandbox::Shutdown{}); }));
+  audit_->record_kept(audit::lifecycle(e),
+                      alive_.guard([this](Result<>) { node_.send(sandbox::Shutdown{}); }));
   return {};
 }
 
-// ---- workspaces and sessions ------------------------------------------------------------------------------------------------------
+// ---- workspaces and sessions
+// ------------------------------------------------------------------------------------------------------
 
 Result<std::vector<WorkspaceView>> Control::list_workspaces(const Caller& caller) const {
   SAW_TRY(ready());
   return workspaces_.list(caller);
 }
 
-void Control::create_workspace(const Caller& caller, const WorkspaceSpec& spec, Reply<WorkspaceCreated> reply) {
+void Control::create_workspace(const Caller& caller, const WorkspaceSpec& spec,
+                               Reply<WorkspaceCreated> reply) {
   if (auto is_ready = ready(); !is_ready) return reply(std::unexpected(std::move(is_ready).error()));
   workspaces_.create(caller, spec, std::move(reply));
 }
@@ -189,7 +214,8 @@ Result<WorkspaceView> Control::show_workspace(const Caller& caller, std::string_
   return SAW_TRY(find(caller, workspace, "show"))->view();
 }
 
-void Control::change_workspace(const Caller& caller, std::string_view workspace, Desired desired, Reply<WorkspaceView> reply) {
+void Control::change_workspace(const Caller& caller, std::string_view workspace, Desired desired,
+                               Reply<WorkspaceView> reply) {
   static constexpr std::string_view kVerbs[] = {"stop", "start", "decommission"};
   auto found = find(caller, workspace, kVerbs[static_cast<size_t>(desired)]);
   if (!found) return reply(std::unexpected(std::move(found).error()));
@@ -202,7 +228,8 @@ void Control::start_workspace(const Caller& caller, std::string_view workspace, 
 void Control::stop_workspace(const Caller& caller, std::string_view workspace, Reply<WorkspaceView> reply) {
   change_workspace(caller, workspace, Desired::stopped, std::move(reply));
 }
-void Control::decommission_workspace(const Caller& caller, std::string_view workspace, Reply<WorkspaceView> reply) {
+void Control::decommission_workspace(const Caller& caller, std::string_view workspace,
+                                     Reply<WorkspaceView> reply) {
   change_workspace(caller, workspace, Desired::gone, std::move(reply));
 }
 
@@ -210,62 +237,82 @@ Result<std::vector<SessionView>> Control::list_sessions(const Caller& caller, st
   return SAW_TRY(find(caller, workspace, "list-sessions"))->session_views();
 }
 
-void Control::start_session(const Caller& caller, std::string_view workspace, const std::string& name, Reply<SessionView> reply) {
+void Control::start_session(const Caller& caller, std::string_view workspace, const std::string& name,
+                            Reply<SessionView> reply) {
   auto found = find(caller, workspace, "start-session");
   if (!found) return reply(std::unexpected(std::move(found).error()));
-  if (!audit_->available()) return reply(Error::make("audit.unavailable", "the audit log cannot be written: no session is started"));
+  if (!audit_->available())
+    return reply(Error::make("audit.unavailable", "the audit log cannot be written: no session is started"));
   (*found)->start_session(name, std::move(reply));
 }
 
-void Control::diff_session(const Caller& caller, std::string_view workspace, std::string_view session, Reply<DiffView> reply) {
+void Control::diff_session(const Caller& caller, std::string_view workspace, std::string_view session,
+                           Reply<DiffView> reply) {
   auto found = find(caller, workspace, "diff-session");
   if (!found) return reply(std::unexpected(std::move(found).error()));
   Workspace::Session* known = (*found)->find_session(session);
-  if (!known) return reply(Error::make("session.not_found", "there is no session '{}'", printable(session, 80)));
+  if (!known)
+    return reply(Error::make("session.not_found", "there is no session '{}'", printable(session, 80)));
   auto convert = [reply = std::move(reply)](Result<NodeClient::Answer> answer) mutable {
     if (!answer) return reply(std::unexpected(std::move(answer).error()));
     auto* changes = std::get_if<sandbox::Changes>(&answer->message);
-    if (!changes) return reply(Error::make("node.malformed", "saw-node answered a ListChanges with something else"));
-    static constexpr std::string_view kKinds[] = {"added", "changed", "deleted"}, kTypes[] = {"file", "directory", "symlink", "other"};
+    if (!changes)
+      return reply(Error::make("node.malformed", "saw-node answered a ListChanges with something else"));
+    static constexpr std::string_view kKinds[] = {"added", "changed", "deleted"},
+                                      kTypes[] = {"file", "directory", "symlink", "other"};
     DiffView view{.complete = changes->complete};
     for (const sandbox::Change& c : changes->changes)
-      view.changes.push_back({.kind = std::string(kKinds[static_cast<size_t>(c.kind)]), .type = std::string(kTypes[static_cast<size_t>(c.type)]),
-                              .path = printable(c.path, 8192), .size = c.size});
+      view.changes.push_back({.kind = std::string(kKinds[static_cast<size_t>(c.kind)]),
+                              .type = std::string(kTypes[static_cast<size_t>(c.type)]),
+                              .path = printable(c.path, 8192),
+                              .size = c.size});
     reply(std::move(view));
   };
-  node_.request(sandbox::ListChanges{.workspace = (*found)->record().id, .session = known->record.id}, alive_.guard(std::move(convert)));
+  node_.request(sandbox::ListChanges{.workspace = (*found)->record().id, .session = known->record.id},
+                alive_.guard(std::move(convert)));
 }
 
-void Control::end_session(const Caller& caller, std::string_view workspace, std::string_view session, Reply<> reply) {
+void Control::end_session(const Caller& caller, std::string_view workspace, std::string_view session,
+                          Reply<> reply) {
   auto found = find(caller, workspace, "end-session");
   if (!found) return reply(std::unexpected(std::move(found).error()));
   Workspace::Session* known = (*found)->find_session(session);
-  if (!known) return reply(Error::make("session.not_found", "there is no session '{}'", printable(session, 80)));
+  if (!known)
+    return reply(Error::make("session.not_found", "there is no session '{}'", printable(session, 80)));
   (*found)->end_session(known->record.id, std::move(reply));
 }
 
-void Control::start_command(const Caller& caller, std::string_view workspace, ExecRequest request, Reply<std::unique_ptr<CommandHandle>> reply) {
+void Control::start_command(const Caller& caller, std::string_view workspace, ExecRequest request,
+                            Reply<std::unique_ptr<CommandHandle>> reply) {
   auto found = find(caller, workspace, "exec");
   if (!found) return reply(std::unexpected(std::move(found).error()));
   Workspace& target = **found;
   request.requested_by = caller.sponsor;
-  if (target.state() != WorkspaceState::starting) return commands_.start(target, std::move(request), std::move(reply));
+  if (target.state() != WorkspaceState::starting)
+    return commands_.start(target, std::move(request), std::move(reply));
   // It is on its way up (a restart of sawd, say): the command waits for it.
-  target.converge([this, id = target.record().id, request = std::move(request), reply = std::move(reply)](Result<> settled) mutable {
+  target.converge([this, id = target.record().id, request = std::move(request),
+                   reply = std::move(reply)](Result<> settled) mutable {
     Workspace* up = workspaces_.by_id(id);
     if (!settled || !up) return reply(Error::make("workspace.conflict", "the workspace did not start"));
     commands_.start(*up, std::move(request), std::move(reply));
   });
 }
 
-// ---- agents, secrets --------------------------------------------------------------------------------------------------------------
+// ---- agents, secrets
+// --------------------------------------------------------------------------------------------------------------
 
-Result<AgentView> Control::register_agent(const Caller& caller, const std::string& name, const std::string& purpose) {
+Result<AgentView> Control::register_agent(const Caller& caller, const std::string& name,
+                                          const std::string& purpose) {
   SAW_TRY(ready());
   return agents_.add(caller, name, purpose);
 }
-Result<std::vector<AgentView>> Control::list_agents(const Caller& caller) const { return agents_.list(caller); }
-Result<AgentView> Control::show_agent(const Caller& caller, std::string_view agent) const { return agents_.show(caller, agent); }
+Result<std::vector<AgentView>> Control::list_agents(const Caller& caller) const {
+  return agents_.list(caller);
+}
+Result<AgentView> Control::show_agent(const Caller& caller, std::string_view agent) const {
+  return agents_.show(caller, agent);
+}
 Result<AgentView> Control::change_agent(const Caller& caller, std::string_view agent, AgentVerb verb) {
   SAW_TRY(ready());
   return agents_.change(caller, agent, verb);
@@ -279,9 +326,12 @@ Result<> Control::remove_secret(const Caller& caller, const std::string& name) {
   SAW_TRY(ready());
   return secrets_.remove(caller, name);
 }
-Result<std::vector<SecretView>> Control::list_secrets(const Caller& caller) const { return secrets_.list(caller); }
+Result<std::vector<SecretView>> Control::list_secrets(const Caller& caller) const {
+  return secrets_.list(caller);
+}
 
-// ---- reviews ----------------------------------------------------------------------------------------------------------------------
+// ---- reviews
+// ----------------------------------------------------------------------------------------------------------------------
 
 Result<std::vector<ReviewView>> Control::list_reviews(const Caller& caller, std::string_view state) const {
   SAW_TRY(ready());
@@ -297,7 +347,8 @@ Result<store::Review> Control::review_for(const Caller& caller, std::string_view
   store::Review review = SAW_TRY(reviews_.find(id));
   if (caller.role != Role::operator_) {
     auto reachable = workspaces_.find(caller, review.workspace, verb);
-    if (!reachable && reachable.error().code == "workspace.not_found") return Error::make("review.not_found", "there is no review '{}'", printable(id, 80));
+    if (!reachable && reachable.error().code == "workspace.not_found")
+      return Error::make("review.not_found", "there is no review '{}'", printable(id, 80));
     SAW_TRY(std::move(reachable));
   }
   return review;
@@ -307,33 +358,40 @@ Result<ReviewView> Control::show_review(const Caller& caller, std::string_view r
   return to_view(SAW_TRY(review_for(caller, review, "show-review")));
 }
 
-void Control::decide(const Caller& caller, std::string_view id, review::Verdict verdict, std::optional<std::string> digest, std::string why,
-                     Reply<ReviewView> reply) {
+void Control::decide(const Caller& caller, std::string_view id, review::Verdict verdict,
+                     std::optional<std::string> digest, std::string why, Reply<ReviewView> reply) {
   auto review = review_for(caller, id, "decide-review");
   if (!review) return reply(std::unexpected(std::move(review).error()));
   reviews_.decide(caller, id, verdict, std::move(digest), std::move(why), std::move(reply));
 }
 
-void Control::approve(const Caller& caller, std::string_view review, std::optional<std::string> digest, Reply<ReviewView> reply) {
+void Control::approve(const Caller& caller, std::string_view review, std::optional<std::string> digest,
+                      Reply<ReviewView> reply) {
   decide(caller, review, review::Verdict::approve, std::move(digest), "", std::move(reply));
 }
 void Control::deny(const Caller& caller, std::string_view review, std::string why, Reply<ReviewView> reply) {
   decide(caller, review, review::Verdict::deny, std::nullopt, std::move(why), std::move(reply));
 }
 
-// ---- audit ------------------------------------------------------------------------------------------------------------------------
+// ---- audit
+// ------------------------------------------------------------------------------------------------------------------------
 
 Result<AuditPage> Control::read_page(uint64_t from, uint64_t limit) const {
   AuditPage page{.size = audit_->entries(), .first = from};
-  if (from < page.size) page.entries = SAW_TRY(audit::read_entries(options_.audit_directory, from, std::min(limit, page.size - from)));
+  if (from < page.size)
+    page.entries =
+        SAW_TRY(audit::read_entries(options_.audit_directory, from, std::min(limit, page.size - from)));
   return page;
 }
 
-void Control::audit_entries(const Caller& caller, uint64_t from, uint64_t limit, int64_t wait_ms, Reply<AuditPage> reply) {
-  if (caller.role != Role::operator_) return reply(Error::make("access.operator_only", "only an operator can read the audit log"));
+void Control::audit_entries(const Caller& caller, uint64_t from, uint64_t limit, int64_t wait_ms,
+                            Reply<AuditPage> reply) {
+  if (caller.role != Role::operator_)
+    return reply(Error::make("access.operator_only", "only an operator can read the audit log"));
   limit = std::clamp<uint64_t>(limit, 1, kMaxAuditPage);
   wait_ms = std::clamp<int64_t>(wait_ms, 0, kMaxAuditWaitMs);
-  if (from < audit_->entries() || wait_ms == 0 || audit_waiters_.size() >= kMaxAuditWaiters) return reply(read_page(from, limit));
+  if (from < audit_->entries() || wait_ms == 0 || audit_waiters_.size() >= kMaxAuditWaiters)
+    return reply(read_page(from, limit));
   auto& waiter = *audit_waiters_.emplace_back(std::make_unique<AuditWaiter>(from, limit, std::move(reply)));
   waiter.timer = options_.loop.after(wait_ms, [this, which = &waiter] {
     auto found = std::ranges::find(audit_waiters_, which, &std::unique_ptr<AuditWaiter>::get);
@@ -353,7 +411,9 @@ void Control::wake_audit_waiters() {
 }
 
 AuditKeyView Control::audit_key() const {
-  return {.origin = options_.keys.audit_origin, .public_key = to_hex(options_.keys.audit_public), .directory = options_.audit_directory};
+  return {.origin = options_.keys.audit_origin,
+          .public_key = to_hex(options_.keys.audit_public),
+          .directory = options_.audit_directory};
 }
 
 }  // namespace saw::control

@@ -1,12 +1,13 @@
 // The control plane as its API sees it: one function for each thing that may be asked, each taking who asks.
 //
-//   auto control = SAW_TRY(Control::create({.loop = loop, .clock = clock, .store = *store, .keys = keys, …}, std::move(node_channel)));
-//   Result<Caller> caller = control->caller(peer_uid);
+//   auto control = SAW_TRY(Control::create({.loop = loop, .clock = clock, .store = *store, .keys = keys, …},
+//   std::move(node_channel))); Result<Caller> caller = control->caller(peer_uid);
 //   control->create_workspace(*caller, spec, [](Result<WorkspaceCreated> r) { … });
 //
-// Built from the store alone: whatever the last sawd was doing when it died, create() and saw-node's hello lead to the same state (R5).
-// Until recovery has run, everything but status() answers "control.not_ready". One thread; answers come on it, possibly at once.
-// Errors carry a stable code; the API maps its first part to an HTTP status (api/errors.h).
+// Built from the store alone: whatever the last sawd was doing when it died, create() and saw-node's hello
+// lead to the same state (R5). Until recovery has run, everything but status() answers "control.not_ready".
+// One thread; answers come on it, possibly at once. Errors carry a stable code; the API maps its first part
+// to an HTTP status (api/errors.h).
 #pragma once
 
 #include <functional>
@@ -41,7 +42,8 @@ class Control {
 
   static Result<std::unique_ptr<Control>> create(ControlOptions options, os::Channel node);
 
-  // From the uid that the kernel vouches for. Ids that this user namespace does not map are nobody ("access.unknown_user").
+  // From the uid that the kernel vouches for. Ids that this user namespace does not map are nobody
+  // ("access.unknown_user").
   Result<Caller> caller(uint32_t uid) const;
 
   // At once, or when recovery is done; "control.not_ready" after kMaxReadyWaitMs.
@@ -57,11 +59,14 @@ class Control {
   void decommission_workspace(const Caller& caller, std::string_view workspace, Reply<WorkspaceView> reply);
 
   Result<std::vector<SessionView>> list_sessions(const Caller& caller, std::string_view workspace);
-  void start_session(const Caller& caller, std::string_view workspace, const std::string& name, Reply<SessionView> reply);
-  void diff_session(const Caller& caller, std::string_view workspace, std::string_view session, Reply<DiffView> reply);
+  void start_session(const Caller& caller, std::string_view workspace, const std::string& name,
+                     Reply<SessionView> reply);
+  void diff_session(const Caller& caller, std::string_view workspace, std::string_view session,
+                    Reply<DiffView> reply);
   void end_session(const Caller& caller, std::string_view workspace, std::string_view session, Reply<> reply);
 
-  void start_command(const Caller& caller, std::string_view workspace, ExecRequest request, Reply<std::unique_ptr<CommandHandle>> reply);
+  void start_command(const Caller& caller, std::string_view workspace, ExecRequest request,
+                     Reply<std::unique_ptr<CommandHandle>> reply);
 
   Result<AgentView> register_agent(const Caller& caller, const std::string& name, const std::string& purpose);
   Result<std::vector<AgentView>> list_agents(const Caller& caller) const;
@@ -74,11 +79,13 @@ class Control {
 
   Result<std::vector<ReviewView>> list_reviews(const Caller& caller, std::string_view state) const;
   Result<ReviewView> show_review(const Caller& caller, std::string_view review);
-  void approve(const Caller& caller, std::string_view review, std::optional<std::string> digest, Reply<ReviewView> reply);
+  void approve(const Caller& caller, std::string_view review, std::optional<std::string> digest,
+               Reply<ReviewView> reply);
   void deny(const Caller& caller, std::string_view review, std::string why, Reply<ReviewView> reply);
 
   // Operators only. Waits up to `wait_ms` for an entry at `from`.
-  void audit_entries(const Caller& caller, uint64_t from, uint64_t limit, int64_t wait_ms, Reply<AuditPage> reply);
+  void audit_entries(const Caller& caller, uint64_t from, uint64_t limit, int64_t wait_ms,
+                     Reply<AuditPage> reply);
   AuditKeyView audit_key() const;
 
  private:
@@ -93,15 +100,16 @@ class Control {
   };
   Control(ControlOptions options, std::unique_ptr<AuditWriter> audit, os::Channel node);
   NodeClient::Events node_events();
-  void change_workspace(const Caller& caller, std::string_view workspace, store::Desired desired, Reply<WorkspaceView> reply);
+  void change_workspace(const Caller& caller, std::string_view workspace, store::Desired desired,
+                        Reply<WorkspaceView> reply);
   void on_hello(const sandbox::NodeHello& hello);
   void on_sandboxes(const std::vector<sandbox::SandboxInfo>& sandboxes);
   void become_ready();
   Result<> ready() const;
   Result<Workspace*> find(const Caller& caller, std::string_view workspace, std::string_view verb);
   Result<store::Review> review_for(const Caller& caller, std::string_view review, std::string_view verb);
-  void decide(const Caller& caller, std::string_view id, review::Verdict verdict, std::optional<std::string> digest, std::string why,
-              Reply<ReviewView> reply);
+  void decide(const Caller& caller, std::string_view id, review::Verdict verdict,
+              std::optional<std::string> digest, std::string why, Reply<ReviewView> reply);
   Result<AuditPage> read_page(uint64_t from, uint64_t limit) const;
   void wake_audit_waiters();
 

@@ -1,5 +1,6 @@
-// A whole control plane on fakes at its seams: the other ends of the links to saw-node, saw-egress and saw-perimeter live in the test process
-// and speak the real protocols; the audit log is memory with a switch; the store is a real SQLite file, so that a crash can be rebuilt from.
+// A whole control plane on fakes at its seams: the other ends of the links to saw-node, saw-egress and
+// saw-perimeter live in the test process and speak the real protocols; the audit log is memory with a switch;
+// the store is a real SQLite file, so that a crash can be rebuilt from.
 #pragma once
 
 #include <filesystem>
@@ -44,20 +45,30 @@ class FakeSink final : public AuditSink {
 
 // What exists on the host: it outlives every sawd.
 struct World {
-  std::set<std::string> storage;               // "ws-1", "ws-1/ss-1"
+  std::set<std::string> storage;  // "ws-1", "ws-1/ss-1"
   std::map<std::string, sandbox::SandboxPlan> sandboxes;
-  std::map<std::string, int> starts;           // by sandbox id: more than one is a duplicate
+  std::map<std::string, int> starts;  // by sandbox id: more than one is a duplicate
 };
 
 class FakeEgress {
  public:
   FakeEgress(os::Loop& loop, os::Channel control, os::Channel audit) {
-    control_ = os::Link::open(loop, std::move(control), {.on_message = [this](std::string p, std::vector<Fd> fds) { take(p, std::move(fds)); }, .on_close = [](std::string) {}});
-    audit_ = os::Link::open(loop, std::move(audit), {.on_message = [this](std::string p, std::vector<Fd>) { acked = std::get<egress::AuditAck>(*wire::decode<egress::AuditMessage>(p)).sequence; },
-                                                    .on_close = [this](std::string) { audit_closed = true; }});
+    control_ =
+        os::Link::open(loop, std::move(control),
+                       {.on_message = [this](std::string p, std::vector<Fd> fds) { take(p, std::move(fds)); },
+                        .on_close = [](std::string) {}});
+    audit_ = os::Link::open(
+        loop, std::move(audit),
+        {.on_message =
+             [this](std::string p, std::vector<Fd>) {
+               acked = std::get<egress::AuditAck>(*wire::decode<egress::AuditMessage>(p)).sequence;
+             },
+         .on_close = [this](std::string) { audit_closed = true; }});
   }
   void send(egress::FromEgress message) { control_->send(wire::encode(message)); }
-  void record(uint64_t sequence, std::string event) { audit_->send(wire::encode(egress::AuditMessage(egress::AuditRecord{sequence, std::move(event)}))); }
+  void record(uint64_t sequence, std::string event) {
+    audit_->send(wire::encode(egress::AuditMessage(egress::AuditRecord{sequence, std::move(event)})));
+  }
 
   egress::Configure configuration;
   int configured = 0, perimeters = 0;
@@ -91,18 +102,27 @@ class FakeEgress {
 class FakeNode {
  public:
   FakeNode(os::Loop& loop, World& world, os::Channel channel) : loop_(loop), world_(world) {
-    link_ = os::Link::open(loop, std::move(channel), {.on_message = [this](std::string p, std::vector<Fd>) { take(p); }, .on_close = [](std::string) {}});
+    link_ = os::Link::open(
+        loop, std::move(channel),
+        {.on_message = [this](std::string p, std::vector<Fd>) { take(p); }, .on_close = [](std::string) {}});
     send(sandbox::NodeHello{.version = "1", .node = "node-1", .rootless = rootless, .api_uid_zero = 1000});
     start_perimeter();
   }
   void start_perimeter() {
     auto [control, theirs] = std::move(*os::Channel::pair());
     auto [audit, their_audit] = std::move(*os::Channel::pair());
-    perimeter_ = os::Link::open(loop_, std::move(control), {.on_message = [this](std::string, std::vector<Fd> fds) { clients += fds.size(); }, .on_close = [](std::string) {}});
-    perimeter_audit_ = os::Link::open(loop_, std::move(audit), {.on_message = [](std::string, std::vector<Fd>) {}, .on_close = [](std::string) {}});
+    perimeter_ =
+        os::Link::open(loop_, std::move(control),
+                       {.on_message = [this](std::string, std::vector<Fd> fds) { clients += fds.size(); },
+                        .on_close = [](std::string) {}});
+    perimeter_audit_ =
+        os::Link::open(loop_, std::move(audit),
+                       {.on_message = [](std::string, std::vector<Fd>) {}, .on_close = [](std::string) {}});
     send(sandbox::PerimeterStarted{}, fds_of(std::move(theirs).take(), std::move(their_audit).take()));
   }
-  void send(sandbox::FromNode message, std::vector<Fd> fds = {}) { link_->send(wire::encode(message), std::move(fds)); }
+  void send(sandbox::FromNode message, std::vector<Fd> fds = {}) {
+    link_->send(wire::encode(message), std::move(fds));
+  }
   void exit(const std::string& sandbox, uint64_t exec, int status) {
     pipes.erase(exec);
     send(sandbox::ExecExited{.sandbox = sandbox, .exec = exec, .status = status});
@@ -113,10 +133,10 @@ class FakeNode {
   std::map<uint64_t, sandbox::StartExec> execs;
   std::map<uint64_t, std::vector<Fd>> pipes;  // the command's ends
   std::vector<sandbox::SignalExec> signals;
-  std::vector<std::string> log;               // names of requests, in order
+  std::vector<std::string> log;  // names of requests, in order
   size_t clients = 0;
   bool ready = false, shut_down = false;
-  std::string refuse_sandboxes;               // an error code for StartSandbox
+  std::string refuse_sandboxes;  // an error code for StartSandbox
   // Called for each request; `dead` afterwards: it is not carried out, or carried out and not answered.
   enum class Fate { live, lost_before, lost_after };
   std::function<Fate(size_t number)> fate = [](size_t) { return Fate::live; };
@@ -143,29 +163,38 @@ class FakeNode {
     Pipe pipe = std::move(*Pipe::create());
     return fds_of(std::move(pipe.read), std::move(pipe.write));
   }
-  void handle(sandbox::CreateStorage& m) { log.push_back("CreateStorage"), world_.storage.insert(m.workspace), answer(sandbox::Done{m.request}); }
+  void handle(sandbox::CreateStorage& m) {
+    log.push_back("CreateStorage"), world_.storage.insert(m.workspace), answer(sandbox::Done{m.request});
+  }
   void handle(sandbox::RemoveStorage& m) {
     log.push_back("RemoveStorage");
     const std::string name = m.session.empty() ? m.workspace : m.workspace + "/" + m.session;
-    std::erase_if(world_.storage, [&](const std::string& s) { return s == name || s.starts_with(name + "/"); });
+    std::erase_if(world_.storage,
+                  [&](const std::string& s) { return s == name || s.starts_with(name + "/"); });
     for (auto& [id, plan] : world_.sandboxes)
-      EXPECT_FALSE(plan.workspace == m.workspace && (m.session.empty() || plan.session == m.session)) << "storage removed under sandbox " << id;
+      EXPECT_FALSE(plan.workspace == m.workspace && (m.session.empty() || plan.session == m.session))
+          << "storage removed under sandbox " << id;
     answer(sandbox::Done{m.request});
   }
   void handle(sandbox::StartSandbox& m) {
     log.push_back("StartSandbox");
-    if (!refuse_sandboxes.empty()) return answer(sandbox::Failed{m.request, refuse_sandboxes, "refused by the test"});
+    if (!refuse_sandboxes.empty())
+      return answer(sandbox::Failed{m.request, refuse_sandboxes, "refused by the test"});
     EXPECT_TRUE(world_.storage.contains(m.plan.workspace));
     EXPECT_FALSE(world_.sandboxes.contains(m.plan.id)) << "a duplicate";
     ++world_.starts[m.plan.id];
     world_.sandboxes[m.plan.id] = m.plan;
-    if (m.plan.depth == sandbox::Depth::session) world_.storage.insert(m.plan.workspace + "/" + m.plan.session);
+    if (m.plan.depth == sandbox::Depth::session)
+      world_.storage.insert(m.plan.workspace + "/" + m.plan.session);
     answer(sandbox::SandboxStarted{.request = m.request, .sandbox = m.plan.id}, sockets());
   }
-  void handle(sandbox::StopSandbox& m) { log.push_back("StopSandbox"), world_.sandboxes.erase(m.sandbox), answer(sandbox::Done{m.request}); }
+  void handle(sandbox::StopSandbox& m) {
+    log.push_back("StopSandbox"), world_.sandboxes.erase(m.sandbox), answer(sandbox::Done{m.request});
+  }
   void handle(sandbox::GetSockets& m) {
     log.push_back("GetSockets");
-    if (!world_.sandboxes.contains(m.sandbox)) return answer(sandbox::Failed{m.request, "sandbox.unknown", "no such sandbox"});
+    if (!world_.sandboxes.contains(m.sandbox))
+      return answer(sandbox::Failed{m.request, "sandbox.unknown", "no such sandbox"});
     answer(sandbox::SandboxStarted{.request = m.request, .sandbox = m.sandbox}, sockets());
   }
   void handle(sandbox::StartExec& m) {
@@ -174,16 +203,20 @@ class FakeNode {
     const uint64_t exec = ++last_exec_;
     execs[exec] = m;
     pipes[exec] = fds_of(std::move(in.read), std::move(out.write), std::move(err.write));
-    answer(sandbox::ExecStarted{.request = m.request, .exec = exec, .host_pid = 4242}, fds_of(std::move(in.write), std::move(out.read), std::move(err.read)));
+    answer(sandbox::ExecStarted{.request = m.request, .exec = exec, .host_pid = 4242},
+           fds_of(std::move(in.write), std::move(out.read), std::move(err.read)));
   }
   void handle(sandbox::SignalExec& m) { signals.push_back(m); }
   void handle(sandbox::ResizeExec&) {}
   void handle(sandbox::ListChanges& m) {
-    answer(sandbox::Changes{.request = m.request, .changes = {{.kind = sandbox::ChangeKind::deleted, .path = "/workspace/a\nb", .size = 3}}});
+    answer(sandbox::Changes{
+        .request = m.request,
+        .changes = {{.kind = sandbox::ChangeKind::deleted, .path = "/workspace/a\nb", .size = 3}}});
   }
   void handle(sandbox::ListSandboxes& m) {
     sandbox::SandboxList list{.request = m.request};
-    for (auto& [id, plan] : world_.sandboxes) list.sandboxes.push_back({id, plan.workspace, plan.session, plan.depth});
+    for (auto& [id, plan] : world_.sandboxes)
+      list.sandboxes.push_back({id, plan.workspace, plan.session, plan.depth});
     answer(std::move(list));
   }
   void handle(sandbox::StartEgress& m) {
@@ -191,9 +224,12 @@ class FakeNode {
     auto [control, theirs] = std::move(*os::Channel::pair());
     auto [audit, their_audit] = std::move(*os::Channel::pair());
     egresses[m.workspace] = std::make_unique<FakeEgress>(loop_, std::move(control), std::move(audit));
-    answer(sandbox::EgressStarted{m.request, m.workspace}, fds_of(std::move(theirs).take(), std::move(their_audit).take()));
+    answer(sandbox::EgressStarted{m.request, m.workspace},
+           fds_of(std::move(theirs).take(), std::move(their_audit).take()));
   }
-  void handle(sandbox::StopEgress& m) { log.push_back("StopEgress"), egresses.erase(m.workspace), answer(sandbox::Done{m.request}); }
+  void handle(sandbox::StopEgress& m) {
+    log.push_back("StopEgress"), egresses.erase(m.workspace), answer(sandbox::Done{m.request});
+  }
   void handle(sandbox::ControlReady&) { ready = true; }
   void handle(sandbox::Shutdown&) { shut_down = true; }
 
@@ -244,12 +280,17 @@ class ControlTest : public testing::Test {
     store_.reset();
     store_ = std::move(*store::SqliteStore::open(directory_ + "/saw.db"));
     auto [ours, theirs] = std::move(*os::Channel::pair());
-    auto control = Control::create({.loop = loop_, .clock = clock_, .store = *store_, .keys = *keys_,
+    auto control = Control::create({.loop = loop_,
+                                    .clock = clock_,
+                                    .store = *store_,
+                                    .keys = *keys_,
                                     .open_audit = [this]() -> Result<std::unique_ptr<AuditSink>> {
-                                      if (disk_.full) return Error::make("audit.full", "no space left on device");
+                                      if (disk_.full)
+                                        return Error::make("audit.full", "no space left on device");
                                       return std::unique_ptr<AuditSink>(std::make_unique<FakeSink>(disk_));
                                     },
-                                    .audit_directory = directory_, .on_node_lost = [this](std::string why) { lost_ = std::move(why); }},
+                                    .audit_directory = directory_,
+                                    .on_node_lost = [this](std::string why) { lost_ = std::move(why); }},
                                    std::move(ours));
     ASSERT_TRUE(control) << control.error().message;
     control_ = std::move(*control);
@@ -270,7 +311,9 @@ class ControlTest : public testing::Test {
     }
     return true;
   }
-  void run_quiet() { run_until([] { return false; }, 60); }
+  void run_quiet() {
+    run_until([] { return false; }, 60);
+  }
 
   // Calls `start(reply)` and turns the loop until it is answered.
   template <class T>
@@ -281,21 +324,31 @@ class ControlTest : public testing::Test {
     return std::move(**slot);
   }
 
-  static WorkspaceSpec spec(std::string name = "dev") { return {.name = std::move(name), .policy_yaml = std::string(kPolicy), .policy_file = "test.yaml"}; }
+  static WorkspaceSpec spec(std::string name = "dev") {
+    return {.name = std::move(name), .policy_yaml = std::string(kPolicy), .policy_file = "test.yaml"};
+  }
   Result<WorkspaceCreated> create(const WorkspaceSpec& what = spec(), const Caller& by = kOwner) {
-    return wait<WorkspaceCreated>([&](auto reply) { control_->create_workspace(by, what, std::move(reply)); });
+    return wait<WorkspaceCreated>(
+        [&](auto reply) { control_->create_workspace(by, what, std::move(reply)); });
   }
-  void put_secret(const Caller& by = kOwner) { ASSERT_TRUE(control_->put_secret(by, "github-token", "ghp_raw_secret")); }
+  void put_secret(const Caller& by = kOwner) {
+    ASSERT_TRUE(control_->put_secret(by, "github-token", "ghp_raw_secret"));
+  }
   Result<std::unique_ptr<CommandHandle>> exec(ExecRequest request, const Caller& by = kOwner) {
-    return wait<std::unique_ptr<CommandHandle>>([&](auto reply) { control_->start_command(by, "dev", std::move(request), std::move(reply)); });
+    return wait<std::unique_ptr<CommandHandle>>(
+        [&](auto reply) { control_->start_command(by, "dev", std::move(request), std::move(reply)); });
   }
-  static ExecRequest call(std::string agent = "") { return {.kind = ExecKind::call, .agent = std::move(agent), .argv = {"true"}}; }
+  static ExecRequest call(std::string agent = "") {
+    return {.kind = ExecKind::call, .agent = std::move(agent), .argv = {"true"}};
+  }
   FakeEgress& egress() { return *node_->egresses.begin()->second; }
   size_t events(std::string_view text) const {
-    return static_cast<size_t>(std::ranges::count_if(disk_.lines, [&](const std::string& line) { return line.find(text) != line.npos; }));
+    return static_cast<size_t>(std::ranges::count_if(
+        disk_.lines, [&](const std::string& line) { return line.find(text) != line.npos; }));
   }
 
-  inline static const Caller kOwner{"uid:1001", Role::user}, kStranger{"uid:1002", Role::user}, kOperator{"uid:1000", Role::operator_};
+  inline static const Caller kOwner{"uid:1001", Role::user}, kStranger{"uid:1002", Role::user},
+      kOperator{"uid:1000", Role::operator_};
   std::string directory_, lost_;
   FakeClock clock_;
   os::Loop loop_ = std::move(*os::Loop::create());

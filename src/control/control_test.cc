@@ -103,8 +103,15 @@ TEST_F(ControlTest, others_are_refused_with_an_audit_event_and_see_nothing) {
   EXPECT_TRUE(control_->list_workspaces(kStranger)->empty());
   EXPECT_EQ(control_->show_workspace(kStranger, "dev").error().code, "access.denied");
   EXPECT_EQ(exec(call(), kStranger).error().code, "access.denied");
-  EXPECT_EQ(wait<WorkspaceView>([&](auto r) { control_->decommission_workspace(kStranger, "dev", std::move(r)); }).error().code, "access.denied");
-  EXPECT_EQ(wait<AuditPage>([&](auto r) { control_->audit_entries(kStranger, 0, 1, 0, std::move(r)); }).error().code, "access.operator_only");
+  EXPECT_EQ(
+      wait<WorkspaceView>([&](auto r) { control_->decommission_workspace(kStranger, "dev", std::move(r)); })
+          .error()
+          .code,
+      "access.denied");
+  EXPECT_EQ(wait<AuditPage>([&](auto r) { control_->audit_entries(kStranger, 0, 1, 0, std::move(r)); })
+                .error()
+                .code,
+            "access.operator_only");
   run_quiet();
   EXPECT_EQ(events("was denied exec"), 1u);
   EXPECT_EQ(control_->show_workspace(kOwner, "dev")->state, WorkspaceState::running);
@@ -124,8 +131,12 @@ TEST_F(ControlTest, stop_and_start_keep_the_storage_and_are_idempotent) {
   put_secret();
   auto created = create();
   ASSERT_TRUE(created);
-  auto stop = [&] { return wait<WorkspaceView>([&](auto r) { control_->stop_workspace(kOwner, "dev", std::move(r)); }); };
-  auto start = [&] { return wait<WorkspaceView>([&](auto r) { control_->start_workspace(kOwner, "dev", std::move(r)); }); };
+  auto stop = [&] {
+    return wait<WorkspaceView>([&](auto r) { control_->stop_workspace(kOwner, "dev", std::move(r)); });
+  };
+  auto start = [&] {
+    return wait<WorkspaceView>([&](auto r) { control_->start_workspace(kOwner, "dev", std::move(r)); });
+  };
   EXPECT_EQ(stop()->state, WorkspaceState::stopped);
   EXPECT_TRUE(world_.sandboxes.empty());
   EXPECT_TRUE(node_->egresses.empty());
@@ -144,7 +155,8 @@ TEST_F(ControlTest, decommission_leaves_nothing) {
   put_secret();
   ASSERT_TRUE(create());
   ASSERT_TRUE(wait<SessionView>([&](auto r) { control_->start_session(kOwner, "dev", "s", std::move(r)); }));
-  ASSERT_TRUE(wait<WorkspaceView>([&](auto r) { control_->decommission_workspace(kOwner, "dev", std::move(r)); }));
+  ASSERT_TRUE(
+      wait<WorkspaceView>([&](auto r) { control_->decommission_workspace(kOwner, "dev", std::move(r)); }));
   run_quiet();
   EXPECT_TRUE(world_.storage.empty());
   EXPECT_TRUE(world_.sandboxes.empty());
@@ -160,7 +172,10 @@ TEST_F(ControlTest, a_sandbox_that_cannot_be_built_fails_the_workspace_with_the_
   ASSERT_TRUE(create());
   ASSERT_TRUE(wait<WorkspaceView>([&](auto r) { control_->stop_workspace(kOwner, "dev", std::move(r)); }));
   node_->refuse_sandboxes = "sandbox.landlock";
-  EXPECT_EQ(wait<WorkspaceView>([&](auto r) { control_->start_workspace(kOwner, "dev", std::move(r)); }).error().code, "sandbox.landlock");
+  EXPECT_EQ(wait<WorkspaceView>([&](auto r) { control_->start_workspace(kOwner, "dev", std::move(r)); })
+                .error()
+                .code,
+            "sandbox.landlock");
   EXPECT_EQ(control_->show_workspace(kOwner, "dev")->state, WorkspaceState::failed);
   EXPECT_EQ(create().error().code, "sandbox.landlock") << "the same creation again tries again";
   node_->refuse_sandboxes.clear();
@@ -194,14 +209,19 @@ TEST_F(ControlTest, a_session_lives_beside_the_workspace_and_its_end_removes_its
   boot_ready();
   put_secret();
   ASSERT_TRUE(create());
-  auto session = wait<SessionView>([&](auto r) { control_->start_session(kOwner, "dev", "one", std::move(r)); });
+  auto session =
+      wait<SessionView>([&](auto r) { control_->start_session(kOwner, "dev", "one", std::move(r)); });
   ASSERT_TRUE(session) << session.error().message;
   EXPECT_EQ(session->state, "running");
-  EXPECT_EQ(wait<SessionView>([&](auto r) { control_->start_session(kOwner, "dev", "one", std::move(r)); }).error().code, "session.conflict");
+  EXPECT_EQ(wait<SessionView>([&](auto r) { control_->start_session(kOwner, "dev", "one", std::move(r)); })
+                .error()
+                .code,
+            "session.conflict");
   run_quiet();
   EXPECT_EQ(egress().channels.at(session->sandbox).session, session->id);
   auto diff = wait<DiffView>([&](auto r) { control_->diff_session(kOwner, "dev", "one", std::move(r)); });
-  EXPECT_EQ(diff->changes.at(0).path, "/workspace/a\\x0ab") << "names of the agent's choosing are made printable";
+  EXPECT_EQ(diff->changes.at(0).path, "/workspace/a\\x0ab")
+      << "names of the agent's choosing are made printable";
   ASSERT_TRUE(wait<void>([&](auto r) { control_->end_session(kOwner, "dev", "one", std::move(r)); }));
   EXPECT_EQ(world_.sandboxes.size(), 1u);
   EXPECT_EQ(world_.storage.size(), 1u);
@@ -235,7 +255,9 @@ TEST_F(ControlTest, an_egress_that_refuses_its_policy_fails_the_start) {
   boot_ready();
   put_secret();
   auto pending = std::make_shared<std::optional<Error>>();
-  control_->create_workspace(kOwner, spec(), [pending](Result<WorkspaceCreated> r) { if (!r) *pending = r.error(); });
+  control_->create_workspace(kOwner, spec(), [pending](Result<WorkspaceCreated> r) {
+    if (!r) *pending = r.error();
+  });
   ASSERT_TRUE(run_until([&] { return !node_->egresses.empty(); }));
   egress().refuse = "unknown field";
   ASSERT_TRUE(run_until([&] { return pending->has_value(); }));
@@ -256,7 +278,8 @@ TEST_F(ControlTest, only_an_operator_shuts_down) {
   EXPECT_TRUE(run_until([&] { return node_->shut_down; }));
 }
 
-// ---- audit ------------------------------------------------------------------------------------------------------------------------
+// ---- audit
+// ------------------------------------------------------------------------------------------------------------------------
 
 TEST_F(ControlTest, when_audit_cannot_be_written_nothing_is_admitted_and_afterwards_it_is_again) {
   boot_ready();
@@ -273,7 +296,9 @@ TEST_F(ControlTest, when_audit_cannot_be_written_nothing_is_admitted_and_afterwa
   EXPECT_TRUE(exec(call()));
 }
 
-std::string egress_event(std::string_view text) { return fmt::format(R"({{"unmapped":{{"saw":{{"layer":"runtime"}}}},"text":"{}"}})", text); }
+std::string egress_event(std::string_view text) {
+  return fmt::format(R"({{"unmapped":{{"saw":{{"layer":"runtime"}}}},"text":"{}"}})", text);
+}
 
 TEST_F(ControlTest, an_egress_event_is_acknowledged_once_it_is_durable) {
   boot_ready();

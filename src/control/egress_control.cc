@@ -6,8 +6,13 @@ namespace saw::control {
 
 using namespace egress;
 
-EgressControl::EgressControl(Plane& plane, PerimeterControl& perimeter, std::string workspace, std::string name, Callbacks callbacks)
-    : plane_(plane), perimeter_(perimeter), workspace_(std::move(workspace)), name_(std::move(name)), callbacks_(std::move(callbacks)) {}
+EgressControl::EgressControl(Plane& plane, PerimeterControl& perimeter, std::string workspace,
+                             std::string name, Callbacks callbacks)
+    : plane_(plane),
+      perimeter_(perimeter),
+      workspace_(std::move(workspace)),
+      name_(std::move(name)),
+      callbacks_(std::move(callbacks)) {}
 
 void EgressControl::start() {
   wanted_ = true;
@@ -26,14 +31,17 @@ void EgressControl::launch() {
 }
 
 void EgressControl::on_launched(std::vector<Fd> fds) {
-  if (fds.size() != 2) return lost(fmt::format("saw-node sent {} descriptors with EgressStarted", fds.size()));
+  if (fds.size() != 2)
+    return lost(fmt::format("saw-node sent {} descriptors with EgressStarted", fds.size()));
   auto control = os::Channel::adopt(std::move(fds[0])), audit = os::Channel::adopt(std::move(fds[1]));
   if (!control || !audit) return lost("saw-node sent no channels with EgressStarted");
-  link_ = os::Link::open(plane_.loop, std::move(*control),
-                         {.on_message = [this](std::string payload, std::vector<Fd>) { on_message(std::move(payload)); },
-                          .on_close = [this](std::string why) { lost("its control link closed: " + why); }});
+  link_ = os::Link::open(
+      plane_.loop, std::move(*control),
+      {.on_message = [this](std::string payload, std::vector<Fd>) { on_message(std::move(payload)); },
+       .on_close = [this](std::string why) { lost("its control link closed: " + why); }});
   audit_ = std::make_unique<AuditIntake>(plane_, fmt::format("saw-egress of workspace '{}'", name_),
-                                         EventSource{.layer = "runtime", .workspace = workspace_}, std::move(*audit), [] {});
+                                         EventSource{.layer = "runtime", .workspace = workspace_},
+                                         std::move(*audit), [] {});
   state_ = State::configuring;
   configure();
   connect_perimeter();
@@ -70,9 +78,12 @@ void EgressControl::on_message(std::string payload) {
   if (!message) return lost("it sent a " + message.error().message);
   std::visit(
       [&]<class M>(M& body) {
-        if constexpr (std::is_same_v<M, Configured>) on_configured(body);
-        else if constexpr (std::is_same_v<M, ReviewAsk>) callbacks_.on_ask(std::move(body));
-        else callbacks_.on_abandoned(body.ask);
+        if constexpr (std::is_same_v<M, Configured>)
+          on_configured(body);
+        else if constexpr (std::is_same_v<M, ReviewAsk>)
+          callbacks_.on_ask(std::move(body));
+        else
+          callbacks_.on_abandoned(body.ask);
       },
       *message);
 }
@@ -98,10 +109,15 @@ void EgressControl::lost(std::string why) {
   // The callback that brought us here may belong to this very link: it goes in the next turn.
   if (link_) plane_.loop.post([link = std::move(link_)] {});
   callbacks_.on_lost();
-  if (wanted_) restart_timer_ = plane_.loop.after(kRestartDelayMs, [this] { if (wanted_ && state_ == State::down) launch(); });
+  if (wanted_)
+    restart_timer_ = plane_.loop.after(kRestartDelayMs, [this] {
+      if (wanted_ && state_ == State::down) launch();
+    });
 }
 
-void EgressControl::on_exited() { lost("it ended"); }
+void EgressControl::on_exited() {
+  lost("it ended");
+}
 
 void EgressControl::stop(Reply<> reply) {
   wanted_ = false;
@@ -122,7 +138,8 @@ void EgressControl::when_ready(Reply<> reply) {
   if (state_ == State::ready) return reply({});
   auto& waiter = *waiters_.emplace_back(std::make_unique<Waiter>(std::move(reply)));
   waiter.timer = plane_.loop.after(kReadyTimeoutMs, [this] {
-    release(Error::make("egress.not_ready", "saw-egress of workspace '{}' is not ready: {}", name_, problem_));
+    release(
+        Error::make("egress.not_ready", "saw-egress of workspace '{}' is not ready: {}", name_, problem_));
   });
 }
 
@@ -130,7 +147,8 @@ void EgressControl::release(Result<> result) {
   for (auto& waiter : std::exchange(waiters_, {})) waiter->reply(result);
 }
 
-void EgressControl::bind(const std::string& channel, const ChannelIdentity& identity, std::vector<Fd> sockets) {
+void EgressControl::bind(const std::string& channel, const ChannelIdentity& identity,
+                         std::vector<Fd> sockets) {
   if (state_ == State::ready) send(BindChannel{channel, identity}, std::move(sockets));
 }
 
@@ -138,6 +156,8 @@ void EgressControl::unbind(const std::string& channel) {
   if (state_ == State::ready) send(UnbindChannel{channel});
 }
 
-void EgressControl::answer(ReviewVerdict verdict) { send(std::move(verdict)); }
+void EgressControl::answer(ReviewVerdict verdict) {
+  send(std::move(verdict));
+}
 
 }  // namespace saw::control

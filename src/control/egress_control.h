@@ -1,11 +1,13 @@
-// sawd's side of one workspace's saw-egress: start, configure, connect to the perimeter, bind channels, and all of it again when it dies.
+// sawd's side of one workspace's saw-egress: start, configure, connect to the perimeter, bind channels, and
+// all of it again when it dies.
 //
 //   EgressControl egress(plane, perimeter, "ws-1", {.configuration = …, .on_ready = …, .on_ask = …, …});
 //   egress.start();
 //   egress.when_ready([](Result<> r) { … });       // configured, and its policy digest is the one we hold
 //   egress.bind("sb-1", identity, std::move(sockets));
 //
-// Restarts are spaced by kRestartDelayMs. While it is not ready, bind() drops the sockets: nothing gets out, and on_ready comes later.
+// Restarts are spaced by kRestartDelayMs. While it is not ready, bind() drops the sockets: nothing gets out,
+// and on_ready comes later.
 #pragma once
 
 #include <functional>
@@ -26,21 +28,22 @@ class EgressControl {
 
   struct Callbacks {
     std::move_only_function<Result<egress::Configure>()> configuration;  // all but the epoch
-    std::move_only_function<void()> on_ready;                            // after each start: bind the channels that live
+    std::move_only_function<void()> on_ready;  // after each start: bind the channels that live
     std::move_only_function<void(egress::ReviewAsk)> on_ask;
     std::move_only_function<void(uint64_t ask)> on_abandoned;
-    std::move_only_function<void()> on_lost;                             // open asks are void
+    std::move_only_function<void()> on_lost;  // open asks are void
   };
   enum class State : uint8_t { down, starting, configuring, ready };
 
-  EgressControl(Plane& plane, PerimeterControl& perimeter, std::string workspace, std::string name, Callbacks callbacks);
+  EgressControl(Plane& plane, PerimeterControl& perimeter, std::string workspace, std::string name,
+                Callbacks callbacks);
 
-  void start();                   // no effect unless down
+  void start();  // no effect unless down
   void stop(Reply<> reply);
-  void when_ready(Reply<> reply); // "egress.not_ready" after kReadyTimeoutMs
-  void configure();               // policy or secrets have changed
+  void when_ready(Reply<> reply);  // "egress.not_ready" after kReadyTimeoutMs
+  void configure();                // policy or secrets have changed
   void connect_perimeter();
-  void on_exited();               // saw-node's event
+  void on_exited();  // saw-node's event
 
   void bind(const std::string& channel, const egress::ChannelIdentity& identity, std::vector<Fd> sockets);
   void unbind(const std::string& channel);

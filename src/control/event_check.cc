@@ -21,7 +21,8 @@ std::optional<Json> parse_strictly(std::string_view text) {
     if (depth > kMaxDepth) good = false;
     if (event == Json::parse_event_t::object_start) keys.emplace_back();
     if (event == Json::parse_event_t::object_end) keys.pop_back();
-    if (event == Json::parse_event_t::key && !keys.back().insert(parsed.get_ref<const std::string&>()).second) good = false;
+    if (event == Json::parse_event_t::key && !keys.back().insert(parsed.get_ref<const std::string&>()).second)
+      good = false;
     return good;
   };
   Json json = Json::parse(text, check, /*allow_exceptions=*/false);
@@ -51,7 +52,8 @@ std::optional<std::string> event_problem(std::string_view event, const EventSour
   if (!json) return "it is not one JSON object with unique keys";
   if (own_field(*json, "layer") != source.layer) return "it claims to come from another layer";
   const std::string workspace = own_field(*json, "workspace");
-  if (!source.workspace.empty() && !workspace.empty() && workspace != source.workspace) return "it speaks of another workspace";
+  if (!source.workspace.empty() && !workspace.empty() && workspace != source.workspace)
+    return "it speaks of another workspace";
   return std::nullopt;
 }
 

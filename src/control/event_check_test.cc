@@ -12,15 +12,18 @@ const EventSource kEgress{.layer = "runtime", .workspace = "ws-1"};
 TEST(EventCheck, an_event_of_the_senders_own_layer_and_workspace_passes) {
   EXPECT_FALSE(event_problem(R"({"unmapped":{"saw":{"layer":"runtime","workspace":"ws-1"}}})", kEgress));
   EXPECT_FALSE(event_problem(R"({"unmapped":{"saw":{"layer":"runtime"}}})", kEgress));
-  EXPECT_FALSE(event_problem(R"({"unmapped":{"saw":{"layer":"perimeter","workspace":"ws-2"}}})", {.layer = "perimeter"}));
+  EXPECT_FALSE(event_problem(R"({"unmapped":{"saw":{"layer":"perimeter","workspace":"ws-2"}}})",
+                             {.layer = "perimeter"}));
 }
 
 TEST(EventCheck, forged_malformed_and_oversized_events_do_not) {
   const std::string head = R"({"unmapped":{"saw":{"layer":"runtime"}},"x":")";
   for (const std::string& bad :
-       {std::string(R"({"unmapped":{"saw":{"layer":"governance"}}})"), std::string(R"({"unmapped":{"saw":{"layer":"runtime","workspace":"ws-2"}}})"),
-        std::string(R"({"unmapped":{"saw":{"layer":"runtime","layer":"governance"}}})"), std::string("{}"), std::string("[]"), std::string(""),
-        std::string("{\"a\":1}\n{\"b\":2}"), std::string(R"({"unmapped":[1]})"), head + std::string(egress::kMaxEventBytes, 'x') + "\"}",
+       {std::string(R"({"unmapped":{"saw":{"layer":"governance"}}})"),
+        std::string(R"({"unmapped":{"saw":{"layer":"runtime","workspace":"ws-2"}}})"),
+        std::string(R"({"unmapped":{"saw":{"layer":"runtime","layer":"governance"}}})"), std::string("{}"),
+        std::string("[]"), std::string(""), std::string("{\"a\":1}\n{\"b\":2}"),
+        std::string(R"({"unmapped":[1]})"), head + std::string(egress::kMaxEventBytes, 'x') + "\"}",
         "{\"a\":" + std::string(5000, '[') + std::string(5000, ']') + "}"})
     EXPECT_TRUE(event_problem(bad, kEgress)) << bad.substr(0, 80);
 }

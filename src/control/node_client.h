@@ -1,10 +1,11 @@
 // sawd's side of the link to saw-node: requests with their answers matched by id, events by callback.
 //
 //   node.request(sandbox::StopSandbox{.sandbox = id}, [](Result<NodeClient::Answer> answer) { … });
-//   NodeClient::Events: on_hello, on_exec_exited, on_sandbox_exited, on_egress_exited, on_perimeter_started, on_lost
+//   NodeClient::Events: on_hello, on_exec_exited, on_sandbox_exited, on_egress_exited, on_perimeter_started,
+//   on_lost
 //
-// A Failed answer arrives as an Error with saw-node's own code. When the link closes, on_lost is told once and open requests are never
-// answered: sawd ends then, and the next one starts from the store (fail closed).
+// A Failed answer arrives as an Error with saw-node's own code. When the link closes, on_lost is told once
+// and open requests are never answered: sawd ends then, and the next one starts from the store (fail closed).
 #pragma once
 
 #include <functional>

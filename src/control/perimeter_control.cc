@@ -11,7 +11,8 @@ void PerimeterControl::on_started(std::vector<Fd> fds) {
   // saw-perimeter says nothing on its control link: anything it sends is dropped.
   link_ = os::Link::open(plane_.loop, std::move(*control),
                          {.on_message = [](std::string, std::vector<Fd>) {}, .on_close = [](std::string) {}});
-  audit_ = std::make_unique<AuditIntake>(plane_, "saw-perimeter", EventSource{.layer = "perimeter"}, std::move(*audit), [] {});
+  audit_ = std::make_unique<AuditIntake>(plane_, "saw-perimeter", EventSource{.layer = "perimeter"},
+                                         std::move(*audit), [] {});
   on_restarted_();
 }
 

@@ -1,7 +1,9 @@
-// sawd's side of saw-perimeter: introduces each workspace's saw-egress to it, again after each restart of either.
+// sawd's side of saw-perimeter: introduces each workspace's saw-egress to it, again after each restart of
+// either.
 //
 //   perimeter.on_started(fds);                                    // from saw-node: control and audit link
-//   std::optional<os::Channel> channel = perimeter.connect(id);   // for ConnectPerimeter; nullopt while saw-perimeter is down
+//   std::optional<os::Channel> channel = perimeter.connect(id);   // for ConnectPerimeter; nullopt while
+//   saw-perimeter is down
 #pragma once
 
 #include <functional>
@@ -16,7 +18,8 @@ namespace saw::control {
 
 class PerimeterControl {
  public:
-  PerimeterControl(Plane& plane, std::move_only_function<void()> on_restarted) : plane_(plane), on_restarted_(std::move(on_restarted)) {}
+  PerimeterControl(Plane& plane, std::move_only_function<void()> on_restarted)
+      : plane_(plane), on_restarted_(std::move(on_restarted)) {}
 
   void on_started(std::vector<Fd> fds);
   std::optional<os::Channel> connect(const std::string& workspace);

@@ -1,4 +1,5 @@
-// What every part of the control plane stands on, by reference; built once (control.cc) and outlived by nothing that uses it.
+// What every part of the control plane stands on, by reference; built once (control.cc) and outlived by
+// nothing that uses it.
 //
 //   auto e = event<audit::Lifecycle>(plane, who, audit::Verdict::allowed, "workspace 'dev' created");
 //   e.object_kind = "workspace";
@@ -40,8 +41,14 @@ Event event(const Plane& plane, audit::Who who, audit::Verdict verdict, std::str
 }
 
 inline audit::Who who(const egress::ChannelIdentity& id) {
-  return {.sponsor = id.sponsor, .agent = id.agent, .workspace = id.workspace, .workspace_name = id.workspace_name, .session = id.session,
-          .call = id.call, .credential = id.credential_id, .trace = id.trace};
+  return {.sponsor = id.sponsor,
+          .agent = id.agent,
+          .workspace = id.workspace,
+          .workspace_name = id.workspace_name,
+          .session = id.session,
+          .call = id.call,
+          .credential = id.credential_id,
+          .trace = id.trace};
 }
 
 }  // namespace saw::control

@@ -1,4 +1,5 @@
-// kill -9 of sawd at every step: whatever request of the work below is the last one that saw-node sees, the next sawd converges (R5).
+// kill -9 of sawd at every step: whatever request of the work below is the last one that saw-node sees, the
+// next sawd converges (R5).
 #include "control/control_fixture_test.h"
 
 namespace saw::control {
@@ -8,7 +9,8 @@ using Fate = FakeNode::Fate;
 
 class RecoveryTest : public ControlTest {
  protected:
-  // What every restart must come to: stored and running agree, nothing is there twice, nothing is there that nobody knows.
+  // What every restart must come to: stored and running agree, nothing is there twice, nothing is there that
+  // nobody knows.
   void expect_converged() {
     boot();
     ASSERT_TRUE(run_until([&] { return node_->ready; }));
@@ -19,10 +21,13 @@ class RecoveryTest : public ControlTest {
       ++storages;
       EXPECT_NE(w.desired, store::Desired::gone) << "a begun decommission is finished";
       const WorkspaceView view = *control_->show_workspace(kOwner, w.id);
-      EXPECT_EQ(view.state, w.desired == store::Desired::running ? WorkspaceState::running : WorkspaceState::stopped) << view.error;
+      EXPECT_EQ(view.state,
+                w.desired == store::Desired::running ? WorkspaceState::running : WorkspaceState::stopped)
+          << view.error;
       if (w.desired != store::Desired::running) continue;
       wanted.insert(w.sandbox);
-      EXPECT_TRUE(node_->egresses.at(w.id)->channels.contains(w.sandbox)) << "an adopted sandbox has its network again";
+      EXPECT_TRUE(node_->egresses.at(w.id)->channels.contains(w.sandbox))
+          << "an adopted sandbox has its network again";
     }
     for (const store::Session& s : *store_->sessions()) {
       EXPECT_EQ(s.desired, store::Desired::running);
@@ -36,18 +41,32 @@ class RecoveryTest : public ControlTest {
     EXPECT_EQ(world_.storage.size(), storages);
   }
 
-  // create → session → call → session end → stop → start → decommission; ends early when the fake node is dead.
+  // create → session → call → session end → stop → start → decommission; ends early when the fake node is
+  // dead.
   void work() {
     if (!control_->put_secret(kOwner, "github-token", "x")) return;
     auto go = [&](auto&& result) { return result.has_value(); };
     quick_ = true;
-    if (!go(wait_quick<WorkspaceCreated>([&](auto r) { control_->create_workspace(kOwner, spec(), std::move(r)); }))) return;
-    if (!go(wait_quick<SessionView>([&](auto r) { control_->start_session(kOwner, "dev", "one", std::move(r)); }))) return;
-    if (!go(wait_quick<std::unique_ptr<CommandHandle>>([&](auto r) { control_->start_command(kOwner, "dev", call(), std::move(r)); }))) return;
-    if (!go(wait_quick<void>([&](auto r) { control_->end_session(kOwner, "dev", "one", std::move(r)); }))) return;
-    if (!go(wait_quick<WorkspaceView>([&](auto r) { control_->stop_workspace(kOwner, "dev", std::move(r)); }))) return;
-    if (!go(wait_quick<WorkspaceView>([&](auto r) { control_->start_workspace(kOwner, "dev", std::move(r)); }))) return;
-    if (!go(wait_quick<WorkspaceView>([&](auto r) { control_->decommission_workspace(kOwner, "dev", std::move(r)); }))) return;
+    if (!go(wait_quick<WorkspaceCreated>(
+            [&](auto r) { control_->create_workspace(kOwner, spec(), std::move(r)); })))
+      return;
+    if (!go(wait_quick<SessionView>(
+            [&](auto r) { control_->start_session(kOwner, "dev", "one", std::move(r)); })))
+      return;
+    if (!go(wait_quick<std::unique_ptr<CommandHandle>>(
+            [&](auto r) { control_->start_command(kOwner, "dev", call(), std::move(r)); })))
+      return;
+    if (!go(wait_quick<void>([&](auto r) { control_->end_session(kOwner, "dev", "one", std::move(r)); })))
+      return;
+    if (!go(wait_quick<WorkspaceView>(
+            [&](auto r) { control_->stop_workspace(kOwner, "dev", std::move(r)); })))
+      return;
+    if (!go(wait_quick<WorkspaceView>(
+            [&](auto r) { control_->start_workspace(kOwner, "dev", std::move(r)); })))
+      return;
+    if (!go(wait_quick<WorkspaceView>(
+            [&](auto r) { control_->decommission_workspace(kOwner, "dev", std::move(r)); })))
+      return;
     completed_ = true;
   }
   template <class T>
@@ -77,14 +96,19 @@ class RecoveryTest : public ControlTest {
   bool quick_ = false, completed_ = false;
 };
 
-TEST_F(RecoveryTest, killed_before_any_request_is_carried_out_it_converges) { kill_everywhere(Fate::lost_before); }
-TEST_F(RecoveryTest, killed_before_any_answer_arrives_it_converges) { kill_everywhere(Fate::lost_after); }
+TEST_F(RecoveryTest, killed_before_any_request_is_carried_out_it_converges) {
+  kill_everywhere(Fate::lost_before);
+}
+TEST_F(RecoveryTest, killed_before_any_answer_arrives_it_converges) {
+  kill_everywhere(Fate::lost_after);
+}
 
 TEST_F(RecoveryTest, running_sandboxes_are_adopted_and_not_started_again) {
   boot_ready();
   put_secret();
   auto created = create();
-  ASSERT_TRUE(wait<SessionView>([&](auto r) { control_->start_session(kOwner, "dev", "one", std::move(r)); }));
+  ASSERT_TRUE(
+      wait<SessionView>([&](auto r) { control_->start_session(kOwner, "dev", "one", std::move(r)); }));
   boot_ready();
   EXPECT_EQ(control_->show_workspace(kOwner, "dev")->sandbox, created->workspace.sandbox);
   EXPECT_EQ(control_->list_sessions(kOwner, "dev")->at(0).state, "running");
@@ -132,7 +156,8 @@ TEST_F(RecoveryTest, a_workspace_whose_stored_policy_is_damaged_does_not_stop_th
   ASSERT_TRUE(store_->put(all[0]));
   boot_ready();
   EXPECT_EQ(control_->list_workspaces(kOwner)->size(), 1u);
-  EXPECT_TRUE(run_until([&] { return world_.sandboxes.size() == 1; })) << "fail closed: what cannot be judged does not run";
+  EXPECT_TRUE(run_until([&] { return world_.sandboxes.size() == 1; }))
+      << "fail closed: what cannot be judged does not run";
 }
 
 }  // namespace

@@ -8,8 +8,13 @@ std::optional<identity::Registration> StoreRegistry::agent(std::string_view id) 
   const store::Agent& a = **found;
   auto state = identity::parse_agent_state(a.state);
   if (!state) return std::nullopt;
-  return identity::Registration{.id = a.id, .name = a.name, .sponsor = a.sponsor, .purpose = a.purpose, .version = a.version,
-                                .state = *state, .expires = a.expires};
+  return identity::Registration{.id = a.id,
+                                .name = a.name,
+                                .sponsor = a.sponsor,
+                                .purpose = a.purpose,
+                                .version = a.version,
+                                .state = *state,
+                                .expires = a.expires};
 }
 
 std::optional<identity::Sponsor> StoreRegistry::sponsor(std::string_view id) const {

@@ -11,11 +11,14 @@ namespace saw::control {
 class StoreRegistry final : public identity::Registry {
  public:
   using FindWorkspace = std::function<std::optional<identity::WorkspaceRef>(std::string_view id)>;
-  StoreRegistry(store::Store& store, FindWorkspace find_workspace) : store_(store), find_workspace_(std::move(find_workspace)) {}
+  StoreRegistry(store::Store& store, FindWorkspace find_workspace)
+      : store_(store), find_workspace_(std::move(find_workspace)) {}
 
   std::optional<identity::Registration> agent(std::string_view id) const override;
   std::optional<identity::Sponsor> sponsor(std::string_view id) const override;
-  std::optional<identity::WorkspaceRef> workspace(std::string_view id) const override { return find_workspace_(id); }
+  std::optional<identity::WorkspaceRef> workspace(std::string_view id) const override {
+    return find_workspace_(id);
+  }
   bool is_revoked(std::string_view credential_id) const override;
 
  private:

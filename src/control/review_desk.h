@@ -1,10 +1,11 @@
-// Joins the review queue to saw-egress: a request asks, a person or the clock answers, exactly one verdict goes back.
+// Joins the review queue to saw-egress: a request asks, a person or the clock answers, exactly one verdict
+// goes back.
 //
 //   desk.ask(context, ask, [&](egress::ReviewVerdict v) { egress.answer(v); });
 //   desk.decide(caller, "rv-…", Verdict::approve, digest, why, [](Result<ReviewView> r) { … });
 //
-// The order of an approval: stored (single use), then durable in the audit log, then told to saw-egress. Who may decide: the workspace's
-// owner and operators, by the rule of the policy that asked.
+// The order of an approval: stored (single use), then durable in the audit log, then told to saw-egress. Who
+// may decide: the workspace's owner and operators, by the rule of the policy that asked.
 #pragma once
 
 #include <functional>
@@ -36,10 +37,11 @@ class ReviewDesk {
   void abandon(const std::string& workspace, uint64_t ask);
   void abandon_all(const std::string& workspace);  // its saw-egress is gone
 
-  Result<std::vector<ReviewView>> list(const Caller& caller, std::string_view state, const std::function<bool(std::string_view)>& owns) const;
+  Result<std::vector<ReviewView>> list(const Caller& caller, std::string_view state,
+                                       const std::function<bool(std::string_view)>& owns) const;
   Result<store::Review> find(std::string_view id) const { return queue_.find(id); }
-  void decide(const Caller& caller, std::string_view id, review::Verdict verdict, std::optional<std::string> digest, std::string why,
-              Reply<ReviewView> reply);
+  void decide(const Caller& caller, std::string_view id, review::Verdict verdict,
+              std::optional<std::string> digest, std::string why, Reply<ReviewView> reply);
 
  private:
   struct Open {
@@ -50,7 +52,8 @@ class ReviewDesk {
     os::Loop::Timer timer;
   };
   void time_out(const std::string& id);
-  void record(const store::Review& review, std::string_view operation, audit::Verdict verdict, Reply<> durable);
+  void record(const store::Review& review, std::string_view operation, audit::Verdict verdict,
+              Reply<> durable);
 
   Plane& plane_;
   review::Queue queue_;

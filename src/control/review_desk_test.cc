@@ -16,9 +16,16 @@ class ReviewDeskTest : public ControlTest {
   }
   // What an agent's POST makes of it; returns the review as the owner sees it.
   ReviewView ask(uint64_t number, int64_t hold_ms = 2000, std::string channel = "") {
-    egress().send(egress::ReviewAsk{.ask = number, .channel = channel.empty() ? sandbox_ : channel, .method = "POST", .scheme = "https",
-                                    .host = "api.example.com", .target = "/x", .rule = "network.api.review[0]", .port = 443,
-                                    .digest = "sha256:aa", .hold_ms = hold_ms});
+    egress().send(egress::ReviewAsk{.ask = number,
+                                    .channel = channel.empty() ? sandbox_ : channel,
+                                    .method = "POST",
+                                    .scheme = "https",
+                                    .host = "api.example.com",
+                                    .target = "/x",
+                                    .rule = "network.api.review[0]",
+                                    .port = 443,
+                                    .digest = "sha256:aa",
+                                    .hold_ms = hold_ms});
     run_until([&] { return !control_->list_reviews(kOwner, "pending")->empty(); }, 500);
     auto list = control_->list_reviews(kOwner, "pending").value();
     return list.empty() ? ReviewView{} : list.front();
@@ -26,7 +33,9 @@ class ReviewDeskTest : public ControlTest {
   Result<ReviewView> approve(const std::string& id, const Caller& by = kOwner) {
     return wait<ReviewView>([&](auto r) { control_->approve(by, id, std::nullopt, std::move(r)); });
   }
-  bool verdict_came() { return run_until([&] { return !egress().verdicts.empty(); }); }
+  bool verdict_came() {
+    return run_until([&] { return !egress().verdicts.empty(); });
+  }
   std::string sandbox_;
 };
 
@@ -47,7 +56,8 @@ TEST_F(ReviewDeskTest, an_approval_is_recorded_and_then_lets_exactly_that_reques
 
 TEST_F(ReviewDeskTest, denial_and_time_out_are_told_apart) {
   ReviewView review = ask(1);
-  ASSERT_TRUE(wait<ReviewView>([&](auto r) { control_->deny(kOwner, review.id, "not today", std::move(r)); }));
+  ASSERT_TRUE(
+      wait<ReviewView>([&](auto r) { control_->deny(kOwner, review.id, "not today", std::move(r)); }));
   ASSERT_TRUE(verdict_came());
   EXPECT_EQ(egress().verdicts[0].outcome, egress::ReviewOutcome::denied);
   EXPECT_EQ(egress().verdicts[0].why, "not today");

@@ -5,14 +5,20 @@
 namespace saw::control {
 namespace {
 
-std::string context(std::string_view owner, std::string_view name) { return fmt::format("secret/{}/{}", owner, name); }
-SecretView to_view(const store::Secret& s) { return {.name = s.name, .created = s.created, .updated = s.updated, .version = s.version}; }
+std::string context(std::string_view owner, std::string_view name) {
+  return fmt::format("secret/{}/{}", owner, name);
+}
+SecretView to_view(const store::Secret& s) {
+  return {.name = s.name, .created = s.created, .updated = s.updated, .version = s.version};
+}
 
 // It becomes part of a header: no control characters, and not empty.
 Result<> check_value(std::string_view value) {
-  if (value.empty() || value.size() > Secrets::kMaxBytes) return Error::make("request.secret", "a secret has 1 to {} bytes", Secrets::kMaxBytes);
+  if (value.empty() || value.size() > Secrets::kMaxBytes)
+    return Error::make("request.secret", "a secret has 1 to {} bytes", Secrets::kMaxBytes);
   for (unsigned char byte : value)
-    if (byte < 0x20 || byte == 0x7f) return Error::make("request.secret", "a secret cannot contain control characters (a line end?)");
+    if (byte < 0x20 || byte == 0x7f)
+      return Error::make("request.secret", "a secret cannot contain control characters (a line end?)");
   return {};
 }
 
@@ -32,16 +38,22 @@ Result<SecretView> Secrets::put(const Caller& caller, const std::string& name, s
   SAW_TRY(check_value(value));
   auto before = SAW_TRY(plane_.store.secret(caller.sponsor, name));
   const Nanos now = plane_.clock.now();
-  store::Secret secret{.owner = caller.sponsor, .name = name, .sealed = plane_.keys.sealer.seal(value, context(caller.sponsor, name)),
-                       .version = before ? before->version + 1 : 1, .created = before ? before->created : now, .updated = now};
+  store::Secret secret{.owner = caller.sponsor,
+                       .name = name,
+                       .sealed = plane_.keys.sealer.seal(value, context(caller.sponsor, name)),
+                       .version = before ? before->version + 1 : 1,
+                       .created = before ? before->created : now,
+                       .updated = now};
   SAW_TRY(plane_.store.put(secret), "storing a secret");
-  record(caller, name, before ? "rotate" : "put", before ? audit::ApiActivity::Activity::update : audit::ApiActivity::Activity::create);
+  record(caller, name, before ? "rotate" : "put",
+         before ? audit::ApiActivity::Activity::update : audit::ApiActivity::Activity::create);
   on_change_(caller.sponsor, name);
   return to_view(secret);
 }
 
 Result<> Secrets::remove(const Caller& caller, const std::string& name) {
-  if (!SAW_TRY(plane_.store.remove_secret(caller.sponsor, name))) return Error::make("secret.not_found", "there is no secret '{}'", name);
+  if (!SAW_TRY(plane_.store.remove_secret(caller.sponsor, name)))
+    return Error::make("secret.not_found", "there is no secret '{}'", name);
   record(caller, name, "remove", audit::ApiActivity::Activity::remove);
   on_change_(caller.sponsor, name);
   return {};
@@ -49,7 +61,8 @@ Result<> Secrets::remove(const Caller& caller, const std::string& name) {
 
 Result<std::vector<SecretView>> Secrets::list(const Caller& caller) const {
   std::vector<SecretView> out;
-  for (const store::Secret& secret : SAW_TRY(plane_.store.secrets(caller.sponsor))) out.push_back(to_view(secret));
+  for (const store::Secret& secret : SAW_TRY(plane_.store.secrets(caller.sponsor)))
+    out.push_back(to_view(secret));
   return out;
 }
 
@@ -60,10 +73,12 @@ Result<bool> Secrets::exists(const std::string& owner, const std::string& name) 
 Result<std::optional<std::string>> Secrets::reveal(const std::string& owner, const std::string& name) const {
   auto secret = SAW_TRY(plane_.store.secret(owner, name));
   if (!secret) return std::nullopt;
-  return SAW_TRY(plane_.keys.sealer.unseal(secret->sealed, context(owner, name)), fmt::format("opening secret '{}'", name));
+  return SAW_TRY(plane_.keys.sealer.unseal(secret->sealed, context(owner, name)),
+                 fmt::format("opening secret '{}'", name));
 }
 
-void Secrets::record(const Caller& caller, const std::string& name, std::string_view verb, audit::ApiActivity::Activity activity) {
+void Secrets::record(const Caller& caller, const std::string& name, std::string_view verb,
+                     audit::ApiActivity::Activity activity) {
   auto e = event<audit::ApiActivity>(plane_, {.sponsor = caller.sponsor}, audit::Verdict::allowed,
                                      fmt::format("{}: {} secret '{}'", caller.sponsor, verb, name));
   e.activity = activity;

@@ -15,7 +15,8 @@ TEST(SecretVariable, a_secrets_name_becomes_a_variables_name) {
 
 TEST(CanonicalPath, only_plain_absolute_paths_pass) {
   for (const char* good : {"/", "/a", "/a/b.c/..d"}) EXPECT_TRUE(is_canonical_path(good)) << good;
-  for (const char* bad : {"", "a", "/a/", "//a", "/a//b", "/./a", "/a/..", "/a/../b"}) EXPECT_FALSE(is_canonical_path(bad)) << bad;
+  for (const char* bad : {"", "a", "/a/", "//a", "/a//b", "/./a", "/a/..", "/a/../b"})
+    EXPECT_FALSE(is_canonical_path(bad)) << bad;
 }
 
 class SecretsTest : public ControlTest {};
@@ -34,7 +35,8 @@ TEST_F(SecretsTest, values_never_come_back_and_versions_count) {
 TEST_F(SecretsTest, what_could_split_a_header_is_refused) {
   boot_ready();
   EXPECT_TRUE(control_->put_secret(kOwner, "token", "plain ü"));
-  for (const char* bad : {"", "a\nb", "a\rb", "a\x7f"}) EXPECT_EQ(control_->put_secret(kOwner, "token", bad).error().code, "request.secret");
+  for (const char* bad : {"", "a\nb", "a\rb", "a\x7f"})
+    EXPECT_EQ(control_->put_secret(kOwner, "token", bad).error().code, "request.secret");
   EXPECT_EQ(control_->put_secret(kOwner, "../token", "x").error().code, "request.name");
 }
 

@@ -4,23 +4,34 @@ namespace saw::control {
 
 std::string_view name(WorkspaceState state) {
   switch (state) {
-    case WorkspaceState::stopped: return "stopped";
-    case WorkspaceState::starting: return "starting";
-    case WorkspaceState::running: return "running";
-    case WorkspaceState::stopping: return "stopping";
-    case WorkspaceState::failed: return "failed";
+    case WorkspaceState::stopped:
+      return "stopped";
+    case WorkspaceState::starting:
+      return "starting";
+    case WorkspaceState::running:
+      return "running";
+    case WorkspaceState::stopping:
+      return "stopping";
+    case WorkspaceState::failed:
+      return "failed";
   }
   return "failed";
 }
 
 std::string_view name(ExitKind kind) {
   switch (kind) {
-    case ExitKind::exited: return "exited";
-    case ExitKind::signalled: return "signalled";
-    case ExitKind::timed_out: return "timed_out";
-    case ExitKind::out_of_memory: return "out_of_memory";
-    case ExitKind::not_started: return "not_started";
-    case ExitKind::sandbox_gone: return "sandbox_gone";
+    case ExitKind::exited:
+      return "exited";
+    case ExitKind::signalled:
+      return "signalled";
+    case ExitKind::timed_out:
+      return "timed_out";
+    case ExitKind::out_of_memory:
+      return "out_of_memory";
+    case ExitKind::not_started:
+      return "not_started";
+    case ExitKind::sandbox_gone:
+      return "sandbox_gone";
   }
   return "sandbox_gone";
 }

@@ -1,4 +1,5 @@
-// The values that pass between the API and the control plane: who asks, for what, and what is shown in return. No behaviour.
+// The values that pass between the API and the control plane: who asks, for what, and what is shown in
+// return. No behaviour.
 #pragma once
 
 #include <cstdint>
@@ -36,9 +37,12 @@ struct WorkspaceSpec {
 enum class WorkspaceState : uint8_t { stopped, starting, running, stopping, failed };
 std::string_view name(WorkspaceState state);
 
-struct CredentialView { std::string name, env; };
+struct CredentialView {
+  std::string name, env;
+};
 struct WorkspaceView {
-  std::string id, name, owner, profile, policy_name, policy_digest, isolation = "namespace", image, sandbox, error;
+  std::string id, name, owner, profile, policy_name, policy_digest, isolation = "namespace", image, sandbox,
+                                                                    error;
   WorkspaceState state = WorkspaceState::stopped;
   Nanos created = 0;
   std::vector<MountSpec> mounts;
@@ -78,8 +82,8 @@ struct SecretView {
 };
 
 struct ReviewView {
-  std::string id, state, workspace, agent, sponsor, session, call, method, scheme, host, target, rule, reason, digest, policy_digest,
-      preview, decided_by, why;
+  std::string id, state, workspace, agent, sponsor, session, call, method, scheme, host, target, rule, reason,
+      digest, policy_digest, preview, decided_by, why;
   uint16_t port = 0;
   uint64_t body_bytes = 0;
   Nanos created = 0, expires = 0;
@@ -102,7 +106,9 @@ struct AuditPage {
   uint64_t size = 0, first = 0;
   std::vector<std::string> entries;
 };
-struct AuditKeyView { std::string origin, public_key, directory; };
+struct AuditKeyView {
+  std::string origin, public_key, directory;
+};
 
 enum class ExecKind : uint8_t { workspace, session, call };
 struct ExecRequest {

@@ -11,21 +11,29 @@ using store::Desired;
 
 namespace {
 
-std::string ca_context(const std::string& workspace) { return "ca/" + workspace; }
+std::string ca_context(const std::string& workspace) {
+  return "ca/" + workspace;
+}
 
 // The narrower of two limits, where 0 is none.
-uint64_t narrower(uint64_t a, uint64_t b) { return a == 0 ? b : b == 0 ? a : std::min(a, b); }
+uint64_t narrower(uint64_t a, uint64_t b) {
+  return a == 0 ? b : b == 0 ? a : std::min(a, b);
+}
 
 }  // namespace
 
 Result<std::unique_ptr<Workspace>> Workspace::open(Surroundings around, store::Workspace record) {
   auto policy = policy::Policy::compile(record.policy_yaml, record.policy_file);
-  if (!policy) return Error::make("policy.invalid", "the stored policy of workspace '{}' no longer compiles: {}", record.name, policy.error().front().text());
-  const store::Agent agent = SAW_TRY(around.agents.resolve(record.owner, ""), "finding the workspace's agent");
+  if (!policy)
+    return Error::make("policy.invalid", "the stored policy of workspace '{}' no longer compiles: {}",
+                       record.name, policy.error().front().text());
+  const store::Agent agent =
+      SAW_TRY(around.agents.resolve(record.owner, ""), "finding the workspace's agent");
   std::unique_ptr<Workspace> workspace(new Workspace(around, std::move(record), std::move(*policy)));
   egress::ChannelIdentity id = workspace->identity("");
   id.agent = agent.id;
-  workspace->cell_ = std::make_unique<Cell>(around.plane, workspace->egress_, workspace->record_.sandbox, std::move(id));
+  workspace->cell_ =
+      std::make_unique<Cell>(around.plane, workspace->egress_, workspace->record_.sandbox, std::move(id));
   return workspace;
 }
 
@@ -43,17 +51,31 @@ Workspace::Workspace(Surroundings around, store::Workspace record, policy::Polic
 Workspace::~Workspace() = default;
 
 egress::ChannelIdentity Workspace::identity(const std::string& session) const {
-  return {.sponsor = record_.owner, .agent = cell_ ? cell_->identity().agent : "", .workspace = record_.id, .session = session,
-          .workspace_name = record_.name, .trace = to_hex(random_bytes(16))};
+  return {.sponsor = record_.owner,
+          .agent = cell_ ? cell_->identity().agent : "",
+          .workspace = record_.id,
+          .session = session,
+          .workspace_name = record_.name,
+          .trace = to_hex(random_bytes(16))};
 }
 
 WorkspaceView Workspace::view() const {
-  WorkspaceView v{.id = record_.id, .name = record_.name, .owner = record_.owner, .profile = record_.profile,
-                  .policy_name = record_.policy_name, .policy_digest = record_.policy_digest, .image = record_.image, .error = problem_,
-                  .state = state_, .created = record_.created, .degraded = cell_->degraded()};
+  WorkspaceView v{.id = record_.id,
+                  .name = record_.name,
+                  .owner = record_.owner,
+                  .profile = record_.profile,
+                  .policy_name = record_.policy_name,
+                  .policy_digest = record_.policy_digest,
+                  .image = record_.image,
+                  .error = problem_,
+                  .state = state_,
+                  .created = record_.created,
+                  .degraded = cell_->degraded()};
   if (state_ == WorkspaceState::running) v.sandbox = cell_->sandbox();
-  for (const store::Mount& mount : record_.mounts) v.mounts.push_back({mount.source, mount.target, mount.writable});
-  for (const auto& [secret, placeholder] : record_.placeholders) v.credentials.push_back({secret, secret_variable(secret)});
+  for (const store::Mount& mount : record_.mounts)
+    v.mounts.push_back({mount.source, mount.target, mount.writable});
+  for (const auto& [secret, placeholder] : record_.placeholders)
+    v.credentials.push_back({secret, secret_variable(secret)});
   return v;
 }
 
@@ -62,20 +84,30 @@ Result<> Workspace::want(Desired desired) {
     return Error::make("workspace.conflict", "workspace '{}' is being decommissioned", record_.name);
   store::Workspace changed = record_;
   changed.desired = desired;
-  // A start from nothing is a new sandbox; its name is stored before it exists, so that a crash leaves at most this one.
-  if (desired == Desired::running && cell_->state() == Cell::State::down && !converging_) changed.sandbox = random_id("sb-");
-  SAW_TRY(around_.plane.store.put(changed), fmt::format("storing what workspace '{}' should be", record_.name));
+  // A start from nothing is a new sandbox; its name is stored before it exists, so that a crash leaves at
+  // most this one.
+  if (desired == Desired::running && cell_->state() == Cell::State::down && !converging_)
+    changed.sandbox = random_id("sb-");
+  SAW_TRY(around_.plane.store.put(changed),
+          fmt::format("storing what workspace '{}' should be", record_.name));
   record_ = std::move(changed);
   if (cell_->state() == Cell::State::down && !converging_) cell_->rename(record_.sandbox);
   return {};
 }
 
-Result<sandbox::SandboxPlan> Workspace::plan(sandbox::Depth depth, const std::string& session, const std::string& sandbox) const {
-  sandbox::PlanRequest request{.id = sandbox, .depth = depth, .workspace = record_.id, .session = session,
-                               .image_root = record_.image == "host" ? "/" : record_.image, .hostname = record_.name,
-                               .ca_pem = record_.ca_certificate, .system_ca_bundle = around_.host.system_ca_bundle};
+Result<sandbox::SandboxPlan> Workspace::plan(sandbox::Depth depth, const std::string& session,
+                                             const std::string& sandbox) const {
+  sandbox::PlanRequest request{.id = sandbox,
+                               .depth = depth,
+                               .workspace = record_.id,
+                               .session = session,
+                               .image_root = record_.image == "host" ? "/" : record_.image,
+                               .hostname = record_.name,
+                               .ca_pem = record_.ca_certificate,
+                               .system_ca_bundle = around_.host.system_ca_bundle};
   for (const store::Mount& mount : record_.mounts)
-    request.mounts.push_back({mount.source, mount.target, mount.writable ? sandbox::Access::write : sandbox::Access::read});
+    request.mounts.push_back(
+        {mount.source, mount.target, mount.writable ? sandbox::Access::write : sandbox::Access::read});
   sandbox::SandboxPlan plan = SAW_TRY(sandbox::make_plan(policy_, request), "planning the sandbox");
   plan.limits.memory_bytes = narrower(plan.limits.memory_bytes, record_.memory_bytes);
   plan.limits.pids = narrower(plan.limits.pids, record_.pids);
@@ -85,20 +117,27 @@ Result<sandbox::SandboxPlan> Workspace::plan(sandbox::Depth depth, const std::st
 
 std::vector<std::string> Workspace::environment() const {
   std::vector<std::string> out = sandbox::base_environment();
-  for (const auto& [secret, placeholder] : record_.placeholders) out.push_back(secret_variable(secret) + "=" + placeholder);
+  for (const auto& [secret, placeholder] : record_.placeholders)
+    out.push_back(secret_variable(secret) + "=" + placeholder);
   return out;
 }
 
 Result<egress::Configure> Workspace::egress_configuration() const {
-  egress::Configure out{.policy_yaml = record_.policy_yaml, .policy_name = record_.policy_name, .ca_certificate_pem = record_.ca_certificate,
-                        .upstream_trust_pem = around_.host.upstream_trust, .placeholders = record_.placeholders};
-  out.ca_key_pem = SAW_TRY(around_.plane.keys.sealer.unseal(record_.ca_key_sealed, ca_context(record_.id)), "opening the CA key");
+  egress::Configure out{.policy_yaml = record_.policy_yaml,
+                        .policy_name = record_.policy_name,
+                        .ca_certificate_pem = record_.ca_certificate,
+                        .upstream_trust_pem = around_.host.upstream_trust,
+                        .placeholders = record_.placeholders};
+  out.ca_key_pem = SAW_TRY(around_.plane.keys.sealer.unseal(record_.ca_key_sealed, ca_context(record_.id)),
+                           "opening the CA key");
   for (const policy::Credential& credential : policy_.credentials())
-    if (auto value = SAW_TRY(around_.secrets.reveal(record_.owner, credential.secret))) out.secrets[credential.secret] = std::move(*value);
+    if (auto value = SAW_TRY(around_.secrets.reveal(record_.owner, credential.secret)))
+      out.secrets[credential.secret] = std::move(*value);
   return out;
 }
 
-// ---- channels ---------------------------------------------------------------------------------------------------------------------
+// ---- channels
+// ---------------------------------------------------------------------------------------------------------------------
 
 Cell::ChannelUse Workspace::channel_use(const Cell& cell) const {
   return around_.agents.may_act(cell.identity().agent) ? Cell::ChannelUse::open : Cell::ChannelUse::closed;
@@ -132,19 +171,28 @@ Cell* Workspace::cell_of(std::string_view sandbox) {
   return nullptr;
 }
 
-bool Workspace::owns_sandbox(std::string_view sandbox) const { return const_cast<Workspace*>(this)->cell_of(sandbox) != nullptr; }
+bool Workspace::owns_sandbox(std::string_view sandbox) const {
+  return const_cast<Workspace*>(this)->cell_of(sandbox) != nullptr;
+}
 
 void Workspace::on_ask(egress::ReviewAsk ask) {
   Cell* cell = cell_of(ask.channel);
-  if (!cell) return egress_.answer({.ask = ask.ask, .outcome = egress::ReviewOutcome::denied, .why = "unknown channel"});
+  if (!cell)
+    return egress_.answer(
+        {.ask = ask.ask, .outcome = egress::ReviewOutcome::denied, .why = "unknown channel"});
   const policy::ReviewRules rules = policy_.review();
-  AskContext context{.owner = record_.owner, .identity = cell->identity(),
-                     .approvers = rules.other_than_requester ? review::Approvers::other_than_requester : review::Approvers::anyone_entitled,
+  AskContext context{.owner = record_.owner,
+                     .identity = cell->identity(),
+                     .approvers = rules.other_than_requester ? review::Approvers::other_than_requester
+                                                             : review::Approvers::anyone_entitled,
                      .hold_ms = rules.hold_ms};
-  around_.reviews.ask(context, ask, alive_.guard([this](egress::ReviewVerdict verdict) { egress_.answer(std::move(verdict)); }));
+  around_.reviews.ask(context, ask, alive_.guard([this](egress::ReviewVerdict verdict) {
+    egress_.answer(std::move(verdict));
+  }));
 }
 
-// ---- sandboxes that come and go by themselves ---------------------------------------------------------------------------------------
+// ---- sandboxes that come and go by themselves
+// ---------------------------------------------------------------------------------------
 
 void Workspace::mark_found(const std::set<std::string>& living) {
   if (living.contains(cell_->sandbox())) cell_->mark_found();
@@ -157,7 +205,8 @@ void Workspace::on_sandbox_lost(const std::string& sandbox, const std::string& r
   if (!cell || cell->state() == Cell::State::stopping) return;
   cell->mark_lost();
   egress_.unbind(sandbox);
-  const std::string message = fmt::format("sandbox {} of workspace '{}' ended by itself: {}", sandbox, record_.name, reason);
+  const std::string message =
+      fmt::format("sandbox {} of workspace '{}' ended by itself: {}", sandbox, record_.name, reason);
   log_warning("{}", message);
   lifecycle_event(audit::Lifecycle::Activity::stop, audit::Verdict::none, message);
   if (cell == cell_.get()) {
@@ -168,7 +217,8 @@ void Workspace::on_sandbox_lost(const std::string& sandbox, const std::string& r
     if (session->cell.get() == cell) session->problem = "its sandbox ended: " + reason;
 }
 
-void Workspace::lifecycle_event(audit::Lifecycle::Activity activity, audit::Verdict verdict, const std::string& message, std::string by) {
+void Workspace::lifecycle_event(audit::Lifecycle::Activity activity, audit::Verdict verdict,
+                                const std::string& message, std::string by) {
   auto e = event<audit::Lifecycle>(around_.plane, who(cell_->identity()), verdict, message);
   if (!by.empty()) e.who.sponsor = std::move(by);
   e.policy_digest = record_.policy_digest;

@@ -1,11 +1,12 @@
 // One workspace: what is stored about it, what exists of it now, and the way from one to the other.
 //
 //   workspace.want(Desired::running)    stored first; then
-//   workspace.converge(reply)           makes storage → saw-egress → its sandbox → its sessions' sandboxes, or takes them down again
+//   workspace.converge(reply)           makes storage → saw-egress → its sandbox → its sessions' sandboxes,
+//   or takes them down again
 //
-// converge() is the whole life cycle: create, start, stop, decommission and recovery after a crash all store what should be and call it.
-// Every step is idempotent at saw-node, so it may be repeated from any point (R3, R5). One convergence at a time; a change of mind
-// meanwhile is taken up when it ends.
+// converge() is the whole life cycle: create, start, stop, decommission and recovery after a crash all store
+// what should be and call it. Every step is idempotent at saw-node, so it may be repeated from any point (R3,
+// R5). One convergence at a time; a change of mind meanwhile is taken up when it ends.
 #pragma once
 
 #include <map>
@@ -27,15 +28,16 @@ namespace saw::control {
 
 // Facts of this host that do not change while sawd runs.
 struct HostFacts {
-  std::string system_ca_bundle;       // PEM, shown inside sandboxes with the workspace's CA added
-  std::string upstream_trust;         // PEM, what saw-egress trusts: the system's CAs and the operator's
+  std::string system_ca_bundle;  // PEM, shown inside sandboxes with the workspace's CA added
+  std::string upstream_trust;    // PEM, what saw-egress trusts: the system's CAs and the operator's
 };
 
 // What a workspace needs to know of the commands that run in it (commands.h).
 class RunningCommands {
  public:
   virtual ~RunningCommands() = default;
-  // Ends the commands and call sandboxes of a workspace, or of one session of it (session not empty); answers when none is left.
+  // Ends the commands and call sandboxes of a workspace, or of one session of it (session not empty); answers
+  // when none is left.
   virtual void end_commands(const std::string& workspace, const std::string& session, Reply<> reply) = 0;
   // The sandboxes of its calls, which have channels of their own.
   virtual std::vector<Cell*> call_cells(const std::string& workspace) = 0;
@@ -91,11 +93,14 @@ class Workspace {
   void on_sandbox_lost(const std::string& sandbox, const std::string& reason);
   bool owns_sandbox(std::string_view sandbox) const;
 
-  Result<sandbox::SandboxPlan> plan(sandbox::Depth depth, const std::string& session, const std::string& sandbox) const;
-  std::vector<std::string> environment() const;  // of every command: the base, and the placeholders of credentials
+  Result<sandbox::SandboxPlan> plan(sandbox::Depth depth, const std::string& session,
+                                    const std::string& sandbox) const;
+  std::vector<std::string> environment()
+      const;  // of every command: the base, and the placeholders of credentials
   void agent_changed(const std::string& agent);
   void secret_changed(std::string_view secret);
-  void lifecycle_event(audit::Lifecycle::Activity activity, audit::Verdict verdict, const std::string& message, std::string by = {});
+  void lifecycle_event(audit::Lifecycle::Activity activity, audit::Verdict verdict,
+                       const std::string& message, std::string by = {});
 
  private:
   Workspace(Surroundings around, store::Workspace record, policy::Policy policy);

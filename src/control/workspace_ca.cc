@@ -14,7 +14,10 @@ namespace {
 
 template <auto Free>
 struct Freed {
-  template <class T> void operator()(T* object) const { Free(object); }
+  template <class T>
+  void operator()(T* object) const {
+    Free(object);
+  }
 };
 using Pkey = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
 using Certificate = std::unique_ptr<X509, Freed<X509_free>>;
@@ -39,13 +42,15 @@ bool add_extension(X509* certificate, int nid, const char* value) {
 bool name_and_date(X509* certificate, std::string_view workspace, Nanos now) {
   const std::string common_name = "SAW workspace " + std::string(workspace.substr(0, 40));
   const std::string serial = random_bytes(16);
-  Serial number(BN_bin2bn(reinterpret_cast<const unsigned char*>(serial.data()), static_cast<int>(serial.size()), nullptr));
+  Serial number(BN_bin2bn(reinterpret_cast<const unsigned char*>(serial.data()),
+                          static_cast<int>(serial.size()), nullptr));
   X509_NAME* subject = X509_get_subject_name(certificate);
   return X509_set_version(certificate, 2) == 1 && number && BN_clear_bit(number.get(), 127) == 1 &&
          BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate)) &&
          ASN1_TIME_set(X509_getm_notBefore(certificate), now / kSecond - 3600) &&
          ASN1_TIME_set(X509_getm_notAfter(certificate), (now + kCaValidity) / kSecond) &&
-         X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(common_name.data()),
+         X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8,
+                                    reinterpret_cast<const unsigned char*>(common_name.data()),
                                     static_cast<int>(common_name.size()), -1, 0) == 1 &&
          X509_set_issuer_name(certificate, subject) == 1;
 }

@@ -18,9 +18,12 @@ struct Free {
 TEST(WorkspaceCa, it_is_a_ca_that_cannot_make_another_one_and_its_key_fits) {
   auto ca = make_certificate_authority("dev", 1'790'000'000 * kSecond);
   ASSERT_TRUE(ca);
-  std::unique_ptr<BIO, Free> certificate_text(BIO_new_mem_buf(ca->certificate_pem.data(), static_cast<int>(ca->certificate_pem.size())));
-  std::unique_ptr<BIO, Free> key_text(BIO_new_mem_buf(ca->key_pem.data(), static_cast<int>(ca->key_pem.size())));
-  std::unique_ptr<X509, Free> certificate(PEM_read_bio_X509(certificate_text.get(), nullptr, nullptr, nullptr));
+  std::unique_ptr<BIO, Free> certificate_text(
+      BIO_new_mem_buf(ca->certificate_pem.data(), static_cast<int>(ca->certificate_pem.size())));
+  std::unique_ptr<BIO, Free> key_text(
+      BIO_new_mem_buf(ca->key_pem.data(), static_cast<int>(ca->key_pem.size())));
+  std::unique_ptr<X509, Free> certificate(
+      PEM_read_bio_X509(certificate_text.get(), nullptr, nullptr, nullptr));
   std::unique_ptr<EVP_PKEY, Free> key(PEM_read_bio_PrivateKey(key_text.get(), nullptr, nullptr, nullptr));
   ASSERT_TRUE(certificate && key);
   EXPECT_EQ(X509_check_private_key(certificate.get(), key.get()), 1);

@@ -1,5 +1,6 @@
-// The steps between what a workspace is and what it should be. Up: storage, saw-egress, sandbox, sessions. Down: commands, sessions,
-// sandbox, saw-egress and, when it is to be gone, its storage and its record. Each step's answer leads to the next.
+// The steps between what a workspace is and what it should be. Up: storage, saw-egress, sandbox, sessions.
+// Down: commands, sessions, sandbox, saw-egress and, when it is to be gone, its storage and its record. Each
+// step's answer leads to the next.
 #include "base/log.h"
 #include "control/workspace.h"
 
@@ -45,19 +46,25 @@ void Workspace::settle(Result<> result) {
     problem_ = result.error().message;
     state_ = WorkspaceState::failed;
     log_error("workspace '{}': {}", record_.name, problem_);
-    lifecycle_event(audit::Lifecycle::Activity::other, audit::Verdict::denied, fmt::format("workspace '{}' failed: {}", record_.name, problem_));
+    lifecycle_event(audit::Lifecycle::Activity::other, audit::Verdict::denied,
+                    fmt::format("workspace '{}' failed: {}", record_.name, problem_));
   } else if (target_ == Desired::running) {
     state_ = WorkspaceState::running;
-    lifecycle_event(audit::Lifecycle::Activity::start, audit::Verdict::allowed, fmt::format("workspace '{}' is running", record_.name));
+    lifecycle_event(audit::Lifecycle::Activity::start, audit::Verdict::allowed,
+                    fmt::format("workspace '{}' is running", record_.name));
   } else {
     state_ = WorkspaceState::stopped;
-    lifecycle_event(target_ == Desired::gone ? audit::Lifecycle::Activity::remove : audit::Lifecycle::Activity::stop, audit::Verdict::allowed,
-                    fmt::format("workspace '{}' is {}", record_.name, target_ == Desired::gone ? "decommissioned" : "stopped"));
+    lifecycle_event(
+        target_ == Desired::gone ? audit::Lifecycle::Activity::remove : audit::Lifecycle::Activity::stop,
+        audit::Verdict::allowed,
+        fmt::format("workspace '{}' is {}", record_.name,
+                    target_ == Desired::gone ? "decommissioned" : "stopped"));
   }
   for (Reply<>& waiter : std::exchange(waiters_, {})) waiter(result);
 }
 
-// ---- up ---------------------------------------------------------------------------------------------------------------------------
+// ---- up
+// ---------------------------------------------------------------------------------------------------------------------------
 
 void Workspace::make_storage() {
   around_.plane.node.request(sandbox::CreateStorage{.workspace = record_.id}, then(&Workspace::start_egress));
@@ -92,26 +99,35 @@ void Workspace::start_session_cell(Session& session, Reply<> reply) {
     return reply(std::unexpected(std::move(plan).error()));
   }
   session.cell->use_channel(channel_use(*session.cell));
-  session.cell->start(std::move(*plan), alive_.guard([this, id = session.record.id, reply = std::move(reply)](Result<> started) mutable {
-    if (auto found = sessions_.find(id); found != sessions_.end() && !started) found->second->problem = started.error().message;
+  session.cell->start(std::move(*plan), alive_.guard([this, id = session.record.id,
+                                                      reply = std::move(reply)](Result<> started) mutable {
+    if (auto found = sessions_.find(id); found != sessions_.end() && !started)
+      found->second->problem = started.error().message;
     reply(std::move(started));
   }));
 }
 
-// ---- down -------------------------------------------------------------------------------------------------------------------------
+// ---- down
+// -------------------------------------------------------------------------------------------------------------------------
 
-void Workspace::end_commands() { around_.commands.end_commands(record_.id, "", then_done(&Workspace::stop_next_session)); }
+void Workspace::end_commands() {
+  around_.commands.end_commands(record_.id, "", then_done(&Workspace::stop_next_session));
+}
 
 void Workspace::stop_next_session() {
   for (auto& [id, session] : sessions_) {
     session->problem.clear();
-    if (session->cell->state() != Cell::State::down) return session->cell->stop(then_done(&Workspace::stop_next_session));
+    if (session->cell->state() != Cell::State::down)
+      return session->cell->stop(then_done(&Workspace::stop_next_session));
   }
   stop_cell();
 }
 
-// Also when it is thought to be down: after a crash saw-node may know better, and stopping what is not there is no error.
-void Workspace::stop_cell() { cell_->stop(then_done(&Workspace::stop_egress)); }
+// Also when it is thought to be down: after a crash saw-node may know better, and stopping what is not there
+// is no error.
+void Workspace::stop_cell() {
+  cell_->stop(then_done(&Workspace::stop_egress));
+}
 
 void Workspace::stop_egress() {
   egress_.stop(alive_.guard([this](Result<> stopped) {
@@ -122,24 +138,37 @@ void Workspace::stop_egress() {
 }
 
 void Workspace::remove_storage() {
-  around_.plane.node.request(sandbox::RemoveStorage{.workspace = record_.id}, alive_.guard([this](Result<NodeClient::Answer> answer) {
-    if (!answer) return settle(std::unexpected(std::move(answer).error()));
-    auto removed = around_.plane.store.remove_workspace(record_.id);
-    gone_ = removed.has_value();
-    settle(std::move(removed));
-  }));
+  around_.plane.node.request(sandbox::RemoveStorage{.workspace = record_.id},
+                             alive_.guard([this](Result<NodeClient::Answer> answer) {
+                               if (!answer) return settle(std::unexpected(std::move(answer).error()));
+                               auto removed = around_.plane.store.remove_workspace(record_.id);
+                               gone_ = removed.has_value();
+                               settle(std::move(removed));
+                             }));
 }
 
-// ---- sessions ---------------------------------------------------------------------------------------------------------------------
+// ---- sessions
+// ---------------------------------------------------------------------------------------------------------------------
 
 SessionView Workspace::view(const Session& session) {
-  SessionView v{.id = session.record.id, .name = session.record.name, .workspace = session.record.workspace, .created = session.record.created};
+  SessionView v{.id = session.record.id,
+                .name = session.record.name,
+                .workspace = session.record.workspace,
+                .created = session.record.created};
   switch (session.cell->state()) {
-    case Cell::State::up: v.state = "running", v.sandbox = session.cell->sandbox(); break;
+    case Cell::State::up:
+      v.state = "running", v.sandbox = session.cell->sandbox();
+      break;
     case Cell::State::found:
-    case Cell::State::starting: v.state = "starting"; break;
-    case Cell::State::stopping: v.state = "stopping"; break;
-    case Cell::State::down: v.state = session.problem.empty() ? "stopped" : "failed"; break;
+    case Cell::State::starting:
+      v.state = "starting";
+      break;
+    case Cell::State::stopping:
+      v.state = "stopping";
+      break;
+    case Cell::State::down:
+      v.state = session.problem.empty() ? "stopped" : "failed";
+      break;
   }
   if (session.record.desired == Desired::gone) v.state = "ending";
   return v;
@@ -166,34 +195,51 @@ void Workspace::restore_session(store::Session record) {
 
 void Workspace::start_session(const std::string& name, Reply<SessionView> reply) {
   if (state_ != WorkspaceState::running || converging_)
-    return reply(Error::make("workspace.conflict", "workspace '{}' is {}, not running", record_.name, control::name(state_)));
-  if (sessions_.size() >= kMaxSessions) return reply(Error::make("session.conflict", "workspace '{}' has {} sessions already", record_.name, kMaxSessions));
-  store::Session record{.id = random_id("ss-"), .workspace = record_.id, .desired = Desired::running, .sandbox = random_id("sb-"),
+    return reply(Error::make("workspace.conflict", "workspace '{}' is {}, not running", record_.name,
+                             control::name(state_)));
+  if (sessions_.size() >= kMaxSessions)
+    return reply(Error::make("session.conflict", "workspace '{}' has {} sessions already", record_.name,
+                             kMaxSessions));
+  store::Session record{.id = random_id("ss-"),
+                        .workspace = record_.id,
+                        .desired = Desired::running,
+                        .sandbox = random_id("sb-"),
                         .created = around_.plane.clock.now()};
   record.name = name.empty() ? record.id : name;
-  if (auto valid = check_name("session", record.name); !valid) return reply(std::unexpected(std::move(valid).error()));
-  if (find_session(record.name)) return reply(Error::make("session.conflict", "workspace '{}' has a session '{}'", record_.name, record.name));
-  if (auto stored = around_.plane.store.put(record); !stored) return reply(std::unexpected(std::move(stored).error()));
+  if (auto valid = check_name("session", record.name); !valid)
+    return reply(std::unexpected(std::move(valid).error()));
+  if (find_session(record.name))
+    return reply(
+        Error::make("session.conflict", "workspace '{}' has a session '{}'", record_.name, record.name));
+  if (auto stored = around_.plane.store.put(record); !stored)
+    return reply(std::unexpected(std::move(stored).error()));
   restore_session(record);
   Session& session = *sessions_.at(record.id);
   lifecycle_event(audit::Lifecycle::Activity::start, audit::Verdict::allowed,
                   fmt::format("session '{}' started in workspace '{}'", record.name, record_.name));
-  start_session_cell(session, alive_.guard([this, id = record.id, reply = std::move(reply)](Result<> started) mutable {
-    auto found = sessions_.find(id);
-    if (found == sessions_.end()) return reply(Error::make("session.conflict", "session '{}' was ended meanwhile", id));
-    if (started) return reply(view(*found->second));
-    // It never ran: nothing of it is kept.
-    end_session(id, [reply = std::move(reply), error = started.error()](Result<>) mutable { reply(std::unexpected(std::move(error))); });
-  }));
+  start_session_cell(
+      session, alive_.guard([this, id = record.id, reply = std::move(reply)](Result<> started) mutable {
+        auto found = sessions_.find(id);
+        if (found == sessions_.end())
+          return reply(Error::make("session.conflict", "session '{}' was ended meanwhile", id));
+        if (started) return reply(view(*found->second));
+        // It never ran: nothing of it is kept.
+        end_session(id, [reply = std::move(reply), error = started.error()](Result<>) mutable {
+          reply(std::unexpected(std::move(error)));
+        });
+      }));
 }
 
 void Workspace::end_session(const std::string& id, Reply<> reply) {
   Session* session = find_session(id);
-  if (!session) return reply(Error::make("session.not_found", "workspace '{}' has no session '{}'", record_.name, id));
+  if (!session)
+    return reply(Error::make("session.not_found", "workspace '{}' has no session '{}'", record_.name, id));
   if (session->cell->state() == Cell::State::starting || session->cell->state() == Cell::State::stopping)
-    return reply(Error::make("session.conflict", "session '{}' is starting or stopping", session->record.name));
+    return reply(
+        Error::make("session.conflict", "session '{}' is starting or stopping", session->record.name));
   session->record.desired = Desired::gone;
-  if (auto stored = around_.plane.store.put(session->record); !stored) return reply(std::unexpected(std::move(stored).error()));
+  if (auto stored = around_.plane.store.put(session->record); !stored)
+    return reply(std::unexpected(std::move(stored).error()));
   finish_session_end(*session, std::move(reply));
 }
 
@@ -203,13 +249,15 @@ void Workspace::finish_session_end(Session& session, Reply<> reply) {
     if (!removed) return reply(std::unexpected(std::move(removed).error()));
     if (auto stored = around_.plane.store.remove_session(id); !stored) return reply(std::move(stored));
     sessions_.erase(id);
-    lifecycle_event(audit::Lifecycle::Activity::remove, audit::Verdict::allowed,
-                    fmt::format("session '{}' of workspace '{}' ended; what it wrote is gone", name, record_.name));
+    lifecycle_event(
+        audit::Lifecycle::Activity::remove, audit::Verdict::allowed,
+        fmt::format("session '{}' of workspace '{}' ended; what it wrote is gone", name, record_.name));
     reply({});
   };
   auto remove = [this, id, drop = std::move(drop)](Result<> stopped) mutable {
     if (!stopped) return drop(std::unexpected(std::move(stopped).error()));
-    around_.plane.node.request(sandbox::RemoveStorage{.workspace = record_.id, .session = id}, alive_.guard(std::move(drop)));
+    around_.plane.node.request(sandbox::RemoveStorage{.workspace = record_.id, .session = id},
+                               alive_.guard(std::move(drop)));
   };
   auto stop = [this, id, remove = std::move(remove)](Result<> ended) mutable {
     auto found = sessions_.find(id);

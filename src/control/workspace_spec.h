@@ -1,9 +1,11 @@
 // What a person asks for when creating a workspace, judged before anything is stored. Pure.
 //
-//   Accepted accepted = SAW_TRY(accept(spec, caller));     // compiled policy and the stored form, still without keys
+//   Accepted accepted = SAW_TRY(accept(spec, caller));     // compiled policy and the stored form, still
+//   without keys
 //
-// Refused: a policy that does not compile (with all diagnostics), a profile other than the policy's, an isolation this build cannot give
-// (R2: never degraded silently), host paths named by somebody who is not an operator (saw-node would open them with its own rights).
+// Refused: a policy that does not compile (with all diagnostics), a profile other than the policy's, an
+// isolation this build cannot give (R2: never degraded silently), host paths named by somebody who is not an
+// operator (saw-node would open them with its own rights).
 #pragma once
 
 #include <string>

@@ -18,20 +18,25 @@ Workspace* Workspaces::by_id(std::string_view id) const {
 
 Workspace* Workspaces::owned(std::string_view owner, std::string_view name) const {
   for (const auto& [id, workspace] : all_)
-    if (workspace->record().owner == owner && workspace->record().name == name && !workspace->is_gone()) return workspace.get();
+    if (workspace->record().owner == owner && workspace->record().name == name && !workspace->is_gone())
+      return workspace.get();
   return nullptr;
 }
 
-Result<Workspace*> Workspaces::find(const Caller& caller, std::string_view id_or_name, std::string_view verb) {
+Result<Workspace*> Workspaces::find(const Caller& caller, std::string_view id_or_name,
+                                    std::string_view verb) {
   Workspace* workspace = owned(caller.sponsor, id_or_name);
   if (!workspace) workspace = by_id(id_or_name);
   for (auto candidate = all_.begin(); !workspace && candidate != all_.end(); ++candidate)
-    if (candidate->second->record().name == id_or_name && !candidate->second->is_gone()) workspace = candidate->second.get();
-  if (!workspace) return Error::make("workspace.not_found", "there is no workspace '{}'", printable(id_or_name, 80));
+    if (candidate->second->record().name == id_or_name && !candidate->second->is_gone())
+      workspace = candidate->second.get();
+  if (!workspace)
+    return Error::make("workspace.not_found", "there is no workspace '{}'", printable(id_or_name, 80));
   if (caller.role == Role::operator_ || workspace->record().owner == caller.sponsor) return workspace;
-  auto e = event<audit::ApiActivity>(around_.plane, {.sponsor = caller.sponsor, .workspace = workspace->record().id}, audit::Verdict::denied,
-                                     fmt::format("{} was denied {} on workspace '{}' of {}", caller.sponsor, verb, workspace->record().name,
-                                                 workspace->record().owner));
+  auto e = event<audit::ApiActivity>(
+      around_.plane, {.sponsor = caller.sponsor, .workspace = workspace->record().id}, audit::Verdict::denied,
+      fmt::format("{} was denied {} on workspace '{}' of {}", caller.sponsor, verb, workspace->record().name,
+                  workspace->record().owner));
   e.reason = "access.denied";
   e.operation = fmt::format("workspace.{}", verb);
   e.object_kind = "workspace";
@@ -44,7 +49,9 @@ Result<Workspace*> Workspaces::find(const Caller& caller, std::string_view id_or
 std::vector<WorkspaceView> Workspaces::list(const Caller& caller) const {
   std::vector<WorkspaceView> out;
   for (const auto& [id, workspace] : all_)
-    if (!workspace->is_gone() && (caller.role == Role::operator_ || workspace->record().owner == caller.sponsor)) out.push_back(workspace->view());
+    if (!workspace->is_gone() &&
+        (caller.role == Role::operator_ || workspace->record().owner == caller.sponsor))
+      out.push_back(workspace->view());
   return out;
 }
 
@@ -60,8 +67,10 @@ Result<store::Workspace> Workspaces::complete(store::Workspace record, const pol
   record.created = around_.plane.clock.now();
   for (const policy::Credential& credential : policy.credentials()) {
     if (!SAW_TRY(around_.secrets.exists(record.owner, credential.secret)))
-      return Error::make("secret.missing", "the policy's credential '{}' needs the secret '{}': store it first with 'saw secret put {}'",
-                         credential.name, credential.secret, credential.secret);
+      return Error::make(
+          "secret.missing",
+          "the policy's credential '{}' needs the secret '{}': store it first with 'saw secret put {}'",
+          credential.name, credential.secret, credential.secret);
     record.placeholders.try_emplace(credential.secret, random_id("saw-placeholder-"));
   }
   CertificateAuthority ca = SAW_TRY(make_certificate_authority(record.name, record.created));
@@ -71,33 +80,42 @@ Result<store::Workspace> Workspaces::complete(store::Workspace record, const pol
 }
 
 void Workspaces::create(const Caller& caller, const WorkspaceSpec& spec, Reply<WorkspaceCreated> reply) {
-  if (!around_.plane.audit.available()) return reply(Error::make("audit.unavailable", "the audit log cannot be written: no workspace is created"));
+  if (!around_.plane.audit.available())
+    return reply(
+        Error::make("audit.unavailable", "the audit log cannot be written: no workspace is created"));
   auto accepted = accept(spec, caller);
   if (!accepted) return reply(std::unexpected(std::move(accepted).error()));
   if (Workspace* existing = owned(caller.sponsor, spec.name)) {
     if (existing->record().spec_digest != accepted->workspace.spec_digest)
-      return reply(Error::make("workspace.conflict", "workspace '{}' exists with other content; a workspace's profile never changes", spec.name));
+      return reply(Error::make(
+          "workspace.conflict",
+          "workspace '{}' exists with other content; a workspace's profile never changes", spec.name));
     if (existing->state() != WorkspaceState::starting && existing->state() != WorkspaceState::failed)
       return reply(WorkspaceCreated{Created::before, existing->view()});
-    return change(*existing, Desired::running, caller, [reply = std::move(reply)](Result<WorkspaceView> started) mutable {
-      if (!started) return reply(std::unexpected(std::move(started).error()));
-      reply(WorkspaceCreated{Created::before, std::move(*started)});
-    });
+    return change(*existing, Desired::running, caller,
+                  [reply = std::move(reply)](Result<WorkspaceView> started) mutable {
+                    if (!started) return reply(std::unexpected(std::move(started).error()));
+                    reply(WorkspaceCreated{Created::before, std::move(*started)});
+                  });
   }
-  if (all_.size() >= kMaxWorkspaces) return reply(Error::make("workspace.conflict", "there are {} workspaces already", kMaxWorkspaces));
+  if (all_.size() >= kMaxWorkspaces)
+    return reply(Error::make("workspace.conflict", "there are {} workspaces already", kMaxWorkspaces));
   auto record = complete(std::move(accepted->workspace), accepted->policy);
   if (!record) return reply(std::unexpected(std::move(record).error()));
   auto workspace = Workspace::open(around_, *record);
   if (!workspace) return reply(std::unexpected(std::move(workspace).error()));
-  if (auto stored = around_.plane.store.put(*record); !stored) return reply(std::unexpected(std::move(stored).error()));
+  if (auto stored = around_.plane.store.put(*record); !stored)
+    return reply(std::unexpected(std::move(stored).error()));
   Workspace& created = *(all_[record->id] = std::move(*workspace));
   created.lifecycle_event(audit::Lifecycle::Activity::install, audit::Verdict::allowed,
-                          fmt::format("workspace '{}' created with policy '{}', profile {}", record->name, record->policy_name, record->profile));
+                          fmt::format("workspace '{}' created with policy '{}', profile {}", record->name,
+                                      record->policy_name, record->profile));
   created.converge([this, id = record->id, reply = std::move(reply)](Result<> settled) mutable {
     Workspace& workspace = *all_.at(id);
     if (settled) return reply(WorkspaceCreated{Created::now, workspace.view()});
     // It never came up: nothing of it is kept, and the reason is told.
-    if (auto stored = workspace.want(Desired::gone); !stored) return reply(std::unexpected(std::move(settled).error()));
+    if (auto stored = workspace.want(Desired::gone); !stored)
+      return reply(std::unexpected(std::move(settled).error()));
     workspace.converge([this, id, reply = std::move(reply), error = settled.error()](Result<>) mutable {
       drop_if_gone(id);
       reply(std::unexpected(std::move(error)));
@@ -105,16 +123,20 @@ void Workspaces::create(const Caller& caller, const WorkspaceSpec& spec, Reply<W
   });
 }
 
-void Workspaces::change(Workspace& workspace, Desired desired, const Caller& caller, Reply<WorkspaceView> reply) {
+void Workspaces::change(Workspace& workspace, Desired desired, const Caller& caller,
+                        Reply<WorkspaceView> reply) {
   const bool settled = (desired == Desired::running && workspace.state() == WorkspaceState::running) ||
                        (desired == Desired::stopped && workspace.state() == WorkspaceState::stopped);
   if (settled && workspace.record().desired == desired) return reply(workspace.view());
   if (desired == Desired::running && !around_.plane.audit.available())
-    return reply(Error::make("audit.unavailable", "the audit log cannot be written: no workspace is started"));
-  if (auto stored = workspace.want(desired); !stored) return reply(std::unexpected(std::move(stored).error()));
+    return reply(
+        Error::make("audit.unavailable", "the audit log cannot be written: no workspace is started"));
+  if (auto stored = workspace.want(desired); !stored)
+    return reply(std::unexpected(std::move(stored).error()));
   static constexpr std::string_view kVerbs[] = {"stop", "start", "decommission"};
   workspace.lifecycle_event(audit::Lifecycle::Activity::other, audit::Verdict::allowed,
-                            fmt::format("{}: {} workspace '{}'", caller.sponsor, kVerbs[static_cast<size_t>(desired)], workspace.record().name),
+                            fmt::format("{}: {} workspace '{}'", caller.sponsor,
+                                        kVerbs[static_cast<size_t>(desired)], workspace.record().name),
                             caller.sponsor);
   workspace.converge([this, id = workspace.record().id, reply = std::move(reply)](Result<> done) mutable {
     WorkspaceView view = all_.at(id)->view();
@@ -135,8 +157,10 @@ Result<> Workspaces::restore() {
   for (store::Workspace& record : SAW_TRY(around_.plane.store.workspaces(), "reading the workspaces")) {
     const std::string id = record.id, name = record.name;
     auto workspace = Workspace::open(around_, std::move(record));
-    if (workspace) all_[id] = std::move(*workspace);
-    else log_error("workspace '{}' ({}) cannot be restored: {}", name, id, workspace.error().message);
+    if (workspace)
+      all_[id] = std::move(*workspace);
+    else
+      log_error("workspace '{}' ({}) cannot be restored: {}", name, id, workspace.error().message);
   }
   for (store::Session& session : SAW_TRY(around_.plane.store.sessions(), "reading the sessions"))
     if (Workspace* workspace = by_id(session.workspace)) workspace->restore_session(std::move(session));

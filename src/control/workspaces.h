@@ -1,7 +1,8 @@
 // All workspaces: creation, finding one for a caller, and recovery.
 //
 //   workspaces.create(caller, spec, [](Result<WorkspaceCreated> r) { … });
-//   Workspace* w = SAW_TRY(workspaces.find(caller, "dev", "exec"));      // owner and operators only: else "access.denied", audited (R1)
+//   Workspace* w = SAW_TRY(workspaces.find(caller, "dev", "exec"));      // owner and operators only: else
+//   "access.denied", audited (R1)
 #pragma once
 
 #include <map>
@@ -21,7 +22,8 @@ class Workspaces {
   explicit Workspaces(Surroundings around) : around_(around) {}
 
   void create(const Caller& caller, const WorkspaceSpec& spec, Reply<WorkspaceCreated> reply);
-  // `verb` is what the caller wants of it, for the audit event of a refusal. By id, or by name: the caller's own first.
+  // `verb` is what the caller wants of it, for the audit event of a refusal. By id, or by name: the caller's
+  // own first.
   Result<Workspace*> find(const Caller& caller, std::string_view id_or_name, std::string_view verb);
   std::vector<WorkspaceView> list(const Caller& caller) const;
   void change(Workspace& workspace, store::Desired desired, const Caller& caller, Reply<WorkspaceView> reply);
@@ -30,7 +32,8 @@ class Workspaces {
   size_t size() const { return all_.size(); }
   void each(const std::function<void(Workspace&)>& function) const;
 
-  // From the store. A workspace that cannot be restored (its policy does not compile any more) is an error for that one only, logged.
+  // From the store. A workspace that cannot be restored (its policy does not compile any more) is an error
+  // for that one only, logged.
   Result<> restore();
   // `living`: sandboxes that saw-node holds. Answers when every workspace has settled, one way or the other.
   void recover(const std::set<std::string>& living, Reply<> reply);

@@ -2,11 +2,13 @@
 //
 //   Queue queue(store, clock);
 //   Review r = SAW_TRY(queue.open({.host = …, .digest = …}, hold_ms));
-//   Review d = SAW_TRY(queue.decide(r.id, {.verdict = Verdict::approve, .by = "uid:1000", .digest = r.digest}));
+//   Review d = SAW_TRY(queue.decide(r.id, {.verdict = Verdict::approve, .by = "uid:1000", .digest =
+//   r.digest}));
 //
-// A decision names the person who took it and, when it names a digest, must name the one that is stored: what was looked at is what is
-// sent. It is single use (a second one: "review.conflict") and void after `expires` ("review.expired"). Everything is in the store
-// before a function returns; this class only decides, control carries out. Source: requirements R89–R93.
+// A decision names the person who took it and, when it names a digest, must name the one that is stored: what
+// was looked at is what is sent. It is single use (a second one: "review.conflict") and void after `expires`
+// ("review.expired"). Everything is in the store before a function returns; this class only decides, control
+// carries out. Source: requirements R89–R93.
 #pragma once
 
 #include <optional>
@@ -20,8 +22,8 @@
 
 namespace saw::review {
 
-constexpr std::string_view kPending = "pending", kApproved = "approved", kDenied = "denied", kTimedOut = "timed_out",
-                           kAbandoned = "abandoned";
+constexpr std::string_view kPending = "pending", kApproved = "approved", kDenied = "denied",
+                           kTimedOut = "timed_out", kAbandoned = "abandoned";
 
 enum class Verdict : uint8_t { approve, deny };
 enum class Approvers : uint8_t { anyone_entitled, other_than_requester };
@@ -36,7 +38,8 @@ struct DecisionRequest {
 
 class Queue {
  public:
-  // More reviews than this waiting in one workspace: the next one is refused ("review.busy"), so that an agent cannot flood a person.
+  // More reviews than this waiting in one workspace: the next one is refused ("review.busy"), so that an
+  // agent cannot flood a person.
   static constexpr size_t kMaxPendingPerWorkspace = 64;
   static constexpr size_t kMaxListed = 1000;
   static constexpr size_t kMaxWhy = 1000;

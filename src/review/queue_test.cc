@@ -26,9 +26,13 @@ class QueueTest : public testing::Test {
   }
   ~QueueTest() override { std::filesystem::remove_all(directory_); }
   store::Review ask(std::string workspace = "ws-1") {
-    return queue_->open({.workspace = std::move(workspace), .sponsor = "uid:1", .digest = "sha256:aa"}, 30'000).value();
+    return queue_
+        ->open({.workspace = std::move(workspace), .sponsor = "uid:1", .digest = "sha256:aa"}, 30'000)
+        .value();
   }
-  static DecisionRequest approve(std::string by = "uid:2") { return {.verdict = Verdict::approve, .by = std::move(by)}; }
+  static DecisionRequest approve(std::string by = "uid:2") {
+    return {.verdict = Verdict::approve, .by = std::move(by)};
+  }
 
   std::string directory_;
   FakeClock clock_;
@@ -42,7 +46,8 @@ TEST_F(QueueTest, a_person_approves_once_and_a_second_decision_is_a_conflict) {
   EXPECT_EQ(review.expires, review.created + 30 * kSecond);
   EXPECT_EQ(queue_->decide(review.id, approve())->state, "approved");
   EXPECT_EQ(queue_->decide(review.id, approve()).error().code, "review.conflict");
-  EXPECT_EQ(queue_->decide(review.id, {.verdict = Verdict::deny, .by = "uid:2"}).error().code, "review.conflict");
+  EXPECT_EQ(queue_->decide(review.id, {.verdict = Verdict::deny, .by = "uid:2"}).error().code,
+            "review.conflict");
   EXPECT_EQ(queue_->find(review.id)->decided_by, "uid:2");
 }
 
@@ -95,7 +100,9 @@ TEST_F(QueueTest, a_workspace_cannot_flood_the_reviewer) {
   EXPECT_TRUE(queue_->open({.workspace = "ws-2"}, 1000));
 }
 
-TEST_F(QueueTest, an_unknown_review_is_not_found) { EXPECT_EQ(queue_->find("rv-x").error().code, "review.not_found"); }
+TEST_F(QueueTest, an_unknown_review_is_not_found) {
+  EXPECT_EQ(queue_->find("rv-x").error().code, "review.not_found");
+}
 
 }  // namespace
 }  // namespace saw::review

@@ -1,10 +1,12 @@
-// A thin owner of one SQLite connection: prepared statements by their text, values bound by position, rows handed to a function.
+// A thin owner of one SQLite connection: prepared statements by their text, values bound by position, rows
+// handed to a function.
 //
 //   Database db = SAW_TRY(Database::open(path));
 //   SAW_TRY(db.run("INSERT INTO kv VALUES (?, ?)", {"name", 7}));
 //   SAW_TRY(db.query("SELECT v FROM kv WHERE k = ?", {"name"}, [&](const Row& row) { v = row.integer(0); }));
 //
-// Errors are "store.…" with SQLite's own words. WAL and synchronous=FULL: what returned is on disk. One thread.
+// Errors are "store.…" with SQLite's own words. WAL and synchronous=FULL: what returned is on disk. One
+// thread.
 #pragma once
 
 #include <cstdint>
@@ -46,14 +48,21 @@ class Row {
   int64_t integer(int column) const;
   std::string text(int column) const;  // text or blob
   // Fills members in the order of the columns.
-  template <class... T> void into(T&... member) const { int column = 0; (get(column++, member), ...); }
+  template <class... T>
+  void into(T&... member) const {
+    int column = 0;
+    (get(column++, member), ...);
+  }
 
  private:
   friend class Database;
   explicit Row(sqlite3_stmt* statement) : statement_(statement) {}
   void get(int column, std::string& out) const { out = text(column); }
   void get(int column, bool& out) const { out = integer(column) != 0; }
-  template <class T> void get(int column, T& out) const { out = static_cast<T>(integer(column)); }
+  template <class T>
+  void get(int column, T& out) const {
+    out = static_cast<T>(integer(column));
+  }
   sqlite3_stmt* statement_;
 };
 
@@ -66,12 +75,17 @@ class Database {
 
   Result<> script(const std::string& sql);
   Result<> run(std::string_view sql, const std::vector<Value>& values = {});
-  Result<> query(std::string_view sql, const std::vector<Value>& values, const std::function<void(const Row&)>& each);
+  Result<> query(std::string_view sql, const std::vector<Value>& values,
+                 const std::function<void(const Row&)>& each);
   int changes() const;  // rows touched by the last run()
 
  private:
-  struct Closer { void operator()(sqlite3* db) const; };
-  struct Finalizer { void operator()(sqlite3_stmt* statement) const; };
+  struct Closer {
+    void operator()(sqlite3* db) const;
+  };
+  struct Finalizer {
+    void operator()(sqlite3_stmt* statement) const;
+  };
   explicit Database(std::unique_ptr<sqlite3, Closer> db) : db_(std::move(db)) {}
   Result<sqlite3_stmt*> prepare(std::string_view sql);
   Error failure(std::string_view doing) const;

@@ -4,7 +4,8 @@
 //   std::string stored = sealer.seal("ghp_…", "secret/uid:1000/github-token");
 //   Result<std::string> secret = sealer.unseal(stored, "secret/uid:1000/github-token");
 //
-// The context is authenticated: a sealed value that somebody moves to another name or owner does not open ("store.unseal").
+// The context is authenticated: a sealed value that somebody moves to another name or owner does not open
+// ("store.unseal").
 #pragma once
 
 #include <string>

@@ -40,34 +40,45 @@ constexpr int64_t kVersion = std::size(kMigrations);
 
 struct Mounts {
   std::vector<Mount> list;
-  template <class A> void members(A& a) { a(list); }
+  template <class A>
+  void members(A& a) {
+    a(list);
+  }
 };
 struct Placeholders {
   std::map<std::string, std::string> map;
-  template <class A> void members(A& a) { a(map); }
+  template <class A>
+  void members(A& a) {
+    a(map);
+  }
 };
 
-#define WORKSPACE_COLUMNS                                                                                              \
-  "id, owner, name, desired, sandbox, spec_digest, profile, image, policy_yaml, policy_file, policy_name, policy_digest, " \
+#define WORKSPACE_COLUMNS                                                                                   \
+  "id, owner, name, desired, sandbox, spec_digest, profile, image, policy_yaml, policy_file, policy_name, " \
+  "policy_digest, "                                                                                         \
   "mounts, memory_bytes, pids, cpu_millis, ca_certificate, ca_key_sealed, placeholders, created"
-#define REVIEW_COLUMNS                                                                                              \
-  "id, state, workspace, agent, sponsor, session, call, trace, method, scheme, host, target, rule, reason, digest, " \
+#define REVIEW_COLUMNS                                                                                       \
+  "id, state, workspace, agent, sponsor, session, call, trace, method, scheme, host, target, rule, reason, " \
+  "digest, "                                                                                                 \
   "policy_digest, preview, port, body_bytes, created, expires, decided, decided_by, why"
 
 Result<Workspace> to_workspace(const Row& row) {
   Workspace w;
   std::string mounts, placeholders;
-  row.into(w.id, w.owner, w.name, w.desired, w.sandbox, w.spec_digest, w.profile, w.image, w.policy_yaml, w.policy_file, w.policy_name,
-           w.policy_digest, mounts, w.memory_bytes, w.pids, w.cpu_millis, w.ca_certificate, w.ca_key_sealed, placeholders, w.created);
+  row.into(w.id, w.owner, w.name, w.desired, w.sandbox, w.spec_digest, w.profile, w.image, w.policy_yaml,
+           w.policy_file, w.policy_name, w.policy_digest, mounts, w.memory_bytes, w.pids, w.cpu_millis,
+           w.ca_certificate, w.ca_key_sealed, placeholders, w.created);
   w.mounts = SAW_TRY(wire::decode_struct<Mounts>(mounts), "mounts of workspace " + w.id).list;
-  w.placeholders = SAW_TRY(wire::decode_struct<Placeholders>(placeholders), "placeholders of workspace " + w.id).map;
+  w.placeholders =
+      SAW_TRY(wire::decode_struct<Placeholders>(placeholders), "placeholders of workspace " + w.id).map;
   return w;
 }
 
 Review to_review(const Row& row) {
   Review r;
-  row.into(r.id, r.state, r.workspace, r.agent, r.sponsor, r.session, r.call, r.trace, r.method, r.scheme, r.host, r.target, r.rule,
-           r.reason, r.digest, r.policy_digest, r.preview, r.port, r.body_bytes, r.created, r.expires, r.decided, r.decided_by, r.why);
+  row.into(r.id, r.state, r.workspace, r.agent, r.sponsor, r.session, r.call, r.trace, r.method, r.scheme,
+           r.host, r.target, r.rule, r.reason, r.digest, r.policy_digest, r.preview, r.port, r.body_bytes,
+           r.created, r.expires, r.decided, r.decided_by, r.why);
   return r;
 }
 
@@ -89,7 +100,9 @@ Secret to_secret(const Row& row) {
   return s;
 }
 
-int64_t number(Desired desired) { return static_cast<int64_t>(desired); }
+int64_t number(Desired desired) {
+  return static_cast<int64_t>(desired);
+}
 
 class Sqlite final : public Store {
  public:
@@ -98,64 +111,103 @@ class Sqlite final : public Store {
   Result<> migrate() {
     int64_t version = 0;
     SAW_TRY(db_.query("PRAGMA user_version", {}, [&](const Row& row) { version = row.integer(0); }));
-    if (version > kVersion) return Error::make("store.too_new", "the store has version {}, this program knows {}", version, kVersion);
+    if (version > kVersion)
+      return Error::make("store.too_new", "the store has version {}, this program knows {}", version,
+                         kVersion);
     for (; version < kVersion; ++version)
-      SAW_TRY(db_.script(fmt::format("BEGIN IMMEDIATE; {} PRAGMA user_version={}; COMMIT;", kMigrations[version], version + 1)));
+      SAW_TRY(db_.script(fmt::format("BEGIN IMMEDIATE; {} PRAGMA user_version={}; COMMIT;",
+                                     kMigrations[version], version + 1)));
     return {};
   }
 
   Result<std::vector<Workspace>> workspaces() override {
     std::vector<Workspace> out;
     Result<> bad;
-    SAW_TRY(db_.query("SELECT " WORKSPACE_COLUMNS " FROM workspaces ORDER BY created, id", {}, [&](const Row& row) {
-      auto workspace = to_workspace(row);
-      if (workspace) out.push_back(std::move(*workspace));
-      else bad = std::unexpected(std::move(workspace).error());
-    }));
+    SAW_TRY(db_.query("SELECT " WORKSPACE_COLUMNS " FROM workspaces ORDER BY created, id", {},
+                      [&](const Row& row) {
+                        auto workspace = to_workspace(row);
+                        if (workspace)
+                          out.push_back(std::move(*workspace));
+                        else
+                          bad = std::unexpected(std::move(workspace).error());
+                      }));
     SAW_TRY(std::move(bad));
     return out;
   }
   Result<> put(const Workspace& w) override {
-    const std::string mounts = wire::encode_struct(Mounts{w.mounts}), placeholders = wire::encode_struct(Placeholders{w.placeholders});
-    return db_.run("INSERT INTO workspaces (" WORKSPACE_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    const std::string mounts = wire::encode_struct(Mounts{w.mounts}),
+                      placeholders = wire::encode_struct(Placeholders{w.placeholders});
+    return db_.run("INSERT INTO workspaces (" WORKSPACE_COLUMNS
+                   ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
                    " ON CONFLICT (id) DO UPDATE SET desired = excluded.desired, sandbox = excluded.sandbox",
-                   {w.id, w.owner, w.name, number(w.desired), w.sandbox, w.spec_digest, w.profile, w.image, w.policy_yaml, w.policy_file,
-                    w.policy_name, w.policy_digest, Value::blob(mounts), w.memory_bytes, w.pids, w.cpu_millis, w.ca_certificate,
-                    Value::blob(w.ca_key_sealed), Value::blob(placeholders), w.created});
+                   {w.id,
+                    w.owner,
+                    w.name,
+                    number(w.desired),
+                    w.sandbox,
+                    w.spec_digest,
+                    w.profile,
+                    w.image,
+                    w.policy_yaml,
+                    w.policy_file,
+                    w.policy_name,
+                    w.policy_digest,
+                    Value::blob(mounts),
+                    w.memory_bytes,
+                    w.pids,
+                    w.cpu_millis,
+                    w.ca_certificate,
+                    Value::blob(w.ca_key_sealed),
+                    Value::blob(placeholders),
+                    w.created});
   }
-  Result<> remove_workspace(std::string_view id) override { return db_.run("DELETE FROM workspaces WHERE id = ?", {id}); }
+  Result<> remove_workspace(std::string_view id) override {
+    return db_.run("DELETE FROM workspaces WHERE id = ?", {id});
+  }
 
   Result<std::vector<Session>> sessions() override {
     std::vector<Session> out;
-    SAW_TRY(db_.query("SELECT id, workspace, name, desired, sandbox, created FROM sessions ORDER BY created, id", {},
-                      [&](const Row& row) { out.push_back(to_session(row)); }));
+    SAW_TRY(
+        db_.query("SELECT id, workspace, name, desired, sandbox, created FROM sessions ORDER BY created, id",
+                  {}, [&](const Row& row) { out.push_back(to_session(row)); }));
     return out;
   }
   Result<> put(const Session& s) override {
-    return db_.run("INSERT INTO sessions (id, workspace, name, desired, sandbox, created) VALUES (?,?,?,?,?,?)"
-                   " ON CONFLICT (id) DO UPDATE SET desired = excluded.desired, sandbox = excluded.sandbox",
-                   {s.id, s.workspace, s.name, number(s.desired), s.sandbox, s.created});
+    return db_.run(
+        "INSERT INTO sessions (id, workspace, name, desired, sandbox, created) VALUES (?,?,?,?,?,?)"
+        " ON CONFLICT (id) DO UPDATE SET desired = excluded.desired, sandbox = excluded.sandbox",
+        {s.id, s.workspace, s.name, number(s.desired), s.sandbox, s.created});
   }
-  Result<> remove_session(std::string_view id) override { return db_.run("DELETE FROM sessions WHERE id = ?", {id}); }
+  Result<> remove_session(std::string_view id) override {
+    return db_.run("DELETE FROM sessions WHERE id = ?", {id});
+  }
 
   Result<std::vector<Agent>> agents() override {
     std::vector<Agent> out;
-    SAW_TRY(db_.query("SELECT id, sponsor, name, purpose, state, version, expires, created FROM agents ORDER BY created, id", {},
-                      [&](const Row& row) { out.push_back(to_agent(row)); }));
+    SAW_TRY(
+        db_.query("SELECT id, sponsor, name, purpose, state, version, expires, created FROM agents ORDER BY "
+                  "created, id",
+                  {}, [&](const Row& row) { out.push_back(to_agent(row)); }));
     return out;
   }
   Result<std::optional<Agent>> agent(std::string_view id) override {
-    return one_agent("SELECT id, sponsor, name, purpose, state, version, expires, created FROM agents WHERE id = ?", {id});
+    return one_agent(
+        "SELECT id, sponsor, name, purpose, state, version, expires, created FROM agents WHERE id = ?", {id});
   }
   Result<std::optional<Agent>> agent_named(std::string_view sponsor, std::string_view name) override {
-    return one_agent("SELECT id, sponsor, name, purpose, state, version, expires, created FROM agents WHERE sponsor = ? AND name = ?",
-                     {sponsor, name});
+    return one_agent(
+        "SELECT id, sponsor, name, purpose, state, version, expires, created FROM agents WHERE sponsor = ? "
+        "AND name = ?",
+        {sponsor, name});
   }
   Result<> put(const Agent& a) override {
-    return db_.run("INSERT INTO agents (id, sponsor, name, purpose, state, version, expires, created) VALUES (?,?,?,?,?,?,?,?)"
-                   " ON CONFLICT (id) DO UPDATE SET purpose = excluded.purpose, state = excluded.state, version = excluded.version,"
-                   " expires = excluded.expires",
-                   {a.id, a.sponsor, a.name, a.purpose, a.state, a.version, a.expires, a.created});
+    return db_.run(
+        "INSERT INTO agents (id, sponsor, name, purpose, state, version, expires, created) VALUES "
+        "(?,?,?,?,?,?,?,?)"
+        " ON CONFLICT (id) DO UPDATE SET purpose = excluded.purpose, state = excluded.state, version = "
+        "excluded.version,"
+        " expires = excluded.expires",
+        {a.id, a.sponsor, a.name, a.purpose, a.state, a.version, a.expires, a.created});
   }
 
   Result<std::optional<Sponsor>> sponsor(std::string_view id) override {
@@ -165,55 +217,66 @@ class Sqlite final : public Store {
     return out;
   }
   Result<> put(const Sponsor& s) override {
-    return db_.run("INSERT INTO sponsors (id, enabled) VALUES (?,?) ON CONFLICT (id) DO UPDATE SET enabled = excluded.enabled",
-                   {s.id, s.enabled ? 1 : 0});
+    return db_.run(
+        "INSERT INTO sponsors (id, enabled) VALUES (?,?) ON CONFLICT (id) DO UPDATE SET enabled = "
+        "excluded.enabled",
+        {s.id, s.enabled ? 1 : 0});
   }
 
   Result<std::vector<Review>> reviews(std::string_view state, size_t limit) override {
     std::vector<Review> out;
     auto each = [&](const Row& row) { out.push_back(to_review(row)); };
     if (state.empty()) {
-      SAW_TRY(db_.query("SELECT " REVIEW_COLUMNS " FROM reviews ORDER BY created DESC LIMIT ?", {uint64_t{limit}}, each));
+      SAW_TRY(db_.query("SELECT " REVIEW_COLUMNS " FROM reviews ORDER BY created DESC LIMIT ?",
+                        {uint64_t{limit}}, each));
     } else {
-      SAW_TRY(db_.query("SELECT " REVIEW_COLUMNS " FROM reviews WHERE state = ? ORDER BY created DESC LIMIT ?",
+      SAW_TRY(db_.query("SELECT " REVIEW_COLUMNS
+                        " FROM reviews WHERE state = ? ORDER BY created DESC LIMIT ?",
                         {state, uint64_t{limit}}, each));
     }
     return out;
   }
   Result<std::optional<Review>> review(std::string_view id) override {
     std::optional<Review> out;
-    SAW_TRY(db_.query("SELECT " REVIEW_COLUMNS " FROM reviews WHERE id = ?", {id}, [&](const Row& row) { out = to_review(row); }));
+    SAW_TRY(db_.query("SELECT " REVIEW_COLUMNS " FROM reviews WHERE id = ?", {id},
+                      [&](const Row& row) { out = to_review(row); }));
     return out;
   }
   Result<> add(const Review& r) override {
-    return db_.run("INSERT INTO reviews (" REVIEW_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                   {r.id, r.state, r.workspace, r.agent, r.sponsor, r.session, r.call, r.trace, r.method, r.scheme, r.host, r.target,
-                    r.rule, r.reason, r.digest, r.policy_digest, r.preview, int64_t{r.port}, r.body_bytes, r.created, r.expires,
-                    r.decided, r.decided_by, r.why});
+    return db_.run("INSERT INTO reviews (" REVIEW_COLUMNS
+                   ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                   {r.id,         r.state,   r.workspace, r.agent,         r.sponsor,    r.session,
+                    r.call,       r.trace,   r.method,    r.scheme,        r.host,       r.target,
+                    r.rule,       r.reason,  r.digest,    r.policy_digest, r.preview,    int64_t{r.port},
+                    r.body_bytes, r.created, r.expires,   r.decided,       r.decided_by, r.why});
   }
   Result<bool> transition(const Review& r, std::string_view expected) override {
-    SAW_TRY(db_.run("UPDATE reviews SET state = ?, decided = ?, decided_by = ?, why = ? WHERE id = ? AND state = ?",
-                    {r.state, r.decided, r.decided_by, r.why, r.id, expected}));
+    SAW_TRY(db_.run(
+        "UPDATE reviews SET state = ?, decided = ?, decided_by = ?, why = ? WHERE id = ? AND state = ?",
+        {r.state, r.decided, r.decided_by, r.why, r.id, expected}));
     return db_.changes() == 1;
   }
 
   Result<std::vector<Secret>> secrets(std::string_view owner) override {
     std::vector<Secret> out;
-    SAW_TRY(db_.query("SELECT owner, name, sealed, version, created, updated FROM secrets WHERE owner = ? ORDER BY name", {owner},
-                      [&](const Row& row) { out.push_back(to_secret(row)); }));
+    SAW_TRY(db_.query(
+        "SELECT owner, name, sealed, version, created, updated FROM secrets WHERE owner = ? ORDER BY name",
+        {owner}, [&](const Row& row) { out.push_back(to_secret(row)); }));
     return out;
   }
   Result<std::optional<Secret>> secret(std::string_view owner, std::string_view name) override {
     std::optional<Secret> out;
-    SAW_TRY(db_.query("SELECT owner, name, sealed, version, created, updated FROM secrets WHERE owner = ? AND name = ?", {owner, name},
-                      [&](const Row& row) { out = to_secret(row); }));
+    SAW_TRY(db_.query(
+        "SELECT owner, name, sealed, version, created, updated FROM secrets WHERE owner = ? AND name = ?",
+        {owner, name}, [&](const Row& row) { out = to_secret(row); }));
     return out;
   }
   Result<> put(const Secret& s) override {
-    return db_.run("INSERT INTO secrets (owner, name, sealed, version, created, updated) VALUES (?,?,?,?,?,?)"
-                   " ON CONFLICT (owner, name) DO UPDATE SET sealed = excluded.sealed, version = excluded.version,"
-                   " updated = excluded.updated",
-                   {s.owner, s.name, Value::blob(s.sealed), s.version, s.created, s.updated});
+    return db_.run(
+        "INSERT INTO secrets (owner, name, sealed, version, created, updated) VALUES (?,?,?,?,?,?)"
+        " ON CONFLICT (owner, name) DO UPDATE SET sealed = excluded.sealed, version = excluded.version,"
+        " updated = excluded.updated",
+        {s.owner, s.name, Value::blob(s.sealed), s.version, s.created, s.updated});
   }
   Result<bool> remove_secret(std::string_view owner, std::string_view name) override {
     SAW_TRY(db_.run("DELETE FROM secrets WHERE owner = ? AND name = ?", {owner, name}));
@@ -222,7 +285,8 @@ class Sqlite final : public Store {
 
   Result<bool> is_revoked(std::string_view id) override {
     bool found = false;
-    SAW_TRY(db_.query("SELECT 1 FROM revoked_credentials WHERE id = ?", {id}, [&](const Row&) { found = true; }));
+    SAW_TRY(
+        db_.query("SELECT 1 FROM revoked_credentials WHERE id = ?", {id}, [&](const Row&) { found = true; }));
     return found;
   }
   Result<> revoke_credential(std::string_view id, Nanos until) override {
@@ -231,8 +295,10 @@ class Sqlite final : public Store {
 
   Result<uint64_t> next(std::string_view counter) override {
     uint64_t value = 0;
-    SAW_TRY(db_.query("INSERT INTO counters VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value", {counter},
-                      [&](const Row& row) { row.into(value); }));
+    SAW_TRY(
+        db_.query("INSERT INTO counters VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1 "
+                  "RETURNING value",
+                  {counter}, [&](const Row& row) { row.into(value); }));
     return value;
   }
 

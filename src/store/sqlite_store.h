@@ -1,4 +1,5 @@
-// The embedded Store: one SQLite file in WAL mode, strict tables, migrated step by step (PRAGMA user_version).
+// The embedded Store: one SQLite file in WAL mode, strict tables, migrated step by step (PRAGMA
+// user_version).
 //
 // A file written by a newer program is refused ("store.too_new"), never guessed at.
 #pragma once

@@ -1,4 +1,5 @@
-// What the control plane must not forget, behind one interface: SQLite here (sqlite_store.h), PostgreSQL later.
+// What the control plane must not forget, behind one interface: SQLite here (sqlite_store.h), PostgreSQL
+// later.
 //
 //   auto store = SAW_TRY(SqliteStore::open(directory + "/saw.db"));
 //   SAW_TRY(store->put(Workspace{…}));                    // durable when it returns
@@ -28,26 +29,29 @@ enum class Desired : uint8_t { stopped, running, gone };
 struct Mount {
   std::string source, target;
   bool writable = false;
-  template <class A> void members(A& a) { a(source, target, writable); }
+  template <class A>
+  void members(A& a) {
+    a(source, target, writable);
+  }
 };
 
 struct Workspace {
-  std::string id, owner, name;           // (owner, name) is unique
+  std::string id, owner, name;  // (owner, name) is unique
   Desired desired = Desired::stopped;
-  std::string sandbox;                   // the sandbox that is, or is to be, its running form
-  std::string spec_digest;               // of everything its creator asked for: the idempotency key
+  std::string sandbox;      // the sandbox that is, or is to be, its running form
+  std::string spec_digest;  // of everything its creator asked for: the idempotency key
   std::string profile, image;
   std::string policy_yaml, policy_file, policy_name, policy_digest;
   std::vector<Mount> mounts;
   uint64_t memory_bytes = 0, pids = 0, cpu_millis = 0;  // 0: as the policy says
-  std::string ca_certificate;            // PEM
+  std::string ca_certificate;                           // PEM
   std::string ca_key_sealed;
-  std::map<std::string, std::string> placeholders;      // secret name → what the sandbox sees instead
+  std::map<std::string, std::string> placeholders;  // secret name → what the sandbox sees instead
   Nanos created = 0;
 };
 
 struct Session {
-  std::string id, workspace, name;       // (workspace, name) is unique
+  std::string id, workspace, name;  // (workspace, name) is unique
   Desired desired = Desired::running;
   std::string sandbox;
   Nanos created = 0;
@@ -74,7 +78,7 @@ struct Review {
 };
 
 struct Secret {
-  std::string owner, name;               // together the key
+  std::string owner, name;  // together the key
   std::string sealed;
   uint64_t version = 1;
   Nanos created = 0, updated = 0;
@@ -104,7 +108,8 @@ class Store {
   virtual Result<std::vector<Review>> reviews(std::string_view state, size_t limit) = 0;
   virtual Result<std::optional<Review>> review(std::string_view id) = 0;
   virtual Result<> add(const Review& review) = 0;
-  // Writes state, decided, decided_by and why if the stored state still is `expected`; false if it is another one.
+  // Writes state, decided, decided_by and why if the stored state still is `expected`; false if it is another
+  // one.
   virtual Result<bool> transition(const Review& review, std::string_view expected) = 0;
 
   virtual Result<std::vector<Secret>> secrets(std::string_view owner) = 0;

@@ -15,7 +15,9 @@ namespace {
 
 class StoreTest : public testing::Test {
  protected:
-  StoreTest() : directory_(testing::TempDir() + random_id("store-")) { std::filesystem::create_directory(directory_); }
+  StoreTest() : directory_(testing::TempDir() + random_id("store-")) {
+    std::filesystem::create_directory(directory_);
+  }
   ~StoreTest() override { std::filesystem::remove_all(directory_); }
   std::string path() const { return directory_ + "/saw.db"; }
   std::unique_ptr<Store> open() {
@@ -27,7 +29,11 @@ class StoreTest : public testing::Test {
 };
 
 Workspace workspace(std::string id, std::string owner, std::string name) {
-  Workspace w{.id = std::move(id), .owner = std::move(owner), .name = std::move(name), .desired = Desired::running, .sandbox = "sb-1"};
+  Workspace w{.id = std::move(id),
+              .owner = std::move(owner),
+              .name = std::move(name),
+              .desired = Desired::running,
+              .sandbox = "sb-1"};
   w.mounts = {{"/src", "/dst", true}};
   w.placeholders = {{"github-token", "saw-placeholder-x"}};
   w.ca_key_sealed = std::string("\0binary\xff", 8);
@@ -85,7 +91,9 @@ TEST_F(StoreTest, a_counter_never_repeats_across_restarts) {
 
 TEST_F(StoreTest, a_store_of_a_newer_program_is_refused) {
   ASSERT_TRUE(open()->put(Sponsor{.id = "uid:0"}));
-  { ASSERT_TRUE(Database::open(path())->script("PRAGMA user_version=999")); }
+  {
+    ASSERT_TRUE(Database::open(path())->script("PRAGMA user_version=999"));
+  }
   EXPECT_EQ(SqliteStore::open(path()).error().code, "store.too_new");
 }
 
@@ -119,7 +127,9 @@ TEST_F(StoreTest, a_sealed_secret_opens_only_in_its_own_context_and_never_lies_o
 }
 
 TEST_F(StoreTest, a_truncated_key_file_is_an_error_and_not_a_new_key) {
-  { ASSERT_TRUE(Sealer::open(directory_ + "/key")); }
+  {
+    ASSERT_TRUE(Sealer::open(directory_ + "/key"));
+  }
   ASSERT_TRUE(replace_file(directory_ + "/key", "short", 0600, Durability::none));
   EXPECT_EQ(Sealer::open(directory_ + "/key").error().code, "store.key");
 }
