@@ -312,11 +312,13 @@ const Verb kVerbs[] = {
        }
        return true;
      }},
-    {"stop-others",
-     [](Arguments) {
-       puts("stopping");
+    {"lease",
+     [](Arguments a) {
+       signal(SIGIO, SIG_IGN);
+       if (fcntl(open(a[0], O_RDONLY), F_SETLEASE, F_WRLCK) != 0) return false;
+       puts("leased");
        fflush(stdout);
-       while (true) kill(-1, SIGSTOP);
+       while (true) pause();
        return true;
      }},
     {"core-limit",

@@ -90,16 +90,19 @@ TEST(Process, terminals_and_empty_files_have_limits_too) {
   EXPECT_EQ(box.probe({"empty-files", "/tmp", "5000"}), "ENOSPC");
 }
 
-// Between its fork and its exec a command is an ordinary process of the agent's user.
-TEST(Process, a_command_that_the_agent_stops_at_birth_does_not_stop_saw_init) {
+// Between its fork and its exec a command is the agent's: to stop, or to keep waiting for a lease on its
+// file.
+TEST(Process, a_command_that_the_agent_holds_up_at_birth_does_not_hold_up_saw_init) {
   TestHost host;
   TestSandbox box = host.start(Depth::workspace);
-  auto stopper = box.start({"/probe/kernel_probe", "stop-others"});
-  char ready[9];
-  ASSERT_EQ(::read(stopper.output.get(), ready, sizeof ready), 9);
-  box.start({"/probe/kernel_probe", "sleep"});  // answered, whether it was stopped before or after its exec
-  box.send(sandbox::SignalCommand{stopper.exec, SIGKILL});
-  EXPECT_EQ(WTERMSIG(box.await_end(stopper.exec).wait_status), SIGKILL);
+  ASSERT_EQ(box.run({"cp", "/usr/bin/true", "/workspace/program"}).how.wait_status, 0);
+  EXPECT_EQ(box.run({"/workspace/program"}).how.wait_status, 0);
+  auto holder = box.start({"/probe/kernel_probe", "lease", "/workspace/program"});
+  char ready[7];
+  ASSERT_EQ(::read(holder.output.get(), ready, sizeof ready), 7);
+  Ended held = box.run({"/workspace/program"});
+  EXPECT_FALSE(held.how.started);
+  EXPECT_EQ(held.how.wait_status, ETIMEDOUT);
   EXPECT_EQ(box.probe({"fork"}), "ok");
 }
 

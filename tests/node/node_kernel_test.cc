@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "node_under_test.h"
+#include "sandbox/launch.h"
 
 namespace saw::sandbox {
 namespace {
@@ -306,6 +307,19 @@ TEST_P(NodeKernelTest, the_programs_run_without_capabilities_and_die_with_saw_no
     return !std::filesystem::exists(programs[0] + "/exe") ||
            std::ifstream(programs[0] + "/cmdline").peek() == EOF;
   }));
+}
+
+// The host's own kernel is not among what the namespace driver promises.
+TEST_P(NodeKernelTest, a_strict_saw_node_starts_where_every_guarantee_is_given_and_nowhere_else) {
+  auto* hello = node_->await<NodeHello>();
+  ASSERT_NE(hello, nullptr);
+  const auto missing = std::ranges::count_if(
+      hello->degraded, [](const std::string& feature) { return !feature.starts_with(kOwnKernel); });
+  shut_down();
+  EXPECT_EQ(node_->start(Strictness::strict), missing == 0);
+  if (missing == 0) return;
+  EXPECT_TRUE(node_->wait_node_ended());
+  EXPECT_THAT(node_->ready_line(), testing::HasSubstr("every guarantee that --strict asks for"));
 }
 
 TEST_P(NodeKernelTest, sawds_uid_cannot_look_into_saw_nodes_directory) {

@@ -68,13 +68,15 @@ void NodeUnderTest::spawn_node(Fd output, Fd ready) {
          ::setresuid(kSomeUser, kSomeUser, kSomeUser) != 0))
       ::_exit(126);
     ::execl(program.c_str(), "saw-node", "--dir", (directory_ + "/state").c_str(), "--socket", run.c_str(),
-            "--bin", bin.c_str(), "--foreground", "--ready-fd", ready_fd.c_str(), nullptr);
+            "--bin", bin.c_str(), "--foreground", "--ready-fd", ready_fd.c_str(),
+            strictness_ == sandbox::Strictness::strict ? "--strict" : nullptr, nullptr);
     ::_exit(127);
   }
   node_ = std::move(*os::Child::open(pid));
 }
 
-bool NodeUnderTest::start() {
+bool NodeUnderTest::start(sandbox::Strictness strictness) {
+  strictness_ = strictness;
   link_.reset();
   told_.clear();
   Pipe ready = std::move(*Pipe::create());

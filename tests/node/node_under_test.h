@@ -25,7 +25,7 @@ class NodeUnderTest {
   ~NodeUnderTest();
 
   // Starts saw-node in the foreground; true once it has linked with the test.
-  [[nodiscard]] bool start();
+  [[nodiscard]] bool start(sandbox::Strictness strictness = sandbox::Strictness::best_effort);
   // What a start printed on its ready descriptor, waited for.
   std::string ready_line();
   // A start beside a running one: its output and exit status.
@@ -68,6 +68,7 @@ class NodeUnderTest {
   void spawn_node(Fd output, Fd ready);
 
   As as_;
+  sandbox::Strictness strictness_ = sandbox::Strictness::best_effort;
   os::Loop loop_;
   std::string directory_;
   Fd listener_, ready_;  // ready_: where saw-node announces itself
