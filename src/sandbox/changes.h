@@ -26,7 +26,7 @@ struct ChangeList {
 };
 
 constexpr size_t kMaxPathBytes = 12u << 20;  // leaves room in one message
-constexpr size_t kMaxVisited = 1'000'000;
+constexpr size_t kMaxVisited = 300'000;
 constexpr size_t kMaxDepth = 128;  // two descriptors each
 
 Result<ChangeList> list_changes(Fd upper, Fd lower, Mounter mounter);

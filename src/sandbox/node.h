@@ -26,7 +26,7 @@ class Node {
  public:
   // Before the first ControlReady, so many deaths of sawd in a row end the start.
   static constexpr int kMaxStartFailures = 6;
-  static constexpr size_t kTrashSlice = 2'000;
+  static constexpr size_t kTrashSlice = 250;  // everybody else waits that long
 
   struct Config {
     std::string version, node_id;

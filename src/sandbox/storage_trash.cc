@@ -15,7 +15,7 @@
 namespace saw::sandbox {
 namespace {
 
-constexpr size_t kNamesAtOnce = 512;
+constexpr size_t kNamesAtOnce = 250;
 constexpr int kOpenDirectory = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
 
 using Listing = std::unique_ptr<DIR, int (*)(DIR*)>;
