@@ -53,7 +53,7 @@ bool DnsAnswerer::tell(audit::Verdict verdict, const std::string& name, std::str
     return true;
   }
   if (found == told_.end() && told_.size() >= kMaxTold) {
-    ++untold_;
+    ++untold_[verdict];
     return true;  // flush() tells how many
   }
   if (!services_.audit.has_room()) return false;
@@ -68,8 +68,9 @@ void DnsAnswerer::flush() {
     record(told.verdict, name, "A", {}, told.repeats);
     told.repeats = 0;
   }
-  if (untold_ > 0 && services_.audit.has_room())
-    record(audit::Verdict::denied, "(further names)", "A", {}, std::exchange(untold_, 0));
+  for (auto& [verdict, count] : untold_)
+    if (count > 0 && services_.audit.has_room())
+      record(verdict, "(further names)", "A", {}, std::exchange(count, 0));
 }
 
 void DnsAnswerer::record(audit::Verdict verdict, const std::string& name, std::string_view type,

@@ -10,6 +10,7 @@
 // most kMaxTold distinct names are told apart.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -50,7 +51,7 @@ class DnsAnswerer {
   const ChannelIdentity& who_;
   SyntheticNames names_;
   std::unordered_map<std::string, Told> told_;
-  uint32_t untold_ = 0;  // questions for denied names beyond kMaxTold
+  std::map<audit::Verdict, uint32_t> untold_;  // questions for names beyond kMaxTold
 };
 
 }  // namespace saw::egress

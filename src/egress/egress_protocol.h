@@ -76,7 +76,7 @@ struct ReviewAsk {
   std::string channel;
   std::string method, scheme, host, target, rule, reason, entry;
   uint16_t port = 0;
-  std::string digest;                          // "sha256:…" over the exact bytes that will be sent: request line, host, body
+  std::string digest;                          // "sha256:…" over scheme, host and port, and the exact bytes that will be sent, with the credential's name for its value
   std::string policy_digest;
   std::string preview;                         // printable summary for the reviewer: headers without secrets, first bytes of the body
   uint64_t body_bytes = 0;

@@ -123,7 +123,9 @@ TEST(Review, an_approved_request_is_sent_exactly_once_and_as_it_was_shown) {
   EXPECT_TRUE(rig.received().empty()) << "nothing goes out before the decision";
   EXPECT_EQ(ask->method, "POST");
   EXPECT_EQ(ask->target, "/pay");
-  EXPECT_EQ(ask->digest, digest_text(sha256("POST https://api.example.com:443 /pay\namount")));
+  EXPECT_EQ(ask->digest,
+            digest_text(sha256("https://api.example.com:443\nPOST /pay HTTP/1.1\r\nHost: api.example.com\r\n"
+                               "Cookie: private\r\nContent-Length: 6\r\n\r\namount")));
   EXPECT_EQ(ask->body_bytes, 6u);
   EXPECT_EQ(ask->channel, "sb-1");
   EXPECT_EQ(ask->preview.find("private"), std::string::npos) << ask->preview;

@@ -118,7 +118,7 @@ std::optional<Denial> Exchange::check_endpoint() {
   judged_.limits = endpoint->limits;
   judged_.credential = endpoint->credential;
   body_need_ = endpoint->body;
-  for (const policy::AddressRange& range : endpoint->addresses) ranges_.push_back(range_text(range));
+  allow_ranges(*endpoint);
   if (endpoint->protocol == policy::Protocol::tcp || endpoint->tls == policy::TlsMode::passthrough)
     return denied("policy.not_available",
                   "this version judges HTTP only: raw TCP and TLS passthrough are refused");
@@ -129,10 +129,18 @@ std::optional<Denial> Exchange::check_endpoint() {
   return std::nullopt;
 }
 
+void Exchange::allow_ranges(const policy::Endpoint& endpoint) {
+  ranges_.clear();
+  for (const policy::AddressRange& range : endpoint.addresses) ranges_.push_back(range_text(range));
+}
+
 std::optional<Denial> Exchange::judge() {
   std::vector<policy::Header> headers;
   headers.reserve(head_.fields.size());
-  for (const Field& f : head_.fields) headers.push_back({f.name, f.value});
+  // Only what will be sent may argue for the request; what frames it is judged too.
+  for (const Field& f : head_.fields)
+    if (is_framing(f.name) || same_token(f.name, "host") || !is_hop_by_hop(f.name, head_.fields))
+      headers.push_back({f.name, f.value});
   policy::Request request{.host = to_.host,
                           .port = to_.port,
                           .tls = to_.tls,
@@ -151,6 +159,11 @@ std::optional<Denial> Exchange::judge() {
   judged_.target = std::move(decision.canonical_target);
   if (decision.effect == policy::Effect::deny) return from_decision(decision);
   if (judged_.target.empty()) return malformed("malformed:target");
+  // Entries that share the destination may differ by path in what they add and where they may lead.
+  if (auto exact = config_->policy.endpoint(to_.host, to_.port, judged_.target)) {
+    judged_.credential = exact->credential;
+    allow_ranges(*exact);
+  }
   return std::nullopt;
 }
 
@@ -160,7 +173,8 @@ std::optional<Denial> Exchange::check_placeholders() {
   std::map<std::string, std::string> foreign = config_->placeholders;
   if (const auto* mine = config_->credential(judged_.credential, judged_.entry)) foreign.erase(mine->secret);
   PlaceholderScanner scanner(std::move(foreign));
-  if (auto found = scanner.find(target_)) return misuse(*found);
+  for (const std::string* target : {&target_, &judged_.target})  // as it came, and with its escapes resolved
+    if (auto found = scanner.find(*target)) return misuse(*found);
   for (const Field& f : head_.fields)
     if (auto found = scanner.find(f.value)) return misuse(*found);
   if (whole_body_)
@@ -242,6 +256,14 @@ Denial Exchange::denied(std::string code, std::string reason) const {
           .rule = judged_.rule,
           .ask = std::move(ask),
           .review = {}};
+}
+
+Denial Exchange::policy_changed() const {
+  Denial denial =
+      denied("policy.changed", "the policy or a secret changed while this request was on its way");
+  denial.status = 503;
+  denial.ask = "send it again: it is judged anew";
+  return denial;
 }
 
 Denial Exchange::from_decision(const policy::Decision& decision) const {

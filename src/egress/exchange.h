@@ -32,12 +32,13 @@ struct AgentSide {
 // The connection upstream that belongs to an agent's connection: dialled by the first request, kept for the
 // next.
 struct UpstreamSide {
-  UpstreamSide(Net& net, std::unique_ptr<Stream> s, uint64_t e)
-      : stream(std::move(s)), in(net, *stream), epoch(e) {}
+  UpstreamSide(Net& net, std::unique_ptr<Stream> s, uint64_t e, std::vector<std::string> r)
+      : stream(std::move(s)), in(net, *stream), epoch(e), ranges(std::move(r)) {}
   std::unique_ptr<Stream> stream;
   Inbound in;
-  uint64_t epoch;         // of the configuration it was verified by
-  bool is_quiet() const;  // open, and nothing unasked has come
+  uint64_t epoch;                   // of the configuration it was verified by
+  std::vector<std::string> ranges;  // private ranges it was allowed to be in
+  bool is_quiet() const;            // open, and nothing unasked has come
 };
 
 struct ExchangeLimits {
@@ -77,6 +78,7 @@ class Exchange {
   std::optional<Denial> check_form();
   std::optional<Denial> check_endpoint();
   std::optional<Denial> judge();
+  void allow_ranges(const policy::Endpoint& endpoint);
   std::optional<Denial> check_placeholders();
   std::optional<Denial> prepare_credential();
   Task<std::optional<Denial>> buffer_body();
@@ -84,6 +86,7 @@ class Exchange {
   Task<Persistence> refuse(Denial denial);
   Denial malformed(std::string_view problem) const;
   Denial denied(std::string code, std::string reason) const;
+  Denial policy_changed() const;
   Denial from_decision(const policy::Decision& decision) const;
   Denial misuse(const std::string& secret);
 
@@ -98,7 +101,8 @@ class Exchange {
   Task<std::optional<Denial>> connect();
   Task<Persistence> forward();
   bool is_repeatable() const;
-  std::string request_head() const;
+  std::string request_head(std::string_view credential_value) const;
+  bool is_stale() const { return services_.config != config_; }
   Task<> upload(Upload& state);
   Task<> upload_parts(Upload& state, std::string out);
   Task<> settle(Upload& state);

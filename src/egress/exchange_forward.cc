@@ -43,13 +43,13 @@ Task<std::optional<Denial>> Exchange::connect() {
   auto socket = std::make_unique<Socket>(services_.net, std::move(dialed->socket));
   socket->expire_after(ExchangeLimits::kIdleMs);
   if (!to_.tls) {
-    upstream_ =
-        std::make_unique<UpstreamSide>(services_.net, plain_stream(std::move(socket)), config_->epoch);
+    upstream_ = std::make_unique<UpstreamSide>(services_.net, plain_stream(std::move(socket)), config_->epoch,
+                                               ranges_);
     co_return std::nullopt;
   }
   TlsResult stream = co_await config_->upstream.connect(std::move(socket), to_.host);
   if (stream) {
-    upstream_ = std::make_unique<UpstreamSide>(services_.net, std::move(*stream), config_->epoch);
+    upstream_ = std::make_unique<UpstreamSide>(services_.net, std::move(*stream), config_->epoch, ranges_);
     co_return std::nullopt;
   }
   Denial denial = denied(stream.error().code, stream.error().message);
@@ -58,7 +58,7 @@ Task<std::optional<Denial>> Exchange::connect() {
   co_return denial;
 }
 
-std::string Exchange::request_head() const {
+std::string Exchange::request_head(std::string_view credential_value) const {
   UpstreamRequest request{.method = head_.method,
                           .target = judged_.target,
                           .authority = {},
@@ -73,13 +73,13 @@ std::string Exchange::request_head() const {
     request.body = {head_.framing, head_.content_length};
   if (judged_.inject) {
     request.credential_header = judged_.inject->header;
-    request.credential_value = credential_.value;
+    request.credential_value = credential_value;
   }
   return upstream_head(request, head_.fields);
 }
 
 Task<> Exchange::upload(Upload& state) {
-  std::string out = request_head();
+  std::string out = request_head(credential_.value);
   if (whole_body_) out += *whole_body_;
   if (whole_body_ || head_.framing == Framing::none) {
     bool sent = co_await upstream_->stream->write(out);
@@ -137,21 +137,26 @@ Task<> Exchange::settle(Upload& state) {
   while (co_await state.done.wait(kNoLimit) == Gate::Wake::timed_out) agent_.stream->socket().close();
 }
 
-// What may be sent twice when a kept connection turns out to be dead (RFC 9110 §9.2.2).
+// What may be sent twice when a kept connection turns out to be dead (RFC 9110 §9.2.2). An approval is for
+// one.
 bool Exchange::is_repeatable() const {
   constexpr std::array<std::string_view, 5> kIdempotent = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"};
   const bool idempotent = std::ranges::find(kIdempotent, head_.method) != kIdempotent.end();
-  return idempotent && (whole_body_ || head_.framing == Framing::none);
+  return idempotent && review_.empty() && (whole_body_ || head_.framing == Framing::none);
 }
 
 Task<Persistence> Exchange::forward() {
-  bool reused = upstream_ && upstream_->epoch == config_->epoch && upstream_->is_quiet();
+  // A person's approval is not spent on a connection that may be dead already.
+  bool reused = upstream_ && review_.empty() && upstream_->epoch == config_->epoch &&
+                upstream_->ranges == ranges_ && upstream_->is_quiet();
   while (true) {
     if (!reused) {
       if (auto denial = co_await connect()) co_return co_await refuse(std::move(*denial));
     }
     // Unbound, revoked or gone while the connection was opened: nothing goes out any more.
     if (!agent_.stream->socket().is_open()) co_return Persistence::close;
+    // Judged, and perhaps signed with a secret, under what is no longer in force (a slow body, a slow dial).
+    if (is_stale()) co_return co_await refuse(policy_changed());
     upstream_->stream->socket().expire_after(ExchangeLimits::kAnswerPatienceMs);
     agent_.stream->socket().expire_after(ExchangeLimits::kAnswerPatienceMs);
     Upload sending(services_.net);
@@ -203,11 +208,14 @@ Task<std::optional<Denial>> Exchange::read_answer_head() {
 // What cannot be searched for the secret does not pass (R53).
 std::optional<Denial> Exchange::check_answer() const {
   if (!redactor_ || redactor_->empty() || answer_.framing == Framing::none) return std::nullopt;
-  auto coding = find_field(answer_.fields, "content-encoding");
-  if (!coding || same_token(*coding, "identity")) return std::nullopt;
-  Denial denial = denied(
-      "credential.unreadable_answer",
-      fmt::format("the destination answered with the coding '{}', which hides what it sends back", *coding));
+  auto coding = std::ranges::find_if(answer_.fields, [](const Field& f) {
+    return same_token(f.name, "content-encoding") && !same_token(f.value, "identity");
+  });
+  if (coding == answer_.fields.end()) return std::nullopt;
+  Denial denial =
+      denied("credential.unreadable_answer",
+             fmt::format("the destination answered with the coding '{}', which hides what it sends back",
+                         coding->value));
   denial.status = 502;
   return denial;
 }

@@ -19,12 +19,16 @@ std::string Exchange::preview() const {
   for (const Field& f : head_.fields) {
     if (is_hop_by_hop(f.name, head_.fields) || is_framing(f.name)) continue;
     out += fmt::format("{}: {}\n", f.name, is_private(f.name) ? "(not shown)" : printable(f.value));
-    if (out.size() > kPreviewBytes) break;
+    if (out.size() > kPreviewBytes) {
+      out.resize(kPreviewBytes);
+      out += "\n(the rest of the header fields is not shown)\n";
+      break;
+    }
   }
   return out + "\n" + printable(*whole_body_, kPreviewBody);
 }
 
-// The digest covers what will be sent: request line, destination and body (R91). Headers are in the preview.
+// The digest covers the exact bytes that will be sent, the injected secret aside, and where to (R91).
 ReviewAsk Exchange::review_ask() const {
   ReviewAsk ask;
   ask.channel = channel_;
@@ -37,8 +41,8 @@ ReviewAsk Exchange::review_ask() const {
   ask.reason = judged_.reason;
   ask.entry = judged_.entry;
   std::string_view host = to_.host;
-  std::string line = fmt::format("{} {}://{}:{} {}\n", ask.method, ask.scheme, host, ask.port, ask.target);
-  ask.digest = digest_text(sha256({line, *whole_body_}));
+  const std::string to = fmt::format("{}://{}:{}\n", ask.scheme, host, ask.port);
+  ask.digest = digest_text(sha256({to, request_head(judged_.credential), *whole_body_}));
   ask.policy_digest = digest_text(config_->policy.digest());
   ask.preview = preview();
   ask.body_bytes = whole_body_->size();
@@ -88,13 +92,15 @@ std::optional<Denial> Exchange::after_verdict(const std::optional<ReviewVerdict>
   // An approval does not outlive the policy it was given under.
   if (services_.config == config_) return std::nullopt;
   const std::string approved_target = judged_.target;
+  const bool same_policy = config_->policy.digest() == services_.config->policy.digest();
   judged_.inject = nullptr;  // borrowed from the old one
   config_ = services_.config;
-  ranges_.clear();
   if (auto denial = check_endpoint()) return denial;
   if (auto denial = judge()) return denial;
   if (auto denial = check_placeholders()) return denial;
   if (judged_.target != approved_target) return malformed("malformed:changed-after-review");
+  // The rules of asking may have changed with the policy: who, for what, how long.
+  if (judged_.effect == policy::Effect::review && !same_policy) return policy_changed();
   return std::nullopt;
 }
 

@@ -1,5 +1,6 @@
 #include "egress/http1_message.h"
 
+#include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
@@ -11,6 +12,9 @@ namespace {
 constexpr std::array<std::string_view, 9> kHopByHop = {
     "connection", "keep-alive",        "proxy-connection", "proxy-authenticate", "proxy-authorization", "te",
     "trailer",    "transfer-encoding", "upgrade"};
+
+constexpr std::array<std::string_view, 4> kDroppedBesideCredential = {"authorization", "accept-encoding",
+                                                                      "range", "if-range"};
 
 std::string_view standard_reason(uint16_t status) {
   switch (status) {
@@ -63,6 +67,13 @@ bool is_hop_by_hop(std::string_view name, const Fields& fields) {
   return list_contains(fields, "connection", name);
 }
 
+bool may_be_taken_for(std::string_view name, std::string_view other) {
+  return std::ranges::equal(name, other, [](char x, char y) {
+    auto plain = [](char c) { return c == '_' ? '-' : c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+    return plain(x) == plain(y);
+  });
+}
+
 std::string denial_response(const Denial& denial, std::string_view request_method, Persistence persistence) {
   nlohmann::ordered_json error = {{"code", denial.code},
                                   {"reason", denial.reason},
@@ -91,10 +102,9 @@ std::string upstream_head(const UpstreamRequest& request, const Fields& fields) 
     if (is_hop_by_hop(f.name, fields) || is_framing(f.name) || same_token(f.name, "host") ||
         same_token(f.name, "expect"))
       continue;
-    if (credential && (same_token(f.name, request.credential_header) || same_token(f.name, "authorization")))
+    auto is = [&](std::string_view name) { return may_be_taken_for(f.name, name); };
+    if (credential && (is(request.credential_header) || std::ranges::any_of(kDroppedBesideCredential, is)))
       continue;
-    // What comes back must be readable for the redactor.
-    if (credential && same_token(f.name, "accept-encoding")) continue;
     add(out, f.name, f.value);
   }
   if (credential) {

@@ -28,6 +28,9 @@ std::string denial_response(const Denial& denial, std::string_view request_metho
 
 // A field that must not be forwarded in either direction.
 bool is_hop_by_hop(std::string_view name, const Fields& fields);
+// Whether some server may take the field for that one: CGI and its heirs read '_' and '-' alike (RFC 3875
+// §4.1.18).
+bool may_be_taken_for(std::string_view name, std::string_view other);
 
 struct BodyPlan {
   Framing framing = Framing::none;  // none, length or chunked
@@ -37,7 +40,9 @@ struct BodyPlan {
 struct UpstreamRequest {
   std::string_view method, target, authority;
   BodyPlan body;
-  // With a credential: these header names are dropped from what the agent sent, and this field is added.
+  // With a credential: this field is added, and what the agent sent under its name is dropped; so is what
+  // would let an answer come in a form that cannot be searched for the secret: another coding, or piece by
+  // piece.
   std::string_view credential_header, credential_value;
 };
 std::string upstream_head(const UpstreamRequest& request, const Fields& fields);

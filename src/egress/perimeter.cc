@@ -113,6 +113,12 @@ void Perimeter::receive(uint64_t id, const std::string& payload) {
 
 void Perimeter::start(uint64_t id, Dial dial) {
   Client& client = *clients_.at(id);
+  // Answers that nobody fetches hold connected sockets, which all workspaces share.
+  if (client.link->queued_messages() >= kMaxDialsInFlight) {
+    log_warning("the saw-egress of workspace '{}' asks and does not listen; dropping it",
+                printable(client.workspace));
+    return drop_client(id);
+  }
   if (!audit_.has_room()) return refuse_busy(client, dial, "the audit log is behind");
   if (client.flights.size() >= kMaxDialsInFlight || dials_in_flight_ >= kMaxDialsInTotal)
     return refuse_busy(client, dial, "too many dials are in flight");

@@ -294,6 +294,28 @@ TEST_F(PerimeterTest, an_empty_file_lists_nothing) {
   EXPECT_EQ(refusal("93.184.216.34", 443), "perimeter.not_listed");
 }
 
+// A compromised saw-egress: connected sockets in answers that it never fetches would use up everybody's
+// descriptors.
+TEST_F(PerimeterTest, a_client_that_asks_and_never_listens_is_dropped_and_others_go_on) {
+  network_.answers["api.example.com"] = {{address("93.184.216.34")}};
+  auto [mute, theirs] = std::move(*os::Channel::pair());
+  ASSERT_TRUE(perimeter_->add_client("ws-mute", std::move(theirs)));
+  uint64_t sent = 0;
+  bool blocked = false;
+  auto more = [&] {
+    while (!blocked && sent < 5'000 && perimeter_->dials_in_flight() < 64) {
+      blocked = !mute.send(wire::encode(DialRequest(Dial{++sent, "api.example.com", 443, {}, "t"})));
+      loop_.run_ready();
+    }
+    blocked = false;
+    return perimeter_->clients() == 1;
+  };
+  run_until(more);
+  EXPECT_EQ(perimeter_->clients(), 1u);
+  EXPECT_LT(network_.dialled.size(), 2'000u);
+  EXPECT_EQ(refusal("api.example.com", 443), "dialled 93.184.216.34");
+}
+
 TEST_F(PerimeterTest, the_257th_dial_in_flight_of_a_client_is_refused_as_busy_and_others_go_on) {
   network_.hang = true;
   for (uint64_t i = 1; i <= kMaxDialsInFlight; ++i)

@@ -242,6 +242,10 @@ TEST(Compile, what_cannot_be_enforced_yet_is_refused_and_never_ignored) {
         "limits: {uploadBytesPerHour: 1MiB}, allow: all",
         "allow: [{methods: [GET], when: {labels: {none: [private]}}}]"})
     EXPECT_EQ(code(entry(fields)), "policy.not_available_yet") << fields;
+  EXPECT_EQ(
+      code(with(
+          "network:\n  - {name: e, to: {hosts: [h.example], ports: [22]}, protocol: tcp, allow: all}\n")),
+      "policy.not_available_yet");
   EXPECT_EQ(code(with("trifecta: {privateAndUntrusted: review}\n")), "ok");
 }
 

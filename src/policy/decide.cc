@@ -14,6 +14,14 @@ bool same_letters(std::string_view a, std::string_view lower) {
       a, lower, [](char x, char y) { return (x >= 'A' && x <= 'Z' ? static_cast<char>(x + 32) : x) == y; });
 }
 
+// Whether some server may take the field for that one: CGI and its heirs read '_' and '-' alike (RFC 3875
+// §4.1.18).
+bool may_be_taken_for(std::string_view name, std::string_view lower) {
+  return std::ranges::equal(name, lower, [](char x, char y) {
+    return (x == '_' ? '-' : x >= 'A' && x <= 'Z' ? static_cast<char>(x + 32) : x) == (y == '_' ? '-' : y);
+  });
+}
+
 // The strictest rule seen so far; among equals the first of the text.
 struct Best {
   const Rule* rule = nullptr;
@@ -60,10 +68,20 @@ Reason check_authority(std::string_view text, const Subject& s) {
   return authority->host.text() == s.host.text() && same_port ? Reason() : "malformed:host-mismatch";
 }
 
-// Fields by which some servers take another method than the request's own.
-bool overrides_method(std::string_view name) {
-  constexpr std::string_view kFields[] = {"x-http-method-override", "x-http-method", "x-method-override"};
-  return std::ranges::any_of(kFields, [&](std::string_view field) { return same_letters(name, field); });
+// Fields by which some servers take another method or target than the request's own.
+Reason check_override(std::string_view name) {
+  constexpr std::string_view kMethod[] = {"x-http-method-override", "x-http-method", "x-method-override"};
+  constexpr std::string_view kTarget[] = {"x-original-url", "x-rewrite-url"};
+  auto is = [&](std::string_view field) { return may_be_taken_for(name, field); };
+  if (std::ranges::any_of(kMethod, is)) return "malformed:method-override";
+  return std::ranges::any_of(kTarget, is) ? "malformed:target-override" : Reason();
+}
+
+// "Content_Length": to one reader a field of no meaning, to another where the body ends.
+bool imitates_framing(std::string_view name) {
+  constexpr std::string_view kFields[] = {"content-length", "transfer-encoding"};
+  return name.find('_') != std::string_view::npos &&
+         std::ranges::any_of(kFields, [&](std::string_view field) { return may_be_taken_for(name, field); });
 }
 
 Reason check_headers(const Subject& s) {
@@ -81,8 +99,10 @@ Reason check_headers(const Subject& s) {
       length_seen = true;
     } else if (same_letters(header.name, "transfer-encoding")) {
       chunked = true;
-    } else if (overrides_method(header.name)) {
-      return "malformed:method-override";
+    } else if (imitates_framing(header.name)) {
+      return "malformed:header-underscore";
+    } else if (auto reason = check_override(header.name); !reason.empty()) {
+      return reason;
     } else if (same_letters(header.name, "upgrade") && same_letters(header.value.substr(0, 9), "websocket")) {
       return "protocol-mismatch";
     }
@@ -138,8 +158,13 @@ bool query_matches(const Rule& rule, std::string_view query) {
 bool headers_match(const Rule& rule, std::span<const Header> headers) {
   return std::ranges::all_of(rule.headers, [&](const ValueRule& wanted) {
     Tally tally(rule.effect);
-    for (const Header& header : headers)
-      if (same_letters(header.name, wanted.key)) tally.value(wanted.value.matches(header.value));
+    for (const Header& header : headers) {
+      const bool matches = wanted.value.matches(header.value);
+      // A field that only might be the named one can break an allow, and can make the others hold.
+      if (same_letters(header.name, wanted.key) ||
+          (may_be_taken_for(header.name, wanted.key) && matches != (rule.effect == Effect::allow)))
+        tally.value(matches);
+    }
     return tally.holds();
   });
 }
@@ -338,6 +363,12 @@ Decision decide_http(const Policy::Impl& impl, Subject& subject) {
   subject.path = target->path();
   subject.query = target->query();
   Decision out = Judge(impl, subject).http();
+  // Whatever else a server may read there makes the judgement stricter, never looser.
+  for (const std::string& reading : other_readings(target->path())) {
+    subject.path = reading;
+    Decision other = Judge(impl, subject).http();
+    if (!other.rule.empty() && other.effect > out.effect) out = std::move(other);
+  }
   out.canonical_target = std::move(target->text);
   return out;
 }

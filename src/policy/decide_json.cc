@@ -237,6 +237,8 @@ Digest request_digest(const Request& request, std::string_view canonical_target)
 
 std::string decide_line(const Policy& policy, std::string_view line) {
   if (line.size() > kMaxDecideLine) return malformed({}, "malformed:too-long", line);
+  // To nlohmann a NUL is the end of the text, and whatever follows it is not looked at.
+  if (line.find('\0') != std::string_view::npos) return malformed({}, "malformed:json", line);
   RequestReader reader;
   bool read = false;
   try {

@@ -17,7 +17,6 @@ network:
     allow: [{methods: [GET], paths: ["/user"]}]
     review: [{methods: [POST], paths: ["/repos/**"]}]
   - {name: plain, to: {hosts: [plain.example.com]}, tls: none, allow: all}
-  - {name: db, to: {hosts: [db.example.com], ports: [5432]}, protocol: tcp, allow: all}
 )";
 
 class DecideLine : public testing::Test {
@@ -51,7 +50,7 @@ TEST_F(DecideLine, absent_members_have_sensible_values) {
   EXPECT_EQ(ask(R"({"host":"plain.example.com","tls":false,"method":"GET","target":"/"})")["effect"],
             "allow");
   EXPECT_EQ(ask(R"({"host":"api.example.com","protocol":"dns"})")["effect"], "allow");
-  EXPECT_EQ(ask(R"({"host":"db.example.com","port":5432,"protocol":"tcp"})")["effect"], "allow");
+  EXPECT_EQ(ask(R"({"host":"db.example.com","port":5432,"protocol":"tcp"})")["reason"], "default-deny");
   EXPECT_EQ(ask(R"({"host":"api.example.com","protocol":"websocket","target":"/","message":"hi"})")["reason"],
             "protocol-mismatch");
 }
@@ -60,6 +59,10 @@ TEST_F(DecideLine, what_cannot_be_read_is_denied_as_malformed) {
   EXPECT_EQ(reason(""), "malformed:json");
   EXPECT_EQ(reason("{"), "malformed:json");
   EXPECT_EQ(reason("{} {}"), "malformed:json");
+  constexpr std::string_view kGood = R"({"host":"api.example.com","method":"GET","target":"/user"})";
+  EXPECT_EQ(ask(kGood)["effect"], "allow");
+  EXPECT_EQ(reason(std::string(kGood) + '\0'), "malformed:json");
+  EXPECT_EQ(reason(std::string(kGood) + '\0' + "junk"), "malformed:json");
   EXPECT_EQ(reason("[]"), "malformed:type");
   EXPECT_EQ(reason("\"x\""), "malformed:type");
   EXPECT_EQ(reason("{}"), "malformed:missing-member");

@@ -1,3 +1,6 @@
+#include <string>
+#include <vector>
+
 #include <gtest/gtest.h>
 
 #include "policy/policy.h"
@@ -228,17 +231,86 @@ TEST(Decide, names_resolve_only_where_something_could_be_admitted) {
   EXPECT_EQ(policy.decide({.kind = Request::Kind::dns, .host = "denied.example"}).reason, "default-deny");
 }
 
-TEST(Decide, raw_tcp_goes_by_name_and_port) {
-  Policy policy =
-      network("  - {name: db, protocol: tcp, to: {hosts: [db.example], ports: [5432]}, allow: all}\n");
-  EXPECT_EQ(
-      policy.decide({.kind = Request::Kind::tcp, .host = "db.example", .port = 5432, .tls = false}).rule,
-      "network.db.allow");
-  EXPECT_EQ(policy.decide({.kind = Request::Kind::tcp, .host = "db.example", .port = 5433}).reason,
-            "default-deny");
+TEST(Decide, raw_tcp_is_refused_whatever_is_listed) {
+  Policy policy = network("  - {name: db, to: {hosts: [db.example], ports: [5432]}, allow: all}\n");
+  Request raw{.kind = Request::Kind::tcp, .host = "db.example", .port = 5432, .tls = false};
+  EXPECT_EQ(policy.decide(raw).effect, Effect::deny);
+  EXPECT_EQ(policy.decide(raw).reason, "protocol-mismatch");
+  raw.port = 5433;
+  EXPECT_EQ(policy.decide(raw).reason, "default-deny");
   Request http_there = http("GET", "/", "db.example");
   http_there.port = 5432;
-  EXPECT_EQ(policy.decide(http_there).reason, "protocol-mismatch");
+  EXPECT_EQ(policy.decide(http_there).effect, Effect::allow);
+}
+
+TEST(Decide, another_spelling_of_a_denied_path_is_denied_too) {
+  Policy policy = network(R"(
+  - name: api
+    to: {hosts: [api.github.com]}
+    allow: [{paths: ["/v1/**"]}, {paths: ["/exact;v=1/a"]}]
+    review: [{paths: ["/v1/pay@once"]}]
+    deny: [{paths: ["/v1/*:delete", "/v1/admin/**"]}]
+)");
+  const Case cases[] = {
+      {"POST", "/v1/a:delete", Effect::deny, "network.api.deny[0]", "denied-by-rule"},
+      {"POST", "/v1/a%3Adelete", Effect::deny, "network.api.deny[0]", "denied-by-rule"},
+      {"POST", "/v1/a%3adelete;x", Effect::deny, "network.api.deny[0]", "denied-by-rule"},
+      {"GET", "/v1/admin;x=1/users", Effect::deny, "network.api.deny[0]", "denied-by-rule"},
+      {"GET", "/v1/admin%3Bx=1/users", Effect::deny, "network.api.deny[0]", "denied-by-rule"},
+      {"GET", "/v1/;x/admin/users", Effect::deny, "network.api.deny[0]", "denied-by-rule"},
+      {"POST", "/v1/pay%40once", Effect::review, "network.api.review[0]", "write"},
+      {"GET", "/v1/a%3Aread", Effect::allow, "network.api.allow[0]", "read"},
+      {"GET", "/v1/@scope;x/b", Effect::allow, "network.api.allow[0]", "read"},
+      {"GET", "/exact;v=1/a", Effect::allow, "network.api.allow[1]", "read"},
+      {"GET", "/v2/a%3Adelete", Effect::deny, "", "default-deny"},
+  };
+  for (const Case& c : cases) {
+    Decision d = policy.decide(http(c.method, c.target));
+    EXPECT_EQ(d.effect, c.effect) << c.target;
+    EXPECT_EQ(d.rule, c.rule) << c.target;
+    EXPECT_EQ(d.reason, c.reason) << c.target;
+  }
+  EXPECT_EQ(policy.decide(http("GET", "/v1/a%3Aread")).canonical_target, "/v1/a%3Aread");
+}
+
+TEST(Decide, a_denied_repository_is_denied_in_every_spelling) {
+  Policy policy = network(R"(
+  - name: git
+    protocol: git
+    to: {hosts: [api.github.com]}
+    allow: [{op: fetch, repos: ["**"]}]
+    deny: [{op: fetch, repos: ["team/a+b"]}]
+)");
+  for (std::string path : {"/team/a+b.git", "/team/a%2Bb.git", "/team/a%2bb;x.git", "/team;x/a+b"})
+    EXPECT_EQ(policy.decide(http("GET", path + "/info/refs?service=git-upload-pack")).reason,
+              "denied-by-rule")
+        << path;
+  EXPECT_EQ(policy.decide(http("GET", "/team/a%2Bc.git/info/refs?service=git-upload-pack")).effect,
+            Effect::allow);
+}
+
+TEST(Decide, fields_that_some_servers_read_as_another_are_taken_for_it) {
+  Policy policy = network(R"(
+  - name: api
+    to: {hosts: [api.github.com]}
+    allow: [{methods: [GET], paths: ["/a/**"]}, {methods: [GET], paths: [/b], headers: {X-Scope: read}}]
+    deny: [{headers: {X-Mode: admin}}]
+)");
+  auto decide = [&](std::string_view target, std::vector<Header> headers) {
+    Request request = http("GET", target);
+    request.headers = headers;
+    return policy.decide(request);
+  };
+  EXPECT_EQ(decide("/a/x", {{"X_Mode", "user"}, {"api_key", "k"}}).effect, Effect::allow);
+  EXPECT_EQ(decide("/a/x", {{"X_Mode", "admin"}}).reason, "denied-by-rule");
+  EXPECT_EQ(decide("/b", {{"X-Scope", "read"}}).effect, Effect::allow);
+  EXPECT_EQ(decide("/b", {{"X_Scope", "read"}}).effect, Effect::deny);
+  EXPECT_EQ(decide("/b", {{"X-Scope", "read"}, {"X_Scope", "write"}}).effect, Effect::deny);
+  EXPECT_EQ(decide("/a/x", {{"X_HTTP_Method_Override", "DELETE"}}).reason, "malformed:method-override");
+  EXPECT_EQ(decide("/a/x", {{"X-Original-URL", "/admin"}}).reason, "malformed:target-override");
+  EXPECT_EQ(decide("/a/x", {{"x-rewrite_url", "/admin"}}).reason, "malformed:target-override");
+  for (std::string_view name : {"Content_Length", "transfer_encoding"})
+    EXPECT_EQ(decide("/a/x", {{name, "1"}}).reason, "malformed:header-underscore");
 }
 
 TEST(Decide, both_labels_turn_an_outward_allow_into_review) {

@@ -81,11 +81,6 @@ TEST(Profile, corporate_writes_to_the_outside_wait_for_review_unless_the_path_is
       {"protocol: git, review: [{op: push}]", "ok"},
   };
   for (const Case& c : cases) EXPECT_EQ(code(under("corporate", entry(c.rules))), c.code) << c.rules;
-  EXPECT_EQ(
-      code(under(
-          "corporate",
-          "network:\n  - {name: e, to: {hosts: [h.example], ports: [22]}, protocol: tcp, allow: all}\n")),
-      "policy.profile");
 }
 
 TEST(Profile, regulated_is_corporate_with_another_approver) {

@@ -157,8 +157,8 @@ void read_protocol(const Node& node, Reader& r, Entry& out) {
                                        {"registry", Protocol::registry},
                                        {"tcp", Protocol::tcp}})
                        .value_or(Protocol::http);
-    const bool today =
-        out.protocol == Protocol::http || out.protocol == Protocol::git || out.protocol == Protocol::tcp;
+    // saw-egress refuses raw TCP, so a rule for it would promise what nobody keeps.
+    const bool today = out.protocol == Protocol::http || out.protocol == Protocol::git;
     if (!today) r.not_available(place_of(*n), fmt::format("protocol: {}", name(out.protocol)));
   }
   // Raw TCP is passed on as it comes, TLS or not: there is nothing to inspect.

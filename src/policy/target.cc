@@ -192,6 +192,33 @@ std::expected<std::string, std::string> canonical_path_glob(std::string_view raw
   return out;
 }
 
+std::vector<std::string> other_readings(std::string_view path) {
+  std::vector<std::string> out;
+  if (path.find_first_of("%;") == std::string_view::npos) return out;
+  std::string decoded, plain;
+  for (size_t at = 0; at < path.size(); ++at) {
+    const bool escape = path[at] == '%' && at + 2 < path.size();
+    const auto octet =
+        escape ? static_cast<uint8_t>(hex_value(path[at + 1]) << 4 | hex_value(path[at + 2])) : uint8_t{0};
+    if (escape && octet != '/' && stands_raw(octet, Where::path)) {
+      decoded += static_cast<char>(octet);
+      at += 2;
+    } else {
+      decoded += path[at];
+    }
+  }
+  bool parameter = false;
+  for (char c : decoded) {
+    if (c == '/') parameter = false;
+    if (c == ';') parameter = true;
+    if (!parameter) plain += c;
+  }
+  if (!resolve_segments(plain).empty()) plain.clear();
+  if (decoded != path) out.push_back(decoded);
+  if (!plain.empty() && plain != decoded) out.push_back(std::move(plain));
+  return out;
+}
+
 TargetParts split_target(std::string_view raw) {
   const size_t colon = raw.find("://");
   if (raw.starts_with('/') || colon == std::string_view::npos || raw.find_first_of("/?#") < colon)

@@ -24,6 +24,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace saw::policy {
 
@@ -42,6 +43,11 @@ std::expected<Target, std::string_view> canonical_target(std::string_view raw);
 
 // A path glob of a policy with its literal octets in the same form. The error is a phrase for a diagnostic.
 std::expected<std::string, std::string> canonical_path_glob(std::string_view raw);
+
+// The other paths that a server might take a canonical path for: with the escapes of characters that may
+// stand raw decoded ("/a%3Ab" is "/a:b" to most), and without path parameters ("/a;v=1/b" is "/a/b" to
+// servlet containers). Only those that differ; mostly none. Dot segments that a parameter hid are resolved.
+std::vector<std::string> other_readings(std::string_view canonical_path);
 
 // Splits "http://host:80/path" (the absolute form of a proxy request); scheme and authority are empty for the
 // origin form.

@@ -36,6 +36,8 @@ TEST(Yaml, refuses_what_readers_disagree_about) {
   EXPECT_NE(problem("? [a]\n: 1\n").find("scalar"), std::string::npos);
   EXPECT_NE(problem("").find("empty"), std::string::npos);
   EXPECT_NE(problem("a: \"\\0\"").find("NUL"), std::string::npos);
+  EXPECT_NE(problem(std::string("a: 1\n\0b: 2\n", 11)), "") << "a NUL is no end";
+  EXPECT_NE(problem(std::string("a: 1\n\0", 6)), "");
   EXPECT_NE(problem("a: [1"), "");
   EXPECT_NE(problem("a: \xff\xfe"), "");
   EXPECT_NE(problem("a:\n\t- b\n"), "");
