@@ -3,7 +3,7 @@
 // It outlives saw-node: between two connections commands run on, and their ends wait in the outbox. It lives
 // on the agent's side, as the agent's user, with no more rights than the agent; what keeps the agent's hands
 // off it is that it is PID 1 of its namespace (no signal reaches it), not dumpable (no ptrace, no
-// /proc/1/fd), and that its socket has no name inside.
+// /proc/1/fd), that its socket has no name inside and no command inherits it.
 #pragma once
 
 #include <deque>

@@ -1,10 +1,12 @@
 // The life of the saw-node process: directories, locks, detaching, wiring, and the message to whoever waits
 // for the start.
 //
-//   <dir>/control      sawd's, mode 0700, its own uid when root        <dir>/perimeter.yaml   the operator's
-//   <dir>/node         saw-node's, mode 0700: sawd cannot read it      <dir>/log/saw.log      of all programs
-//   <run>/node.lock    held by the one saw-node of this run directory; <dir>/node/lock: of this state
-//   directory
+//   <dir>/control         sawd's, mode 0700, its own uid when root
+//   <dir>/perimeter.yaml  the operator's
+//   <dir>/node            saw-node's, mode 0700: sawd cannot read it
+//   <dir>/log/saw.log     of all programs
+//   <dir>/node/lock       held by the one saw-node of this state directory
+//   <run>/node.lock       held by the one saw-node of this run directory
 #pragma once
 
 #include "options.h"

@@ -309,7 +309,7 @@ std::vector<SyscallRule> sockets() {
       SAW_CALL(connect),     SAW_CALL(accept),      SAW_CALL(accept4),    SAW_CALL(sendto),
       SAW_CALL(recvfrom),    SAW_CALL(sendmsg),     SAW_CALL(recvmsg),    SAW_CALL(sendmmsg),
       SAW_CALL(recvmmsg),    SAW_CALL(shutdown),    SAW_CALL(bind),       SAW_CALL(listen),
-      SAW_CALL(getsockname), SAW_CALL(getpeername), SAW_CALL(setsockopt), SAW_CALL(getsockopt),
+      SAW_CALL(getsockname), SAW_CALL(getpeername), SAW_CALL(getsockopt),
   };
 }
 
@@ -386,10 +386,13 @@ SyscallRule matching(SyscallRule rule, std::vector<Condition> conditions) {
   return rule;
 }
 
-// Allowed or refused by their arguments.
-std::vector<SyscallRule> conditional() {
-  constexpr uint32_t kNewNamespace = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
-                                     CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
+SyscallRule but_not(SyscallRule rule, std::vector<Condition> conditions) {
+  rule.verdict = Verdict::refuse;
+  rule.otherwise = Verdict::allow;
+  return matching(std::move(rule), std::move(conditions));
+}
+
+std::vector<SyscallRule> sockets_by_argument() {
   constexpr uint32_t kTypeMask = 0xf;  // without SOCK_CLOEXEC and SOCK_NONBLOCK
   auto socket_of = [](uint32_t family, uint32_t type, uint32_t protocol) -> Condition {
     return {{0, ~0u, family}, {1, kTypeMask, type}, {2, ~0u, protocol}};
@@ -404,29 +407,28 @@ std::vector<SyscallRule> conditional() {
   // getaddrinfo and getifaddrs list addresses by NETLINK_ROUTE (0). Changing anything needs a capability that
   // nobody here has.
   for (uint32_t type : {SOCK_RAW, SOCK_DGRAM}) socket_kinds.push_back(socket_of(AF_NETLINK, type, 0));
+  // Other protocols on top of TCP (TLS in the kernel, …): attack surface, and libraries do without.
+  constexpr uint32_t kSolTcp = 6, kTcpUlp = 31;
+  return {matching(SAW_CALL(socket), std::move(socket_kinds)),
+          matching(SAW_CALL(socketpair), {{{0, ~0u, AF_UNIX}}}),
+          but_not(SAW_CALL(setsockopt), {{{1, ~0u, kSolTcp}, {2, ~0u, kTcpUlp}}})};
+}
 
+std::vector<SyscallRule> processes_by_argument() {
+  constexpr uint32_t kNewNamespace = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
+                                     CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
   std::vector<SyscallRule> out;
-  out.push_back(matching(SAW_CALL(socket), std::move(socket_kinds)));
-  out.push_back(matching(SAW_CALL(socketpair), {{{0, ~0u, AF_UNIX}}}));
   out.push_back(matching(SAW_CALL(clone), {{{0, kNewNamespace, 0}}}));
   // Its flags lie in memory, where a filter cannot look. C libraries then use clone.
   out.push_back({.name = "clone3", .number = __NR_clone3, .verdict = Verdict::unknown});
   // 0xffffffff asks; ADDR_NO_RANDOMIZE is what debuggers and some build tools set.
   out.push_back(
       matching(SAW_CALL(personality), {{{0, ~0u, 0}}, {{0, ~0u, ~0u}}, {{0, ~0u, ADDR_NO_RANDOMIZE}}}));
-  // TIOCSTI and TIOCLINUX type into the terminal's reader; TIOCSETD, TIOCCONS and kernel line disciplines are
-  // attack surface only.
-  out.push_back(
-      {.name = "ioctl",
-       .number = __NR_ioctl,
-       .verdict = Verdict::refuse,
-       .conditions = {{{1, ~0u, TIOCSTI}}, {{1, ~0u, TIOCLINUX}}, {{1, ~0u, TIOCSETD}}, {{1, ~0u, TIOCCONS}}},
-       .otherwise = Verdict::allow});
-  auto but_not = [](SyscallRule rule, std::vector<Condition> conditions) {
-    rule.verdict = Verdict::refuse;
-    rule.otherwise = Verdict::allow;
-    return matching(std::move(rule), std::move(conditions));
-  };
+  // Nothing that a program needs, and a way to look like another one or to be traced.
+  out.push_back(but_not(SAW_CALL(prctl), {{{0, ~0u, PR_SET_PTRACER}},
+                                          {{0, ~0u, PR_SET_MM}},
+                                          {{0, ~0u, PR_SET_SECUREBITS}},
+                                          {{0, ~0u, PR_SET_TSC}}}));
   // The core limit stays as it was set: 0 instead of 1 would let a crash start the host's core_pattern
   // program, outside and as root. Process 1 is saw-init, which has the agent's uid: its limits and its
   // scheduling would be the agent's to change.
@@ -435,6 +437,16 @@ std::vector<SyscallRule> conditional() {
   for (const SyscallRule& rule : {SAW_CALL(sched_setparam), SAW_CALL(sched_setscheduler),
                                   SAW_CALL(sched_setaffinity), SAW_CALL(sched_setattr)})
     out.push_back(but_not(rule, {{{0, ~0u, 1}}}));
+  return out;
+}
+
+std::vector<SyscallRule> files_by_argument() {
+  std::vector<SyscallRule> out;
+  // TIOCSTI and TIOCLINUX type into the terminal's reader; TIOCSETD, TIOCCONS and kernel line disciplines are
+  // attack surface only.
+  out.push_back(
+      but_not(SAW_CALL(ioctl),
+              {{{1, ~0u, TIOCSTI}}, {{1, ~0u, TIOCLINUX}}, {{1, ~0u, TIOCSETD}}, {{1, ~0u, TIOCCONS}}}));
   // A directory may be shared with the host, where the agent's set-user-ID file would lend its uid, rootless
   // the user's own, to whoever runs it. (What open() makes so is empty, and writing takes the bit away.)
   for (auto [rule, argument] :
@@ -444,15 +456,6 @@ std::vector<SyscallRule> conditional() {
   // A whiteout made in the workspace would hide a file from its sessions and from the lists of changes.
   constexpr uint32_t kRenameWhiteout = 1 << 2;
   out.push_back(but_not(SAW_CALL(renameat2), {{{4, kRenameWhiteout, kRenameWhiteout}}}));
-  // Nothing that a program needs, and a way to look like another one or to be traced.
-  out.push_back({.name = "prctl",
-                 .number = __NR_prctl,
-                 .verdict = Verdict::refuse,
-                 .conditions = {{{0, ~0u, PR_SET_PTRACER}},
-                                {{0, ~0u, PR_SET_MM}},
-                                {{0, ~0u, PR_SET_SECUREBITS}},
-                                {{0, ~0u, PR_SET_TSC}}},
-                 .otherwise = Verdict::allow});
   // Device nodes need a capability; FIFOs, sockets and plain files may be made this way.
   constexpr uint32_t kTypeBits = 0170000;
   for (auto [rule, argument] :
@@ -468,7 +471,8 @@ std::vector<SyscallRule> conditional() {
 
 std::vector<SyscallRule> sandbox_syscalls() {
   std::vector<SyscallRule> out;
-  for (auto part : {files(), memory_and_time(), processes(), sockets(), refused(), conditional()})
+  for (auto part : {files(), memory_and_time(), processes(), sockets(), refused(), sockets_by_argument(),
+                    processes_by_argument(), files_by_argument()})
     out.insert(out.end(), std::make_move_iterator(part.begin()), std::make_move_iterator(part.end()));
   return out;
 }

@@ -1,20 +1,25 @@
 // The order of confinement, and why it is this one:
 //
-//   parent   feature check (strict: a missing one aborts) · mount script · network namespace with its filter,
-//   routes and sockets ·
-//            control groups with their limits · the control socket · clone3(mount, pid, ipc, uts)
+//   parent   feature check (strict: a missing one aborts)
+//            mount script
+//            network namespace with its filter, routes and sockets
+//            control groups with their limits
+//            the control socket
+//            clone3(mount, pid, ipc, uts)
+//
 //   child    die with the parent           so that nothing unrecorded runs
 //            join control groups           before anything costs memory; then a cgroup namespace of its own
 //            join the network namespace    while it may
-//            private propagation, new root, mount script, host name, pivot_root, old root detached, root
-//            read-only rlimits rootless: user namespace      after all mounts: from here on it owns none of
-//            its mount, pid, network namespaces securebits, bounding set      while CAP_SETPCAP is there
+//            private propagation, new root, mount script, host name, pivot_root, root read-only
+//            rlimits
+//            rootless: user namespace      after all mounts: it owns none of its other namespaces
+//            securebits, bounding set      while CAP_SETPCAP is there
 //            groups, gid, uid              root only
 //            capabilities gone, no_new_privs, not dumpable
-//            Landlock                      needs no_new_privs; before seccomp, which refuses opening by other
-//            means later descriptors                   3 control socket, 4 go pipe; everything else closes on
-//            exec seccomp                       last: it refuses most of the above execveat(saw-init) by
-//            descriptor: the file is not in the sandbox
+//            Landlock                      needs no_new_privs; before seccomp
+//            descriptors                   3 control socket, 4 go pipe; all others close on exec
+//            seccomp                       last: it refuses most of the above
+//            execveat(saw-init)            by descriptor: the file is not in the sandbox
 //
 // saw-init waits on the go pipe. Until the release byte it dies with saw-node; afterwards it survives it.
 #include "sandbox/launch.h"

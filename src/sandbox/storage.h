@@ -5,11 +5,10 @@
 //   SAW_TRY(storage.create_workspace("ws-1"));
 //   Layers layers = SAW_TRY(storage.layers(plan));
 //
-//   <node>/ws/<workspace>/owner                   the workspace's index, hence its uids; unique as long as it
-//   exists
-//                        /fs                      the persistent tree: /workspace, /home/agent, … below it
+//   <node>/ws/<workspace>/owner      the workspace's index, hence its uids; unique as long as it exists
+//                        /fs         the persistent tree: /workspace, /home/agent, … below it
 //                        /sessions/<session>/{upper,work}
-//   <node>/trash                                  what is being removed
+//   <node>/trash                     what is being removed
 //
 // Creating and removing are atomic: a workspace is there with its owner, or not at all, whenever the process
 // is killed.

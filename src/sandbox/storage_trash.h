@@ -2,9 +2,8 @@
 // depth, directories without permissions, links to elsewhere.
 //
 //   Trash trash = SAW_TRY(Trash::open("/var/lib/saw/node/trash"));
-//   SAW_TRY(trash.take(workspaces.get(), "ws-1"));            // gone from where it was, at once and
-//   atomically while (SAW_TRY(trash.empty_some(1000))) …;                // the work itself, in slices, so
-//   that an event loop stays responsive
+//   SAW_TRY(trash.take(workspaces.get(), "ws-1"));  // gone from where it was, at once and atomically
+//   while (SAW_TRY(trash.empty_some(250))) …;       // the work itself, in slices: an event loop goes on
 //
 // Nothing is ever followed: each name is unlinked below a directory descriptor. A subdirectory found is moved
 // up into the trash directory instead of descended into, so depth costs neither stack nor descriptors. The

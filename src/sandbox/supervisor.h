@@ -3,11 +3,12 @@
 //   Supervisor supervisor(loop, {.bin_directory = …}, os::spawn, {.on_control = …});
 //   supervisor.start();
 //
-//   program        3                    4                     ends when
-//   sawd           link to saw-node     API listener          its link closes      (5: its lock, to be left
-//   alone) saw-perimeter  link to sawd         audit link to sawd    sawd does saw-egress     link to sawd
-//   audit link to sawd    sawd does, or StopEgress
+//   program        descriptor 3         4                     ends when
+//   sawd           link to saw-node     API listener          its link closes
+//   saw-perimeter  link to sawd         audit link to sawd    sawd does
+//   saw-egress     link to sawd         audit link to sawd    sawd does, or StopEgress
 //
+// sawd also inherits 5: its lock, to be left alone.
 // A dead sawd takes the links of all others with it, so they are killed too and start again with the next
 // sawd. Restarts wait 50 ms, then twice as long each time, at most kMaxBackoffMs, and never give up; a
 // program that ran for kStableMs counts as healthy again.

@@ -133,6 +133,13 @@ TEST(Network, raw_packet_and_exotic_sockets_do_not_exist) {
     EXPECT_EQ(socket(family, SOCK_STREAM, 0), "EPERM") << family;
 }
 
+TEST(Network, no_other_protocol_can_be_put_on_top_of_tcp) {
+  TestHost host;
+  TestSandbox box = host.start(Depth::call);
+  EXPECT_EQ(box.probe({"socket-option", "6", "31"}), "EPERM");  // TCP_ULP
+  EXPECT_EQ(box.probe({"socket-option", "6", "1"}), "ok");      // TCP_NODELAY
+}
+
 TEST(Network, an_abstract_socket_of_the_host_is_out_of_reach) {
   TestHost host;
   const std::string name = "saw-kernel-test-" + host.directory().substr(host.directory().size() - 8);

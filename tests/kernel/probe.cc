@@ -192,6 +192,11 @@ const Verb kVerbs[] = {
     {"mknod-null", [](Arguments a) { return mknod(a[0], S_IFCHR | 0666, makedev(1, 3)) == 0; }},
     {"mkfifo", [](Arguments a) { return mkfifo(a[0], 0600) == 0; }},
     {"socket", [](Arguments a) { return socket(atoi(a[0]), atoi(a[1]), atoi(a[2])) >= 0; }},
+    {"socket-option",
+     [](Arguments a) {
+       const int on = 1;
+       return setsockopt(socket(AF_INET, SOCK_STREAM, 0), atoi(a[0]), atoi(a[1]), &on, sizeof on) == 0;
+     }},
     {"connect", [](Arguments a) { return connect_inet(a[0], atoi(a[1]), SOCK_STREAM, nullptr); }},
     {"udp", [](Arguments a) { return connect_inet(a[0], atoi(a[1]), SOCK_DGRAM, a[2]); }},
     {"bind-tcp",
