@@ -51,7 +51,9 @@ Task<> Binding::accept_all(std::shared_ptr<Binding> self) {
 }
 
 Task<bool> Binding::accept_one() {
-  if (connections_.size() >= kMaxConnections) {
+  // Where all channels together use up the descriptors, each still gets a few: one sandbox starves no other.
+  const bool scarce = services_.connections >= services_.seams.max_connections;
+  if (connections_.size() >= (scarce ? kGuaranteedConnections : kMaxConnections)) {
     slot_ = std::make_unique<Gate>(services_.net);
     co_await slot_->wait(kPauseMs);
     slot_.reset();
@@ -63,6 +65,7 @@ Task<bool> Binding::accept_one() {
   if (accepted) {
     auto connection = std::make_shared<Connection>(services_, channel_, who_, dns_, std::move(accepted));
     connections_.insert(connection);
+    ++services_.connections;
     spawn(serve(shared_from_this(), std::move(connection)));
     co_await listener_.take_turn();
   } else if (errno == EAGAIN) {
@@ -81,6 +84,7 @@ Task<bool> Binding::accept_one() {
 Task<> Binding::serve(std::shared_ptr<Binding> self, std::shared_ptr<Connection> connection) {
   co_await connection->run();
   self->connections_.erase(connection);
+  --self->services_.connections;
   if (self->slot_) self->slot_->open();
 }
 

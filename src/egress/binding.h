@@ -19,7 +19,7 @@ namespace saw::egress {
 
 class Binding : public std::enable_shared_from_this<Binding> {
  public:
-  static constexpr size_t kMaxConnections = 512;
+  static constexpr size_t kMaxConnections = 512, kGuaranteedConnections = 8;
   static constexpr int64_t kFlushMs = 60'000;  // how long repeated questions are counted before they are told
 
   Binding(Services& services, std::string channel, ChannelIdentity who, Fd listener, Fd dns);

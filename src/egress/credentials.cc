@@ -26,6 +26,45 @@ std::optional<std::string> decode_basic(std::string_view text) {
   return from_base64(text.substr(kScheme.size()));
 }
 
+// What a server may make of a text when it writes it into an address or into JSON.
+std::string percent_encoded(std::string_view text) {
+  constexpr std::string_view kStays = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
+  std::string out;
+  for (char c : text) {
+    if (kStays.find(c) != std::string_view::npos)
+      out += c;
+    else
+      out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+  }
+  return out;
+}
+std::string slash_escaped(std::string_view text) {
+  std::string out;
+  for (char c : text) {
+    if (c == '/' || c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out;
+}
+
+// Beside the secret: what it is the coding of ("Basic {secret}" with base64("user:password")), and its
+// spellings.
+void add_forms(RenderedCredential& credential) {
+  std::vector<std::string>& forms = credential.sensitive;
+  if (auto plain = decode_basic(credential.value)) {
+    forms.push_back(*plain);
+    forms.push_back(plain->substr(plain->find(':') + 1));
+  }
+  const size_t plain_forms = forms.size();
+  for (size_t i = 0; i < plain_forms; ++i) {
+    forms.push_back(percent_encoded(forms[i]));
+    forms.push_back(slash_escaped(forms[i]));
+  }
+  std::ranges::sort(forms);
+  const auto twice = std::ranges::unique(forms);
+  forms.erase(twice.begin(), twice.end());
+}
+
 }  // namespace
 
 Result<RenderedCredential> render_credential(std::string_view format, std::string_view secret) {
@@ -52,6 +91,7 @@ Result<RenderedCredential> render_credential(std::string_view format, std::strin
   }
   if (!fits_in_header(out.value))
     return Error::make("credential.value", "the secret holds bytes that a header cannot carry");
+  add_forms(out);
   return out;
 }
 

@@ -20,8 +20,9 @@
 namespace saw::egress {
 
 struct RenderedCredential {
-  std::string value;                   // of the header
-  std::vector<std::string> sensitive;  // every form of the secret that is in it
+  std::string value;  // of the header
+  std::vector<std::string>
+      sensitive;  // every form of the secret that is in it, and that servers may make of it
 };
 // Errors: "credential.format" (an unknown {…}), "credential.value" (the secret holds bytes that a header
 // cannot).

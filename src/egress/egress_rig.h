@@ -66,7 +66,7 @@ struct ConnectOptions {
 
 class Rig {
  public:
-  Rig();
+  explicit Rig(size_t max_connections = 1024);  // of all channels
   ~Rig();
   Rig(const Rig&) = delete;
 

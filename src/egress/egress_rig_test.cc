@@ -265,6 +265,7 @@ struct Rig::State {
   bool poll_control(std::chrono::milliseconds limit, Function&& done);
   std::string configured_error;
   uint64_t configured_epoch = 0;
+  size_t max_connections = 0;
 };
 
 void Rig::State::run_engine(os::Channel engine_control, os::Channel engine_audit) {
@@ -274,7 +275,8 @@ void Rig::State::run_engine(os::Channel engine_control, os::Channel engine_audit
                 {.original_destination = [this](int) -> Result<os::SocketAddress> {
                   std::lock_guard guard(lock);
                   return meant;
-                }});
+                },
+                 .max_connections = max_connections});
   engine.open(std::move(engine_control), std::move(engine_audit));
   auto wait = [&](int ms) {
     pollfd p{loop.fd(), POLLIN, 0};
@@ -390,9 +392,10 @@ bool Rig::State::poll_control(std::chrono::milliseconds limit, Function&& done) 
   return true;
 }
 
-Rig::Rig() : state_(std::make_unique<State>()) {
+Rig::Rig(size_t max_connections) : state_(std::make_unique<State>()) {
   std::signal(SIGPIPE, SIG_IGN);
   State& s = *state_;
+  s.max_connections = max_connections;
   auto [control, engine_control] = std::move(*os::Channel::pair());
   auto [audit, engine_audit] = std::move(*os::Channel::pair());
   auto [perimeter, engine_perimeter] = std::move(*os::Channel::pair());

@@ -69,6 +69,37 @@ TEST_F(Attack, a_second_content_coding_does_not_hide_an_answer) {
   EXPECT_EQ(connect().get("/open/x").status, 200);
 }
 
+TEST_F(Attack, a_secret_is_not_shown_by_another_entry_or_in_another_spelling) {
+  start(kShared, [](const OriginRequest& request) {
+    const std::string secret(kSecret);
+    return request.target == "/open/zip" ? ok("xx", "Content-Encoding: gzip\r\n")
+                                         : ok("kept: " + secret + " and more", "X-Kept: " + secret + "\r\n");
+  });
+  Answer answer = connect().get("/open/last");
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ((answer.head + answer.body).find(kSecret), std::string::npos) << answer.body;
+  EXPECT_NE(answer.body.find("kept: "), std::string::npos);
+  EXPECT_NE(answer.body.find(" and more"), std::string::npos);
+  EXPECT_EQ(connect().get("/open/zip").body, "xx") << "only what carried the secret must be readable";
+}
+
+TEST(AttackOnDescriptors, when_they_run_out_each_channel_still_gets_its_few_and_no_more) {
+  Rig rig(4);
+  rig.serve("api.example.com", 80, echo);
+  ASSERT_EQ(rig.configure(
+                Rig::policy("  - name: api\n    to: {hosts: [api.example.com], ports: [80]}\n    tls: none\n"
+                            "    allow: [{methods: [GET], paths: [\"/**\"]}]\n")),
+            "");
+  std::vector<Agent> agents;
+  for (int i = 0; i < 9; ++i) agents.push_back(rig.connect("api.example.com", 80));
+  for (Agent& agent : agents) agent.send("GET / HTTP/1.1\r\nHost: api.example.com\r\n\r\n");
+  for (int i = 0; i < 8; ++i) EXPECT_EQ(agents[i].read_answer().status, 200) << i;
+  EXPECT_FALSE(rig.next_ask(std::chrono::milliseconds(500))) << "time for a ninth, if it were accepted";
+  EXPECT_EQ(rig.dials(), 8);
+  agents.front().hang_up();
+  EXPECT_EQ(agents.back().read_answer().status, 200) << "one came free";
+}
+
 TEST_F(Attack, a_placeholder_is_found_behind_escapes) {
   start(kShared);
   EXPECT_EQ(connect().get("/open/x?k=%53AW-PLACEHOLDER%2Dgithub").code(), "credential.placeholder_misused");

@@ -183,6 +183,7 @@ std::optional<Denial> Exchange::check_placeholders() {
 }
 
 std::optional<Denial> Exchange::prepare_credential() {
+  redactor_.emplace(config_->needles);  // a service may show here what it was sent elsewhere
   if (judged_.credential.empty()) return std::nullopt;
   const policy::Credential* credential = config_->credential(judged_.credential, judged_.entry);
   if (!credential)
@@ -200,11 +201,8 @@ std::optional<Denial> Exchange::prepare_credential() {
   if (!rendered) return denied(rendered.error().code, rendered.error().message);
   credential_ = std::move(*rendered);
   judged_.inject = credential;
-  std::vector<Needle> needles;
-  auto placeholder = config_->placeholders.find(credential->secret);
-  for (const std::string& form : credential_.sensitive)
-    needles.push_back(
-        {form, placeholder == config_->placeholders.end() ? std::string() : placeholder->second});
+  std::vector<Needle> needles = config_->needles_of(*credential, credential_);
+  needles.insert(needles.end(), config_->needles.begin(), config_->needles.end());
   redactor_.emplace(std::move(needles));
   return std::nullopt;
 }

@@ -207,7 +207,8 @@ Task<std::optional<Denial>> Exchange::read_answer_head() {
 
 // What cannot be searched for the secret does not pass (R53).
 std::optional<Denial> Exchange::check_answer() const {
-  if (!redactor_ || redactor_->empty() || answer_.framing == Framing::none) return std::nullopt;
+  if (!judged_.inject || !redactor_ || redactor_->empty() || answer_.framing == Framing::none)
+    return std::nullopt;
   auto coding = std::ranges::find_if(answer_.fields, [](const Field& f) {
     return same_token(f.name, "content-encoding") && !same_token(f.value, "identity");
   });

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <openssl/crypto.h>
+#include <sys/resource.h>
 
 namespace saw::egress {
 namespace {
@@ -29,11 +30,36 @@ Result<std::shared_ptr<Config>> Config::create(Configure message, const Clock& c
       std::make_shared<Config>(message.epoch, std::move(*policy), std::move(upstream), std::move(*leaves));
   config->secrets = std::move(message.secrets);
   config->placeholders = std::move(message.placeholders);
+  for (const policy::Credential& credential : config->policy.credentials()) {
+    auto secret = config->secrets.find(credential.secret);
+    if (secret == config->secrets.end()) continue;
+    auto rendered = render_credential(credential.format, secret->second);
+    if (!rendered) continue;  // its use is refused with the reason
+    for (Needle& needle : config->needles_of(credential, *rendered))
+      if (needle.secret.size() >= kMinNeedle) config->needles.push_back(std::move(needle));
+  }
   return config;
 }
 
 Config::~Config() {
   for (auto& [name, value] : secrets) wipe(value);
+  for (Needle& needle : needles) wipe(needle.secret);
+}
+
+std::vector<Needle> Config::needles_of(const policy::Credential& credential,
+                                       const RenderedCredential& rendered) const {
+  std::vector<Needle> out;
+  auto placeholder = placeholders.find(credential.secret);
+  for (const std::string& form : rendered.sensitive)
+    out.push_back({form, placeholder == placeholders.end() ? std::string() : placeholder->second});
+  return out;
+}
+
+size_t affordable_connections() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+  constexpr rlim_t kMost = 1u << 20;
+  return static_cast<size_t>(std::min(limit.rlim_cur, kMost) * 3 / 8);
 }
 
 const policy::Credential* Config::credential(std::string_view name, std::string_view entry) const {

@@ -5,8 +5,10 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "egress/audit_trail.h"
+#include "egress/credentials.h"
 #include "egress/dialer.h"
 #include "egress/net.h"
 #include "egress/review_desk.h"
@@ -23,6 +25,10 @@ struct Config {
   UpstreamTls upstream;
   LeafIssuer leaves;
   std::map<std::string, std::string> secrets, placeholders;
+  // Every form of every credential that is long enough not to be a word: no answer shows one, whoever it is
+  // for.
+  std::vector<Needle> needles;
+  static constexpr size_t kMinNeedle = 12;
 
   static Result<std::shared_ptr<Config>> create(Configure message, const Clock& clock);
   Config(uint64_t e, policy::Policy p, UpstreamTls u, LeafIssuer l)
@@ -32,12 +38,20 @@ struct Config {
 
   // The credential of that name if the entry may use it.
   const policy::Credential* credential(std::string_view name, std::string_view entry) const;
+  // The forms of a rendered credential, with what the agent sees instead.
+  std::vector<Needle> needles_of(const policy::Credential& credential,
+                                 const RenderedCredential& rendered) const;
 };
+
+// How many connections of agents the descriptors of this process allow: each may need one upstream, and a
+// quarter is left for the channels, the links and what is being opened.
+size_t affordable_connections();
 
 // Where the operating system is asked; tests put their own in.
 struct Seams {
   std::move_only_function<Result<os::SocketAddress>(int accepted)> original_destination =
       os::original_destination;
+  size_t max_connections = affordable_connections();
 };
 
 struct Services {
@@ -47,6 +61,7 @@ struct Services {
   ReviewDesk reviews;
   Dialer dialer;
   std::shared_ptr<Config> config;  // null until the first Configure
+  size_t connections = 0;          // of all channels
 };
 
 }  // namespace saw::egress
