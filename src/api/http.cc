@@ -30,6 +30,7 @@ constexpr std::pair<std::string_view, unsigned> kStatus[] = {
 constexpr std::pair<std::string_view, std::string_view> kAsk[] = {
     {"access.denied", "ask the workspace's owner, or an operator, to do it"},
     {"access.operator_only", "ask an operator (root, or the user that runs SAW)"},
+    {"identity.agent_unknown", "register it: saw agent register NAME --purpose …"},
     {"identity.agent_suspended", "ask the agent's sponsor: saw agent resume NAME"},
     {"identity.agent_revoked", "register another agent: saw agent register NAME --purpose …"},
     {"identity.agent_expired", "ask the agent's sponsor to register it again"},

@@ -112,6 +112,7 @@ Json own_fields(const Base& e) {
   if (e.verdict != Verdict::none) saw["verdict"] = name(e.verdict);
   const std::pair<const char*, const std::string&> ids[] = {
       {"sponsor", e.who.sponsor},        {"agent", e.who.agent},
+      {"agent_name", e.who.agent_name},
       {"workspace", e.who.workspace},    {"workspace_name", e.who.workspace_name},
       {"session", e.who.session},        {"call", e.who.call},
       {"credential", e.who.credential},  {"trace", e.who.trace},

@@ -27,7 +27,7 @@ enum class Layer : uint8_t {
 enum class Verdict : uint8_t { none, allowed, denied, reviewing };
 
 struct Who {
-  std::string sponsor, agent, workspace, workspace_name, session, call, credential, trace;
+  std::string sponsor, agent, agent_name, workspace, workspace_name, session, call, credential, trace;
 };
 
 // Common to every event.

@@ -79,6 +79,7 @@ std::string process(const Json& j) {
 }
 
 std::string lifecycle_text(const Json& j) {
+  if (auto message = text(j, {"message"}); !message.empty()) return message;
   std::string out = text(j, {"activity_name"});
   if (!out.empty() && out[0] >= 'A' && out[0] <= 'Z') out[0] |= 0x20;
   const std::string parts[] = {text(j, {"unmapped", "saw", "object_kind"}), text(j, {"app", "name"}),
@@ -151,7 +152,9 @@ std::string compose(const Json& j, Colour colour) {
   if (workspace.empty()) workspace = text(j, {"unmapped", "saw", "workspace"});
   out += (workspace.empty() ? "-" : workspace) + "  ";
   if (auto call = text(j, {"unmapped", "saw", "call"}); !call.empty()) out += "call " + call + "  ";
-  if (auto agent = text(j, {"unmapped", "saw", "agent"}); !agent.empty())
+  std::string agent = text(j, {"unmapped", "saw", "agent_name"});
+  if (agent.empty()) agent = text(j, {"unmapped", "saw", "agent"});
+  if (!agent.empty())
     out += "agent " + agent + "  ";
   else if (auto sponsor = text(j, {"unmapped", "saw", "sponsor"}); !sponsor.empty())
     out += "by " + sponsor + "  ";

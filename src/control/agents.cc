@@ -52,7 +52,7 @@ Result<store::Agent> Agents::resolve(const std::string& sponsor, std::string_vie
   auto by_id = SAW_TRY(plane_.store.agent(agent));
   if (by_id && by_id->sponsor == sponsor) return std::move(*by_id);
   if (agent != kDefault)
-    return Error::make("agent.not_found", "sponsor {} has no agent '{}'", sponsor, printable(agent, 80));
+    return Error::make("identity.agent_unknown", "sponsor {} has no agent '{}'", sponsor, printable(agent, 80));
   return insert(sponsor, kDefault, "registered by SAW on first use, for commands that name no agent");
 }
 

@@ -106,8 +106,15 @@ Result<std::unique_ptr<Commands::Command>> Commands::admit(Workspace& workspace,
     command->who.session = session->record.id;
     if (request.kind == ExecKind::session) command->sandbox = session->cell->sandbox();
   }
-  const store::Agent agent = SAW_TRY(agents_.resolve(workspace.record().owner, request.agent));
+  auto resolved = agents_.resolve(workspace.record().owner, request.agent);
+  if (!resolved) {
+    command->who.agent_name = request.agent;
+    record_authority(*command, 0, &resolved.error());
+    return std::unexpected(std::move(resolved).error());
+  }
+  const store::Agent agent = std::move(*resolved);
   command->who.agent = agent.id;
+  command->who.agent_name = agent.name;
   command->request = std::move(request);
   SAW_TRY(resolve_authority(*command, workspace, agent));
   command->environment = merge(workspace.environment(), command->request.environment);
@@ -144,9 +151,9 @@ Result<> Commands::resolve_authority(Command& command, Workspace& workspace, con
 void Commands::record_authority(const Command& command, Nanos expires, const Error* refusal) {
   auto e = event<audit::Authentication>(
       plane_, who(command.who), refusal ? audit::Verdict::denied : audit::Verdict::allowed,
-      refusal ? fmt::format("agent {} was refused a call: {}", command.who.agent, refusal->message)
-              : fmt::format("runtime credential {} minted for agent {}, call {}", command.who.credential_id,
-                            command.who.agent, command.key));
+      refusal ? fmt::format("agent '{}' was refused a call: {}", command.who.agent_name, refusal->message)
+              : fmt::format("runtime credential {} minted for agent '{}', call {}", command.who.credential_id,
+                            command.who.agent_name, command.key));
   if (refusal) e.reason = refusal->code;
   e.policy_digest = command.policy_digest;
   e.credential_id = command.who.credential_id;

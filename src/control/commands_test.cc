@@ -117,7 +117,7 @@ TEST_F(CommandsTest, revoking_an_agent_ends_its_calls_for_good) {
 TEST_F(CommandsTest, an_agent_of_somebody_else_cannot_be_named) {
   ASSERT_TRUE(control_->register_agent(kStranger, "theirs", "other work"));
   EXPECT_FALSE(run(call("theirs")));
-  EXPECT_EQ(refusal_.code, "agent.not_found");
+  EXPECT_EQ(refusal_.code, "identity.agent_unknown");
   EXPECT_EQ(control_->change_agent(kOwner, "theirs", AgentVerb::suspend).error().code, "agent.not_found");
 }
 

@@ -43,6 +43,7 @@ Event event(const Plane& plane, audit::Who who, audit::Verdict verdict, std::str
 inline audit::Who who(const egress::ChannelIdentity& id) {
   return {.sponsor = id.sponsor,
           .agent = id.agent,
+          .agent_name = id.agent_name,
           .workspace = id.workspace,
           .workspace_name = id.workspace_name,
           .session = id.session,

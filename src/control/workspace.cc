@@ -32,6 +32,7 @@ Result<std::unique_ptr<Workspace>> Workspace::open(Surroundings around, store::W
   std::unique_ptr<Workspace> workspace(new Workspace(around, std::move(record), std::move(*policy)));
   egress::ChannelIdentity id = workspace->identity("");
   id.agent = agent.id;
+  id.agent_name = agent.name;
   workspace->cell_ =
       std::make_unique<Cell>(around.plane, workspace->egress_, workspace->record_.sandbox, std::move(id));
   return workspace;
@@ -55,6 +56,7 @@ egress::ChannelIdentity Workspace::identity(const std::string& session) const {
           .agent = cell_ ? cell_->identity().agent : "",
           .workspace = record_.id,
           .session = session,
+          .agent_name = cell_ ? cell_->identity().agent_name : "",
           .workspace_name = record_.name,
           .trace = to_hex(random_bytes(16))};
 }
@@ -218,14 +220,15 @@ void Workspace::on_sandbox_lost(const std::string& sandbox, const std::string& r
 }
 
 void Workspace::lifecycle_event(audit::Lifecycle::Activity activity, audit::Verdict verdict,
-                                const std::string& message, std::string by) {
+                                const std::string& message, std::string by, const store::Session* session) {
   auto e = event<audit::Lifecycle>(around_.plane, who(cell_->identity()), verdict, message);
   if (!by.empty()) e.who.sponsor = std::move(by);
   e.policy_digest = record_.policy_digest;
   e.activity = activity;
-  e.object_kind = "workspace";
-  e.object_id = record_.id;
-  e.object_name = record_.name;
+  if (session) e.who.session = session->id;
+  e.object_kind = session ? "session" : "workspace";
+  e.object_id = session ? session->id : record_.id;
+  e.object_name = session ? session->name : record_.name;
   around_.plane.audit.record(audit::lifecycle(e));
 }
 

@@ -99,8 +99,9 @@ class Workspace {
       const;  // of every command: the base, and the placeholders of credentials
   void agent_changed(const std::string& agent);
   void secret_changed(std::string_view secret);
+  // About the workspace itself, or one session of it.
   void lifecycle_event(audit::Lifecycle::Activity activity, audit::Verdict verdict,
-                       const std::string& message, std::string by = {});
+                       const std::string& message, std::string by = {}, const store::Session* session = nullptr);
 
  private:
   Workspace(Surroundings around, store::Workspace record, policy::Policy policy);

@@ -216,7 +216,8 @@ void Workspace::start_session(const std::string& name, Reply<SessionView> reply)
   restore_session(record);
   Session& session = *sessions_.at(record.id);
   lifecycle_event(audit::Lifecycle::Activity::start, audit::Verdict::allowed,
-                  fmt::format("session '{}' started in workspace '{}'", record.name, record_.name));
+                  fmt::format("session '{}' started in workspace '{}'", record.name, record_.name), {},
+                  &session.record);
   start_session_cell(
       session, alive_.guard([this, id = record.id, reply = std::move(reply)](Result<> started) mutable {
         auto found = sessions_.find(id);
@@ -248,10 +249,11 @@ void Workspace::finish_session_end(Session& session, Reply<> reply) {
   auto drop = [this, id, name, reply = std::move(reply)](Result<NodeClient::Answer> removed) mutable {
     if (!removed) return reply(std::unexpected(std::move(removed).error()));
     if (auto stored = around_.plane.store.remove_session(id); !stored) return reply(std::move(stored));
-    sessions_.erase(id);
     lifecycle_event(
         audit::Lifecycle::Activity::remove, audit::Verdict::allowed,
-        fmt::format("session '{}' of workspace '{}' ended; what it wrote is gone", name, record_.name));
+        fmt::format("session '{}' of workspace '{}' ended; what it wrote is gone", name, record_.name), {},
+        &sessions_.at(id)->record);
+    sessions_.erase(id);
     reply({});
   };
   auto remove = [this, id, drop = std::move(drop)](Result<> stopped) mutable {

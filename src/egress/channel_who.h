@@ -9,6 +9,7 @@ namespace saw::egress {
 inline audit::Who who(const ChannelIdentity& id) {
   return {.sponsor = id.sponsor,
           .agent = id.agent,
+          .agent_name = id.agent_name,
           .workspace = id.workspace,
           .workspace_name = id.workspace_name,
           .session = id.session,

@@ -18,10 +18,10 @@ namespace saw::egress {
 // Who is on the other end of a channel. Copied into every event.
 struct ChannelIdentity {
   std::string sponsor, agent, workspace, session, call;  // ids; session and call may be empty
-  std::string workspace_name;
+  std::string agent_name, workspace_name;
   std::string credential_id;                             // jti of the runtime credential
   std::string trace;                                     // joins all layers' events of one call
-  template <class A> void members(A& a) { a(sponsor, agent, workspace, session, call, workspace_name, credential_id, trace); }
+  template <class A> void members(A& a) { a(sponsor, agent, workspace, session, call, agent_name, workspace_name, credential_id, trace); }
 };
 
 // ---- sawd → saw-egress

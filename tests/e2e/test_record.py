@@ -68,8 +68,8 @@ class Identity(SawCase):
 
     def test_an_agent_that_nobody_registered_is_refused(self):
         done = self.saw("--json", "run", "--agent", "stranger", "dev", "--", "true")
-        self.assertIn(done.returncode, (125, 126))
-        self.assertEqual(json.loads(done.stdout)["error"]["code"], "agent.not_found")
+        self.assertEqual(done.returncode, 126)
+        self.assertEqual(json.loads(done.stdout)["error"]["code"], "identity.agent_unknown")
 
 
 if __name__ == "__main__":
