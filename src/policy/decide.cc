@@ -292,7 +292,7 @@ Best Judge::git_rule(const GitRequest& request, std::string_view ref) {
 
 Reason check_push_encoding(std::span<const Header> headers) {
   const bool encoded = std::ranges::any_of(headers, [](const Header& h) {
-    return same_letters(h.name, "content-encoding") && !same_letters(h.value, "identity");
+    return may_be_taken_for(h.name, "content-encoding") && !same_letters(h.value, "identity");
   });
   return encoded ? "malformed:git-compressed" : Reason();
 }

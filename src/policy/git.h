@@ -42,8 +42,8 @@ class PushCommands {
   // "malformed:git-pkt-line", "malformed:git-command", "malformed:git-ref", "malformed:git-oversized",
   // "git-push-cert", "git-push-options".
   std::optional<std::expected<Command, std::string_view>> next();
-  // A body of one flush-pkt: git's own probe of whether it may push.
-  bool probe() const { return ended_ && count_ == 0; }
+  // A body of one flush-pkt and nothing else: git's own probe of whether it may push.
+  bool probe() const { return ended_ && count_ == 0 && rest_.empty(); }
 
  private:
   std::expected<std::string_view, std::string_view> packet();

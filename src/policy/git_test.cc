@@ -100,6 +100,10 @@ TEST_F(GitDecide, discovery_for_push_is_allowed_where_some_push_could_be) {
   EXPECT_EQ(discover("other/app.git").effect, Effect::deny);
   EXPECT_EQ(judge("POST", "/team/app.git/git-receive-pack", "0000").effect, Effect::allow);
   EXPECT_EQ(judge("POST", "/other/app.git/git-receive-pack", "0000").effect, Effect::deny);
+  // A probe with commands behind it is none.
+  EXPECT_EQ(
+      judge("POST", "/team/app.git/git-receive-pack", "0000" + command("refs/heads/main") + "0000").effect,
+      Effect::deny);
 }
 
 TEST_F(GitDecide, a_push_that_cannot_be_read_is_malformed) {

@@ -194,7 +194,7 @@ std::expected<std::string, std::string> canonical_path_glob(std::string_view raw
 
 std::vector<std::string> other_readings(std::string_view path) {
   std::vector<std::string> out;
-  if (path.find_first_of("%;") == std::string_view::npos) return out;
+  if (path.find_first_of("%;") == std::string_view::npos && !path.ends_with('/')) return out;
   std::string decoded, plain;
   for (size_t at = 0; at < path.size(); ++at) {
     const bool escape = path[at] == '%' && at + 2 < path.size();
@@ -214,6 +214,7 @@ std::vector<std::string> other_readings(std::string_view path) {
     if (!parameter) plain += c;
   }
   if (!resolve_segments(plain).empty()) plain.clear();
+  if (plain.size() > 1 && plain.ends_with('/')) plain.pop_back();
   if (decoded != path) out.push_back(decoded);
   if (!plain.empty() && plain != decoded) out.push_back(std::move(plain));
   return out;

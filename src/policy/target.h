@@ -45,8 +45,9 @@ std::expected<Target, std::string_view> canonical_target(std::string_view raw);
 std::expected<std::string, std::string> canonical_path_glob(std::string_view raw);
 
 // The other paths that a server might take a canonical path for: with the escapes of characters that may
-// stand raw decoded ("/a%3Ab" is "/a:b" to most), and without path parameters ("/a;v=1/b" is "/a/b" to
-// servlet containers). Only those that differ; mostly none. Dot segments that a parameter hid are resolved.
+// stand raw decoded ("/a%3Ab" is "/a:b" to most), and without path parameters and final slash ("/a;v=1/b/" is
+// "/a/b" to servlet containers, "/a/" is "/a" to many routers). Only those that differ; mostly none. Upper
+// and lower case stay apart: where a server ignores it, only an allow is a fence.
 std::vector<std::string> other_readings(std::string_view canonical_path);
 
 // Splits "http://host:80/path" (the absolute form of a proxy request); scheme and authority are empty for the
