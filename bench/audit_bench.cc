@@ -63,8 +63,7 @@ struct Contender {
   }
 };
 
-template <class T>
-T must(Result<T> r) {
+template <class T> T must(Result<T> r) {
   if (!r) std::fprintf(stderr, "%s\n", r.error().message.c_str()), std::exit(1);
   return std::move(*r);
 }

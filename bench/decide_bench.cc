@@ -100,8 +100,7 @@ struct Mix {
 struct Figures {
   double median, p95, p99;
 };
-template <class Once>
-Figures measure(int samples, Once once) {
+template <class Once> Figures measure(int samples, Once once) {
   std::vector<double> ns;
   for (int s = 0; s < samples; ++s) {
     const auto begin = std::chrono::steady_clock::now();

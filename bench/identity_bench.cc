@@ -26,8 +26,7 @@ struct OneOfEach final : Registry {
   bool is_revoked(std::string_view) const override { return false; }
 };
 
-template <class F>
-void measure(const char* name, F work) {
+template <class F> void measure(const char* name, F work) {
   constexpr size_t kRounds = 5'000;
   std::vector<double> us;
   for (size_t i = 0; i < kRounds; ++i) {

@@ -7,8 +7,7 @@
 
 namespace {
 
-template <class Message>
-void round_trip(std::string_view bytes) {
+template <class Message> void round_trip(std::string_view bytes) {
   auto message = saw::wire::decode<Message>(bytes);
   if (message) SAW_CHECK(saw::wire::encode(*message) == bytes);
 }

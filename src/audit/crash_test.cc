@@ -64,8 +64,7 @@ class FaultyDisk final : public Disk {
   }
 
  private:
-  template <class Act, class Tear>
-  Result<> step(Act act, Tear tear) {
+  template <class Act, class Tear> Result<> step(Act act, Tear tear) {
     auto gone = [](int error) { return std::unexpected(Error::from_errno("audit.disk", error, "writing")); };
     if (plan_.dead) return gone(EIO);
     if (plan_.steps++ != plan_.step) return act();

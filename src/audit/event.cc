@@ -110,13 +110,16 @@ Json actor(const Who& who) {
 Json own_fields(const Base& e) {
   Json saw = {{"layer", name(e.layer)}};
   if (e.verdict != Verdict::none) saw["verdict"] = name(e.verdict);
-  const std::pair<const char*, const std::string&> ids[] = {
-      {"sponsor", e.who.sponsor},        {"agent", e.who.agent},
-      {"agent_name", e.who.agent_name},
-      {"workspace", e.who.workspace},    {"workspace_name", e.who.workspace_name},
-      {"session", e.who.session},        {"call", e.who.call},
-      {"credential", e.who.credential},  {"trace", e.who.trace},
-      {"policy_digest", e.policy_digest}};
+  const std::pair<const char*, const std::string&> ids[] = {{"sponsor", e.who.sponsor},
+                                                            {"agent", e.who.agent},
+                                                            {"agent_name", e.who.agent_name},
+                                                            {"workspace", e.who.workspace},
+                                                            {"workspace_name", e.who.workspace_name},
+                                                            {"session", e.who.session},
+                                                            {"call", e.who.call},
+                                                            {"credential", e.who.credential},
+                                                            {"trace", e.who.trace},
+                                                            {"policy_digest", e.policy_digest}};
   for (const auto& [key, value] : ids) put(saw, key, value, kMaxId);
   put(saw, "rule", e.rule, kMaxName);
   put(saw, "reason", e.reason);

@@ -14,14 +14,10 @@ constexpr size_t kLengthSize = 4;
 
 struct Length {
   uint32_t bytes = 0;
-  template <class Archive>
-  void members(Archive& a) {
-    a(bytes);
-  }
+  template <class Archive> void members(Archive& a) { a(bytes); }
 };
 
-template <class T>
-std::string frame(const T& value) {
+template <class T> std::string frame(const T& value) {
   std::string payload = wire::encode_struct(value);
   std::string out = wire::encode_struct(Length{static_cast<uint32_t>(payload.size())}) + payload;
   out += view(sha256(out));

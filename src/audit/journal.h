@@ -25,10 +25,7 @@ struct JournalHeader {
   std::vector<std::string> levels;  // Tree::levels() at `start`
   std::string signature;  // of the checkpoint at `start`; empty when the first frame was written together
                           // with the header
-  template <class Archive>
-  void members(Archive& a) {
-    a(start, levels, signature);
-  }
+  template <class Archive> void members(Archive& a) { a(start, levels, signature); }
 };
 
 struct JournalFrame {
@@ -36,10 +33,7 @@ struct JournalFrame {
   uint32_t count = 0;
   std::string entries;    // as in a bundle
   std::string signature;  // of the checkpoint at first + count
-  template <class Archive>
-  void members(Archive& a) {
-    a(first, count, entries, signature);
-  }
+  template <class Archive> void members(Archive& a) { a(first, count, entries, signature); }
 };
 
 struct Journal {

@@ -39,7 +39,8 @@ std::optional<std::string> decode64(std::string_view text, std::string_view alph
       out.push_back(static_cast<char>((bits >> held) & 0xff));
     }
   }
-  if ((bits & ((1u << held) - 1)) != 0) return {};  // left-over bits must be zero, or two texts would mean the same bytes
+  if ((bits & ((1u << held) - 1)) != 0)
+    return {};  // left-over bits must be zero, or two texts would mean the same bytes
   return out;
 }
 
@@ -84,14 +85,20 @@ std::optional<std::string> from_base64(std::string_view text) {
   return decode64(text, kStandard);
 }
 
-std::string to_base64url(std::string_view bytes) { return encode64(bytes, kUrl); }
-std::optional<std::string> from_base64url(std::string_view text) { return decode64(text, kUrl); }
+std::string to_base64url(std::string_view bytes) {
+  return encode64(bytes, kUrl);
+}
+std::optional<std::string> from_base64url(std::string_view text) {
+  return decode64(text, kUrl);
+}
 
 std::string printable(std::string_view text, size_t limit) {
   std::string out;
   for (unsigned char c : text.substr(0, limit)) {
-    if (c >= 0x20 && c < 0x7f && c != '\\') out.push_back(static_cast<char>(c));
-    else out += fmt::format("\\x{:02x}", c);
+    if (c >= 0x20 && c < 0x7f && c != '\\')
+      out.push_back(static_cast<char>(c));
+    else
+      out += fmt::format("\\x{:02x}", c);
   }
   if (text.size() > limit) out += "…";
   return out;

@@ -6,7 +6,8 @@ namespace saw {
 namespace {
 
 TEST(Bytes, rfc4648_vectors_round_trip) {
-  for (auto [plain, text] : {std::pair{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foobar", "Zm9vYmFy"}}) {
+  for (auto [plain, text] :
+       {std::pair{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foobar", "Zm9vYmFy"}}) {
     EXPECT_EQ(to_base64(plain), text);
     EXPECT_EQ(from_base64(text), plain);
   }

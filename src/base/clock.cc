@@ -13,8 +13,12 @@ Nanos read(clockid_t id) {
 }
 }  // namespace
 
-Nanos SystemClock::now() const { return read(CLOCK_REALTIME); }
-Nanos SystemClock::monotonic() const { return read(CLOCK_MONOTONIC); }
+Nanos SystemClock::now() const {
+  return read(CLOCK_REALTIME);
+}
+Nanos SystemClock::monotonic() const {
+  return read(CLOCK_MONOTONIC);
+}
 
 std::string rfc3339(Nanos time) {
   time_t seconds = time / kSecond;
@@ -22,8 +26,8 @@ std::string rfc3339(Nanos time) {
   if (rest < 0) rest += kSecond, --seconds;
   tm parts{};
   gmtime_r(&seconds, &parts);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:09}Z", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
-                     parts.tm_hour, parts.tm_min, parts.tm_sec, rest);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:09}Z", parts.tm_year + 1900, parts.tm_mon + 1,
+                     parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, rest);
 }
 
 }  // namespace saw

@@ -11,29 +11,40 @@
 namespace saw {
 namespace {
 
-struct PkeyFree { void operator()(EVP_PKEY* p) const { EVP_PKEY_free(p); } };
-struct MdFree { void operator()(EVP_MD_CTX* p) const { EVP_MD_CTX_free(p); } };
+struct PkeyFree {
+  void operator()(EVP_PKEY* p) const { EVP_PKEY_free(p); }
+};
+struct MdFree {
+  void operator()(EVP_MD_CTX* p) const { EVP_MD_CTX_free(p); }
+};
 using Pkey = std::unique_ptr<EVP_PKEY, PkeyFree>;
 using MdContext = std::unique_ptr<EVP_MD_CTX, MdFree>;
 
-const unsigned char* bytes(std::string_view s) { return reinterpret_cast<const unsigned char*>(s.data()); }
+const unsigned char* bytes(std::string_view s) {
+  return reinterpret_cast<const unsigned char*>(s.data());
+}
 
 }  // namespace
 
-Digest sha256(std::string_view data) { return sha256({data}); }
+Digest sha256(std::string_view data) {
+  return sha256({data});
+}
 
 Digest sha256(std::initializer_list<std::string_view> parts) {
   static thread_local const MdContext context(EVP_MD_CTX_new());
   static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
   SAW_CHECK(algorithm != nullptr && EVP_DigestInit_ex2(context.get(), algorithm, nullptr) == 1);
-  for (std::string_view part : parts) SAW_CHECK(EVP_DigestUpdate(context.get(), part.data(), part.size()) == 1);
+  for (std::string_view part : parts)
+    SAW_CHECK(EVP_DigestUpdate(context.get(), part.data(), part.size()) == 1);
   Digest out;
   unsigned length = 0;
   SAW_CHECK(EVP_DigestFinal_ex(context.get(), out.data(), &length) == 1 && length == out.size());
   return out;
 }
 
-std::string digest_text(const Digest& d) { return "sha256:" + to_hex(view(d)); }
+std::string digest_text(const Digest& d) {
+  return "sha256:" + to_hex(view(d));
+}
 
 std::string random_bytes(size_t size) {
   std::string out(size, '\0');
@@ -62,16 +73,20 @@ SigningKey SigningKey::generate() {
 }
 
 Result<SigningKey> SigningKey::from_seed(std::string_view seed) {
-  if (seed.size() != 32) return Error::make("crypto.key", "an Ed25519 seed has 32 bytes, not {}", seed.size());
+  if (seed.size() != 32)
+    return Error::make("crypto.key", "an Ed25519 seed has 32 bytes, not {}", seed.size());
   Pkey key(EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nullptr, bytes(seed), seed.size()));
   std::string public_key(32, '\0');
   size_t length = public_key.size();
-  if (!key || EVP_PKEY_get_raw_public_key(key.get(), reinterpret_cast<unsigned char*>(public_key.data()), &length) != 1)
+  if (!key || EVP_PKEY_get_raw_public_key(key.get(), reinterpret_cast<unsigned char*>(public_key.data()),
+                                          &length) != 1)
     return Error::make("crypto.key", "OpenSSL refused the Ed25519 seed");
   return SigningKey(std::string(seed), std::move(public_key));
 }
 
-SigningKey::~SigningKey() { OPENSSL_cleanse(seed_.data(), seed_.size()); }
+SigningKey::~SigningKey() {
+  OPENSSL_cleanse(seed_.data(), seed_.size());
+}
 
 std::string SigningKey::sign(std::string_view message) const {
   Pkey key(EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nullptr, bytes(seed_), seed_.size()));
@@ -79,8 +94,8 @@ std::string SigningKey::sign(std::string_view message) const {
   std::string signature(64, '\0');
   size_t length = signature.size();
   SAW_CHECK(EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, key.get()) == 1);
-  SAW_CHECK(EVP_DigestSign(context.get(), reinterpret_cast<unsigned char*>(signature.data()), &length, bytes(message),
-                           message.size()) == 1);
+  SAW_CHECK(EVP_DigestSign(context.get(), reinterpret_cast<unsigned char*>(signature.data()), &length,
+                           bytes(message), message.size()) == 1);
   return signature;
 }
 
@@ -89,7 +104,8 @@ bool verify_signature(std::string_view public_key, std::string_view message, std
   Pkey key(EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, bytes(public_key), public_key.size()));
   MdContext context(EVP_MD_CTX_new());
   return key && EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, key.get()) == 1 &&
-         EVP_DigestVerify(context.get(), bytes(signature), signature.size(), bytes(message), message.size()) == 1;
+         EVP_DigestVerify(context.get(), bytes(signature), signature.size(), bytes(message),
+                          message.size()) == 1;
 }
 
 }  // namespace saw

@@ -16,7 +16,9 @@ using Digest = std::array<unsigned char, 32>;
 Digest sha256(std::string_view data);
 // Of the concatenation of the parts, without building it.
 Digest sha256(std::initializer_list<std::string_view> parts);
-inline std::string_view view(const Digest& d) { return {reinterpret_cast<const char*>(d.data()), d.size()}; }
+inline std::string_view view(const Digest& d) {
+  return {reinterpret_cast<const char*>(d.data()), d.size()};
+}
 std::string digest_text(const Digest& d);  // "sha256:<64 hex digits>"
 
 // `size` bytes from getrandom(2). Never fails once the kernel's pool is ready.
@@ -41,7 +43,8 @@ class SigningKey {
   std::string sign(std::string_view message) const;              // 64 bytes
 
  private:
-  SigningKey(std::string seed, std::string public_key) : seed_(std::move(seed)), public_key_(std::move(public_key)) {}
+  SigningKey(std::string seed, std::string public_key)
+      : seed_(std::move(seed)), public_key_(std::move(public_key)) {}
   std::string seed_, public_key_;
 };
 

@@ -41,7 +41,8 @@ Result<> set_blocking(const Fd& fd, Blocking mode) {
   int flags = ::fcntl(fd.get(), F_GETFL);
   if (flags < 0) return Error::system("io.fcntl", "reading flags of descriptor {}", fd.get());
   flags = mode == Blocking::yes ? flags & ~O_NONBLOCK : flags | O_NONBLOCK;
-  if (::fcntl(fd.get(), F_SETFL, flags) != 0) return Error::system("io.fcntl", "setting flags of descriptor {}", fd.get());
+  if (::fcntl(fd.get(), F_SETFL, flags) != 0)
+    return Error::system("io.fcntl", "setting flags of descriptor {}", fd.get());
   return {};
 }
 
@@ -63,7 +64,8 @@ Result<std::string> read_all(const Fd& fd, size_t limit) {
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return Error::system("io.read", "reading descriptor {}", fd.get());
     if (n == 0) return out;
-    if (out.size() + static_cast<size_t>(n) > limit) return Error::make("io.too_large", "more than {} bytes", limit);
+    if (out.size() + static_cast<size_t>(n) > limit)
+      return Error::make("io.too_large", "more than {} bytes", limit);
     out.append(buffer, static_cast<size_t>(n));
   }
 }

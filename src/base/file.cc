@@ -17,11 +17,13 @@ Result<std::string> read_file(const std::string& path, size_t limit) {
   return SAW_TRY(read_all(fd, limit), fmt::format("reading '{}'", path));
 }
 
-Result<> replace_file(const std::string& path, std::string_view content, unsigned mode, Durability durability) {
+Result<> replace_file(const std::string& path, std::string_view content, unsigned mode,
+                      Durability durability) {
   std::string temporary = path + random_id(".new-");
   Fd fd = SAW_TRY(Fd::open(temporary, O_WRONLY | O_CREAT | O_EXCL, mode));
   auto written = write_all(fd, content);
-  if (written && ::fchmod(fd.get(), mode) != 0) written = Error::system("io.chmod", "setting the mode of '{}'", temporary);
+  if (written && ::fchmod(fd.get(), mode) != 0)
+    written = Error::system("io.chmod", "setting the mode of '{}'", temporary);
   if (written && durability == Durability::fsync && ::fsync(fd.get()) != 0)
     written = Error::system("io.fsync", "flushing '{}'", temporary);
   if (written && ::rename(temporary.c_str(), path.c_str()) != 0)

@@ -15,7 +15,8 @@ enum class Durability { none, fsync };
 
 // Writes `path` so that a reader, or a crash at any moment, sees the old or the new content, whole. The temporary file lies beside
 // it. With Durability::fsync the file and its directory are on disk when this returns.
-Result<> replace_file(const std::string& path, std::string_view content, unsigned mode, Durability durability);
+Result<> replace_file(const std::string& path, std::string_view content, unsigned mode,
+                      Durability durability);
 
 // mkdir -p. Directories made get `mode`; existing ones are left as they are.
 Result<> make_directories(const std::string& path, unsigned mode = 0700);

@@ -22,18 +22,20 @@ namespace saw {
 
 // What went wrong, in a form that both a program and a person can use.
 struct Error {
-  std::string code;      // stable, dotted, machine-readable: "sandbox.mount", "policy.unknown_field"
-  std::string message;   // for people: what was tried, on what, and why it failed
-  int os_errno = 0;      // errno of the failed system call, 0 when there was none
+  std::string code;     // stable, dotted, machine-readable: "sandbox.mount", "policy.unknown_field"
+  std::string message;  // for people: what was tried, on what, and why it failed
+  int os_errno = 0;     // errno of the failed system call, 0 when there was none
 
   template <class... Args>
-  static std::unexpected<Error> make(std::string_view code, fmt::format_string<Args...> format, Args&&... args) {
+  static std::unexpected<Error> make(std::string_view code, fmt::format_string<Args...> format,
+                                     Args&&... args) {
     return std::unexpected(Error{std::string(code), fmt::format(format, std::forward<Args>(args)...), 0});
   }
 
   // Captures errno. `action` says what was tried: "mounting proc on '/proc'".
   template <class... Args>
-  static std::unexpected<Error> system(std::string_view code, fmt::format_string<Args...> action, Args&&... args) {
+  static std::unexpected<Error> system(std::string_view code, fmt::format_string<Args...> action,
+                                       Args&&... args) {
     const int saved = errno;
     return std::unexpected(from_errno(code, saved, fmt::format(action, std::forward<Args>(args)...)));
   }
@@ -45,38 +47,40 @@ struct Error {
 };
 
 // std::expected<T, Error> that the compiler does not let anyone ignore.
-template <class T = void>
-class [[nodiscard]] Result : public std::expected<T, Error> {
+template <class T = void> class [[nodiscard]] Result : public std::expected<T, Error> {
  public:
   using std::expected<T, Error>::expected;
   Result(std::expected<T, Error>&& other) : std::expected<T, Error>(std::move(other)) {}
 };
 
 namespace detail {
-[[noreturn]] void check_failed(const char* expression, const char* file, int line, const std::string& message);
+[[noreturn]] void check_failed(const char* expression, const char* file, int line,
+                               const std::string& message);
 }  // namespace detail
 
 }  // namespace saw
 
 // Evaluates to the value of a Result, or returns its Error from the enclosing function; with a second argument, adds context.
 // A GNU statement expression: the one macro that pays for itself in a code base without exceptions.
-#define SAW_TRY(expression, ...)                                                                     \
-  ({                                                                                                 \
-    auto saw_try_result = (expression);                                                              \
-    if (!saw_try_result) [[unlikely]]                                                                \
-      return std::unexpected(std::move(saw_try_result).error() __VA_OPT__(.within(__VA_ARGS__)));    \
-    ::saw::detail::take(std::move(saw_try_result));                                                  \
+#define SAW_TRY(expression, ...)                                                                  \
+  ({                                                                                              \
+    auto saw_try_result = (expression);                                                           \
+    if (!saw_try_result) [[unlikely]]                                                             \
+      return std::unexpected(std::move(saw_try_result).error() __VA_OPT__(.within(__VA_ARGS__))); \
+    ::saw::detail::take(std::move(saw_try_result));                                               \
   })
 
 // A broken invariant is a bug: say where and abort. Extra arguments are a fmt string and its arguments.
-#define SAW_CHECK(condition, ...)                                                                          \
-  do {                                                                                                     \
-    if (!(condition)) [[unlikely]]                                                                         \
-      ::saw::detail::check_failed(#condition, __FILE__, __LINE__, std::string{__VA_OPT__(fmt::format(__VA_ARGS__))}); \
+#define SAW_CHECK(condition, ...)                                                     \
+  do {                                                                                \
+    if (!(condition)) [[unlikely]]                                                    \
+      ::saw::detail::check_failed(#condition, __FILE__, __LINE__,                     \
+                                  std::string{__VA_OPT__(fmt::format(__VA_ARGS__))}); \
   } while (false)
 
 namespace saw::detail {
-template <class T>
-T take(std::expected<T, Error>&& result) { return std::move(*result); }
+template <class T> T take(std::expected<T, Error>&& result) {
+  return std::move(*result);
+}
 inline void take(std::expected<void, Error>&&) {}
 }  // namespace saw::detail

@@ -32,13 +32,11 @@ namespace saw::wire {
 
 class Writer {
  public:
-  template <class... T>
-  void operator()(const T&... value) { (put(value), ...); }
+  template <class... T> void operator()(const T&... value) { (put(value), ...); }
   std::string take() && { return std::move(out_); }
 
  private:
-  template <class T>
-  void put(const T& value) {
+  template <class T> void put(const T& value) {
     if constexpr (std::is_same_v<T, bool>) {
       out_.push_back(value ? 1 : 0);
     } else if constexpr (std::is_enum_v<T>) {
@@ -47,25 +45,23 @@ class Writer {
       auto bits = static_cast<std::make_unsigned_t<T>>(value);
       for (size_t i = 0; i < sizeof(T); ++i) out_.push_back(static_cast<char>((bits >> (8 * i)) & 0xff));
     } else {
-      const_cast<T&>(value).members(*this);  // members() is one function for both directions; a Writer never modifies
+      const_cast<T&>(value).members(
+          *this);  // members() is one function for both directions; a Writer never modifies
     }
   }
   void put(const std::string& value) {
     put(static_cast<uint32_t>(value.size()));
     out_ += value;
   }
-  template <class T>
-  void put(const std::vector<T>& list) {
+  template <class T> void put(const std::vector<T>& list) {
     put(static_cast<uint32_t>(list.size()));
     for (const T& item : list) put(item);
   }
-  template <class T>
-  void put(const std::optional<T>& value) {
+  template <class T> void put(const std::optional<T>& value) {
     put(value.has_value());
     if (value) put(*value);
   }
-  template <class T>
-  void put(const std::map<std::string, T>& map) {
+  template <class T> void put(const std::map<std::string, T>& map) {
     put(static_cast<uint32_t>(map.size()));
     for (const auto& [key, item] : map) put(key), put(item);
   }
@@ -76,14 +72,12 @@ class Writer {
 class Reader {
  public:
   explicit Reader(std::string_view in) : in_(in) {}
-  template <class... T>
-  void operator()(T&... value) { (get(value), ...); }
+  template <class... T> void operator()(T&... value) { (get(value), ...); }
   bool complete() const { return ok_ && in_.empty(); }
   bool ok() const { return ok_; }
 
  private:
-  template <class T>
-  void get(T& value) {
+  template <class T> void get(T& value) {
     if constexpr (std::is_same_v<T, bool>) {
       uint8_t byte = 0;
       get(byte);
@@ -98,7 +92,8 @@ class Reader {
       if (in_.size() < sizeof(T)) return void(ok_ = false);
       std::make_unsigned_t<T> bits = 0;
       for (size_t i = 0; i < sizeof(T); ++i)
-        bits |= static_cast<std::make_unsigned_t<T>>(static_cast<std::make_unsigned_t<T>>(static_cast<unsigned char>(in_[i])) << (8 * i));
+        bits |= static_cast<std::make_unsigned_t<T>>(
+            static_cast<std::make_unsigned_t<T>>(static_cast<unsigned char>(in_[i])) << (8 * i));
       value = static_cast<T>(bits);
       in_.remove_prefix(sizeof(T));
     } else {
@@ -117,21 +112,18 @@ class Reader {
     value.assign(in_.substr(0, n));
     in_.remove_prefix(n);
   }
-  template <class T>
-  void get(std::vector<T>& list) {
+  template <class T> void get(std::vector<T>& list) {
     size_t n = count();
     list.clear();
     for (size_t i = 0; i < n && ok_; ++i) get(list.emplace_back());
   }
-  template <class T>
-  void get(std::optional<T>& value) {
+  template <class T> void get(std::optional<T>& value) {
     bool present = false;
     get(present);
     value.reset();
     if (present && ok_) get(value.emplace());
   }
-  template <class T>
-  void get(std::map<std::string, T>& map) {
+  template <class T> void get(std::map<std::string, T>& map) {
     size_t n = count();
     map.clear();
     for (size_t i = 0; i < n && ok_; ++i) {
@@ -148,15 +140,13 @@ class Reader {
 };
 
 // One struct, without a message number: for state files.
-template <class T>
-std::string encode_struct(const T& value) {
+template <class T> std::string encode_struct(const T& value) {
   Writer writer;
   writer(value);
   return std::move(writer).take();
 }
 
-template <class T>
-Result<T> decode_struct(std::string_view bytes) {
+template <class T> Result<T> decode_struct(std::string_view bytes) {
   Reader reader(bytes);
   T value{};
   reader(value);
@@ -164,24 +154,21 @@ Result<T> decode_struct(std::string_view bytes) {
   return value;
 }
 
-template <class... T>
-std::string encode(const std::variant<T...>& message) {
+template <class... T> std::string encode(const std::variant<T...>& message) {
   Writer writer;
   writer(static_cast<uint16_t>(message.index()));
   std::visit([&](const auto& body) { writer(body); }, message);
   return std::move(writer).take();
 }
 
-template <class Variant, size_t I = 0>
-void decode_alternative(Reader& reader, size_t index, Variant& out) {
+template <class Variant, size_t I = 0> void decode_alternative(Reader& reader, size_t index, Variant& out) {
   if constexpr (I < std::variant_size_v<Variant>) {
     if (index == I) return reader(out.template emplace<I>());
     decode_alternative<Variant, I + 1>(reader, index, out);
   }
 }
 
-template <class Variant>
-Result<Variant> decode(std::string_view bytes) {
+template <class Variant> Result<Variant> decode(std::string_view bytes) {
   Reader reader(bytes);
   uint16_t index = 0;
   reader(index);

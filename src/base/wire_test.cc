@@ -6,7 +6,9 @@ namespace saw::wire {
 namespace {
 
 enum class Colour : uint8_t { red, green };
-constexpr Colour kEnumLast(Colour) { return Colour::green; }
+constexpr Colour kEnumLast(Colour) {
+  return Colour::green;
+}
 
 struct Inner {
   std::string name;
@@ -26,7 +28,9 @@ struct Big {
 };
 using Message = std::variant<Small, Big>;
 
-Message sample() { return Big{{{"a", -5}, {"b", {}}}, {{"k", "v"}}, Colour::green, true}; }
+Message sample() {
+  return Big{{{"a", -5}, {"b", {}}}, {{"k", "v"}}, Colour::green, true};
+}
 
 TEST(Wire, what_is_encoded_is_decoded) {
   auto back = decode<Message>(encode(sample()));
@@ -42,7 +46,8 @@ TEST(Wire, what_is_encoded_is_decoded) {
 
 TEST(Wire, every_truncation_and_any_trailing_byte_is_refused) {
   std::string bytes = encode(sample());
-  for (size_t n = 0; n < bytes.size(); ++n) EXPECT_FALSE(decode<Message>(std::string_view(bytes).substr(0, n))) << n;
+  for (size_t n = 0; n < bytes.size(); ++n)
+    EXPECT_FALSE(decode<Message>(std::string_view(bytes).substr(0, n))) << n;
   EXPECT_FALSE(decode<Message>(bytes + "x"));
 }
 

@@ -44,8 +44,7 @@ void print(const Output& out, const std::string& entry) {
 }
 
 // Every entry from `first` to the end as it is when asked.
-template <class Each>
-Outcome each_entry(Context& context, uint64_t first, Each each) {
+template <class Each> Outcome each_entry(Context& context, uint64_t first, Each each) {
   for (;;) {
     const Page page = CLI_TRY(fetch(context, first, kPage, 0));
     for (const std::string& entry : page.entries) each(entry);

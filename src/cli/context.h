@@ -56,8 +56,7 @@ Attempt<nlohmann::json> call(Context& context, const std::string& method, const 
 constexpr int64_t kRecoveryWithinMs = 5'000;
 bool still_recovering(const Result<Reply>& reply);
 bool still_recovering(const Result<ExecResult>& result);
-template <class Ask>
-auto when_recovered(Context& context, Ask ask) {
+template <class Ask> auto when_recovered(Context& context, Ask ask) {
   constexpr int64_t kAskEveryMs = 50;
   auto answer = ask();
   for (int64_t waited = 0; waited < kRecoveryWithinMs && still_recovering(answer); waited += kAskEveryMs) {

@@ -37,8 +37,7 @@ bool is_ready(const Result<Reply>& reply) {
 }
 
 // Polls until `done` or the time is over; whether it was done.
-template <class Done>
-bool wait_until(Context& context, int64_t within_ms, Done done) {
+template <class Done> bool wait_until(Context& context, int64_t within_ms, Done done) {
   for (int64_t waited = 0; waited <= within_ms; waited += kLookEveryMs) {
     if (done()) return true;
     context.sleep(kLookEveryMs);

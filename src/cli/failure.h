@@ -28,8 +28,7 @@ struct Failure {
 
 // The exit status of a command that ran, or why it did not.
 using Outcome = std::expected<int, Failure>;
-template <class T>
-using Attempt = std::expected<T, Failure>;
+template <class T> using Attempt = std::expected<T, Failure>;
 
 template <class... A>
 std::unexpected<Failure> fail(Exit exit, std::string_view code, fmt::format_string<A...> format,
@@ -64,8 +63,7 @@ inline Failure to_failure(Error error) {
 }  // namespace saw::cli
 
 namespace saw::detail {
-template <class T>
-T take(std::expected<T, cli::Failure>&& result) {
+template <class T> T take(std::expected<T, cli::Failure>&& result) {
   return std::move(*result);
 }
 inline void take(std::expected<void, cli::Failure>&&) {}

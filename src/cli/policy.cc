@@ -68,8 +68,7 @@ Outcome policy_show(Context& context) {
 
 // Calls `each` for every line of stdin as it arrives, so that `decide` answers a driver that waits for each
 // answer. A line beyond `limit` is handed over cut: it is malformed either way.
-template <class Each>
-Result<> each_line(int fd, size_t limit, Each each) {
+template <class Each> Result<> each_line(int fd, size_t limit, Each each) {
   std::string line;
   char buffer[64 << 10];
   for (;;) {

@@ -19,23 +19,26 @@ namespace saw::egress {
 struct ChannelIdentity {
   std::string sponsor, agent, workspace, session, call;  // ids; session and call may be empty
   std::string agent_name, workspace_name;
-  std::string credential_id;                             // jti of the runtime credential
-  std::string trace;                                     // joins all layers' events of one call
-  template <class A> void members(A& a) { a(sponsor, agent, workspace, session, call, agent_name, workspace_name, credential_id, trace); }
+  std::string credential_id;  // jti of the runtime credential
+  std::string trace;          // joins all layers' events of one call
+  template <class A> void members(A& a) {
+    a(sponsor, agent, workspace, session, call, agent_name, workspace_name, credential_id, trace);
+  }
 };
 
 // ---- sawd → saw-egress
 // The first message; again on a policy or secret change. Applies to the next request on every connection.
 struct Configure {
-  uint64_t epoch = 0;                          // grows; decisions carry it
+  uint64_t epoch = 0;  // grows; decisions carry it
   std::string policy_yaml, policy_name;
   std::string ca_certificate_pem, ca_key_pem;  // the workspace's CA
   std::string upstream_trust_pem;              // system store and operator CAs, concatenated
-  std::map<std::string, std::string> secrets;  // secret name → value, only those the policy's credentials name
+  std::map<std::string, std::string>
+      secrets;  // secret name → value, only those the policy's credentials name
   std::map<std::string, std::string> placeholders;  // secret name → what the sandbox sees instead
-  template <class A>
-  void members(A& a) {
-    a(epoch, policy_yaml, policy_name, ca_certificate_pem, ca_key_pem, upstream_trust_pem, secrets, placeholders);
+  template <class A> void members(A& a) {
+    a(epoch, policy_yaml, policy_name, ca_certificate_pem, ca_key_pem, upstream_trust_pem, secrets,
+      placeholders);
   }
 };
 // With [channel to saw-perimeter]; replaces the one before.
@@ -54,10 +57,12 @@ struct UnbindChannel {
   template <class A> void members(A& a) { a(channel); }
 };
 enum class ReviewOutcome : uint8_t { approved, denied, timed_out };
-constexpr ReviewOutcome kEnumLast(ReviewOutcome) { return ReviewOutcome::timed_out; }
+constexpr ReviewOutcome kEnumLast(ReviewOutcome) {
+  return ReviewOutcome::timed_out;
+}
 struct ReviewVerdict {
   uint64_t ask = 0;
-  std::string review;                          // its id, told to the agent
+  std::string review;  // its id, told to the agent
   ReviewOutcome outcome = ReviewOutcome::denied;
   std::string why;
   template <class A> void members(A& a) { a(ask, review, outcome, why); }
@@ -67,7 +72,7 @@ using ToEgress = std::variant<Configure, ConnectPerimeter, BindChannel, UnbindCh
 // ---- saw-egress → sawd
 struct Configured {  // answer to each Configure
   uint64_t epoch = 0;
-  std::string policy_digest, error;            // error empty: applied
+  std::string policy_digest, error;  // error empty: applied
   template <class A> void members(A& a) { a(epoch, policy_digest, error); }
 };
 // A request that waits for a person. sawd answers with ReviewVerdict after at most hold_ms (timed_out then).
@@ -76,14 +81,16 @@ struct ReviewAsk {
   std::string channel;
   std::string method, scheme, host, target, rule, reason, entry;
   uint16_t port = 0;
-  std::string digest;                          // "sha256:…" over scheme, host and port, and the exact bytes that will be sent, with the credential's name for its value
+  std::string
+      digest;  // "sha256:…" over scheme, host and port, and the exact bytes that will be sent, with the credential's name for its value
   std::string policy_digest;
-  std::string preview;                         // printable summary for the reviewer: headers without secrets, first bytes of the body
+  std::string
+      preview;  // printable summary for the reviewer: headers without secrets, first bytes of the body
   uint64_t body_bytes = 0;
   int64_t hold_ms = 0;
-  template <class A>
-  void members(A& a) {
-    a(ask, channel, method, scheme, host, target, rule, reason, entry, port, digest, policy_digest, preview, body_bytes, hold_ms);
+  template <class A> void members(A& a) {
+    a(ask, channel, method, scheme, host, target, rule, reason, entry, port, digest, policy_digest, preview,
+      body_bytes, hold_ms);
   }
 };
 struct ReviewAbandoned {  // the agent went away while waiting
@@ -94,12 +101,12 @@ using FromEgress = std::variant<Configured, ReviewAsk, ReviewAbandoned>;
 
 // ---- the audit pair, shared with saw-perimeter
 struct AuditRecord {
-  uint64_t sequence = 0;                       // 1, 2, 3 … per process: a gap is itself a finding
-  std::string event;                           // one OCSF event, one line of JSON, at most kMaxEventBytes
+  uint64_t sequence = 0;  // 1, 2, 3 … per process: a gap is itself a finding
+  std::string event;      // one OCSF event, one line of JSON, at most kMaxEventBytes
   template <class A> void members(A& a) { a(sequence, event); }
 };
 struct AuditAck {
-  uint64_t sequence = 0;                       // everything up to here is durable
+  uint64_t sequence = 0;  // everything up to here is durable
   template <class A> void members(A& a) { a(sequence); }
 };
 constexpr size_t kMaxEventBytes = 16u << 10;

@@ -261,8 +261,7 @@ struct Rig::State {
   void play_audit();
   void serve_origin(Fd listener, Handler handler, std::shared_ptr<LeafIssuer> issuer, std::string host);
   void converse(Fd accepted, const Handler& handler, SSL_CTX* context);
-  template <class Function>
-  bool poll_control(std::chrono::milliseconds limit, Function&& done);
+  template <class Function> bool poll_control(std::chrono::milliseconds limit, Function&& done);
   std::string configured_error;
   uint64_t configured_epoch = 0;
   size_t max_connections = 0;
@@ -273,9 +272,9 @@ void Rig::State::run_engine(os::Channel engine_control, os::Channel engine_audit
   bool ended = false;
   Engine engine(loop, clock, {.on_configured = {}, .on_end = [&](std::string) { ended = true; }},
                 {.original_destination = [this](int) -> Result<os::SocketAddress> {
-                  std::lock_guard guard(lock);
-                  return meant;
-                },
+                   std::lock_guard guard(lock);
+                   return meant;
+                 },
                  .max_connections = max_connections});
   engine.open(std::move(engine_control), std::move(engine_audit));
   auto wait = [&](int ms) {
@@ -373,8 +372,7 @@ void Rig::State::serve_origin(Fd listener, Handler handler, std::shared_ptr<Leaf
   for (auto& t : conversations) t.join();
 }
 
-template <class Function>
-bool Rig::State::poll_control(std::chrono::milliseconds limit, Function&& done) {
+template <class Function> bool Rig::State::poll_control(std::chrono::milliseconds limit, Function&& done) {
   const auto until = std::chrono::steady_clock::now() + limit;
   while (!done()) {
     auto left =

@@ -34,8 +34,7 @@ std::string_view trim(std::string_view s) {
   return s;
 }
 
-template <class Function>
-void for_each_member(std::string_view list, Function&& function) {
+template <class Function> void for_each_member(std::string_view list, Function&& function) {
   while (true) {
     size_t comma = list.find(',');
     function(trim(list.substr(0, comma)));

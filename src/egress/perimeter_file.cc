@@ -24,8 +24,7 @@ std::optional<uint16_t> parse_port(std::string_view text) {
   return port;
 }
 
-template <class T>
-bool contains(const std::vector<T>& list, const T& item) {
+template <class T> bool contains(const std::vector<T>& list, const T& item) {
   return std::ranges::find(list, item) != list.end();
 }
 

@@ -58,8 +58,7 @@ Result<Fd> open_socket(int family, int type) {
 }
 
 // A result that is known at once, told from the loop.
-template <class Callback, class Value>
-class Immediate final : public Operation {
+template <class Callback, class Value> class Immediate final : public Operation {
  public:
   Immediate(Loop& loop, Callback done, Value value) : done_(std::move(done)), value_(std::move(value)) {
     timer_ = loop.after(0, [this] { tell(); });
@@ -178,8 +177,7 @@ class Lookup final : public Operation {
   std::array<Half, 2> halves_;
 };
 
-template <class Target>
-Result<Fd> start_connect(const Target& target) {
+template <class Target> Result<Fd> start_connect(const Target& target) {
   SocketAddress address = to_socket_address(target);
   Fd socket = SAW_TRY(open_socket(address.family(), SOCK_STREAM));
   if (address.family() != AF_UNIX) {

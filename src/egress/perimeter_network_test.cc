@@ -138,8 +138,7 @@ TEST(PerimeterNetwork, name_servers_are_read_from_resolv_conf) {
 // A loop that runs until the callback of the operation under test came.
 class PerimeterNetworkTest : public testing::Test {
  protected:
-  template <class T>
-  T wait_for(std::optional<T>& value) {
+  template <class T> T wait_for(std::optional<T>& value) {
     os::Loop::Timer guard = loop_.after(20'000, [this] { ADD_FAILURE() << "no answer", loop_.stop(); });
     while (!value && !HasFailure()) {
       fd_set set;

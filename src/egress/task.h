@@ -36,19 +36,14 @@ struct PromiseBase {
   void unhandled_exception() const noexcept { SAW_CHECK(false, "an exception left a coroutine"); }
 };
 
-template <class T>
-struct Promise : PromiseBase {
+template <class T> struct Promise : PromiseBase {
   std::optional<T> value;
   auto get_return_object() { return std::coroutine_handle<Promise>::from_promise(*this); }
-  template <class U>
-  void return_value(U&& result) {
-    value.emplace(std::forward<U>(result));
-  }
+  template <class U> void return_value(U&& result) { value.emplace(std::forward<U>(result)); }
   T take() { return std::move(*value); }
 };
 
-template <>
-struct Promise<void> : PromiseBase {
+template <> struct Promise<void> : PromiseBase {
   auto get_return_object() { return std::coroutine_handle<Promise>::from_promise(*this); }
   void return_void() const noexcept {}
   void take() const noexcept {}
@@ -56,8 +51,7 @@ struct Promise<void> : PromiseBase {
 
 }  // namespace task_detail
 
-template <class T = void>
-class [[nodiscard]] Task {
+template <class T = void> class [[nodiscard]] Task {
  public:
   using promise_type = task_detail::Promise<T>;
   Task(std::coroutine_handle<promise_type> handle)

@@ -32,8 +32,7 @@ class TlsStream final : public Stream {
   }
 
   // Runs `step` (SSL_read and the like) until it succeeds; false when it cannot.
-  template <class Step>
-  Task<bool> drive(Step step) {
+  template <class Step> Task<bool> drive(Step step) {
     co_await socket_->take_turn();
     while (socket_->is_open()) {
       ERR_clear_error();

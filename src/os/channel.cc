@@ -20,7 +20,8 @@ Result<Fd> to_memfd(std::string_view payload) {
   Fd file(::memfd_create("saw-message", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!file) return Error::system("channel.memfd", "creating a message of {} bytes", payload.size());
   SAW_TRY(write_all(file, payload));
-  if (::fcntl(file.get(), F_ADD_SEALS, kSeals) != 0) return Error::system("channel.memfd", "sealing a message");
+  if (::fcntl(file.get(), F_ADD_SEALS, kSeals) != 0)
+    return Error::system("channel.memfd", "sealing a message");
   return file;
 }
 
@@ -61,7 +62,8 @@ Result<Channel> Channel::adopt(Fd socket) {
 
 Result<> Channel::send(std::string_view payload, std::span<const int> fds) const {
   if (payload.size() > kMaxMessage || fds.size() > kMaxDescriptors)
-    return Error::make("channel.too_large", "a message of {} bytes and {} descriptors", payload.size(), fds.size());
+    return Error::make("channel.too_large", "a message of {} bytes and {} descriptors", payload.size(),
+                       fds.size());
   std::vector<int> all(fds.begin(), fds.end());
   Fd memfd;
   char kind = kInline;
@@ -87,8 +89,10 @@ Result<> Channel::send(std::string_view payload, std::span<const int> fds) const
   do n = ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
   while (n < 0 && errno == EINTR);
   if (n >= 0) return {};
-  if (errno == EAGAIN || errno == ENOBUFS) return Error::system("channel.full", "sending to a peer that is not reading");
-  if (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN) return Error::system("channel.closed", "sending");
+  if (errno == EAGAIN || errno == ENOBUFS)
+    return Error::system("channel.full", "sending to a peer that is not reading");
+  if (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN)
+    return Error::system("channel.closed", "sending");
   return Error::system("channel.send", "sending {} bytes", payload.size());
 }
 
@@ -117,7 +121,8 @@ Result<Channel::Received> Channel::receive() const {
       out.fds.emplace_back(raw);
     }
   }
-  if (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) return Error::make("channel.malformed", "a message that was too long");
+  if (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
+    return Error::make("channel.malformed", "a message that was too long");
   if (kind == kInline) {
     buffer.resize(static_cast<size_t>(n) - 1);
     out.payload = std::move(buffer);

@@ -19,8 +19,7 @@ namespace saw::os {
 namespace {
 
 // Runs in a process of its own; the attempt's errno, or 0. Confinement cannot be undone.
-template <class Attempt>
-int confined(const Confinement& confinement, Attempt attempt) {
+template <class Attempt> int confined(const Confinement& confinement, Attempt attempt) {
   const pid_t child = ::fork();
   if (child == 0) {
     auto done = confine_self(confinement);

@@ -60,12 +60,13 @@ struct Link::State : std::enable_shared_from_this<Link::State> {
 
 std::unique_ptr<Link> Link::open(Loop& loop, Channel channel, Callbacks callbacks) {
   auto state = std::make_shared<State>(loop, std::move(channel), std::move(callbacks));
-  state->watch = loop.watch(state->channel.fd(), Loop::kReadable, [weak = std::weak_ptr(state)](uint32_t events) {
-    auto self = weak.lock();
-    if (!self) return;
-    if (events & Loop::kWritable) self->flush();
-    if (self->open) self->drain();
-  });
+  state->watch =
+      loop.watch(state->channel.fd(), Loop::kReadable, [weak = std::weak_ptr(state)](uint32_t events) {
+        auto self = weak.lock();
+        if (!self) return;
+        if (events & Loop::kWritable) self->flush();
+        if (self->open) self->drain();
+      });
   return std::unique_ptr<Link>(new Link(std::move(state)));
 }
 
@@ -91,7 +92,11 @@ void Link::send(std::string payload, std::vector<Fd> fds) {
   s.watch.set_events(Loop::kReadable | Loop::kWritable);
 }
 
-bool Link::is_open() const { return state_->open; }
-size_t Link::queued_messages() const { return state_->queue.size(); }
+bool Link::is_open() const {
+  return state_->open;
+}
+size_t Link::queued_messages() const {
+  return state_->queue.size();
+}
 
 }  // namespace saw::os

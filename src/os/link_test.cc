@@ -1,9 +1,8 @@
 #include "os/link.h"
 
 #include <fcntl.h>
-#include <unistd.h>
-
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 namespace saw::os {
 namespace {
@@ -12,14 +11,15 @@ TEST(Link, messages_arrive_whole_in_order_and_with_descriptors) {
   Loop loop = std::move(*Loop::create());
   auto [a, b] = std::move(*Channel::pair());
   std::vector<std::string> got;
-  std::unique_ptr<Link> right = Link::open(loop, std::move(b), {.on_message = [&](std::string payload, std::vector<Fd> fds) {
-    got.push_back(std::move(payload));
-    if (got.size() == 1) {
-      ASSERT_EQ(fds.size(), 1u);
-      EXPECT_EQ(read_all(fds[0], 100).value(), "through the pipe");
-    }
-    if (got.size() == 3) loop.stop();
-  }});
+  std::unique_ptr<Link> right =
+      Link::open(loop, std::move(b), {.on_message = [&](std::string payload, std::vector<Fd> fds) {
+                   got.push_back(std::move(payload));
+                   if (got.size() == 1) {
+                     ASSERT_EQ(fds.size(), 1u);
+                     EXPECT_EQ(read_all(fds[0], 100).value(), "through the pipe");
+                   }
+                   if (got.size() == 3) loop.stop();
+                 }});
   std::unique_ptr<Link> left = Link::open(loop, std::move(a), {.on_message = [](auto, auto) {}});
   Pipe pipe = std::move(*Pipe::create());
   ASSERT_TRUE(write_all(pipe.write, "through the pipe"));
@@ -39,7 +39,9 @@ TEST(Link, the_end_of_the_peer_is_told_once) {
   Loop loop = std::move(*Loop::create());
   auto [a, b] = std::move(*Channel::pair());
   int closed = 0;
-  auto link = Link::open(loop, std::move(a), {.on_message = [](auto, auto) {}, .on_close = [&](std::string) { ++closed, loop.stop(); }});
+  auto link =
+      Link::open(loop, std::move(a),
+                 {.on_message = [](auto, auto) {}, .on_close = [&](std::string) { ++closed, loop.stop(); }});
   std::move(b).take().reset();
   loop.run();
   EXPECT_EQ(closed, 1);
@@ -50,7 +52,9 @@ TEST(Link, a_peer_that_never_reads_is_cut_off_at_the_bound) {
   Loop loop = std::move(*Loop::create());
   auto [a, b] = std::move(*Channel::pair());
   bool closed = false;
-  auto link = Link::open(loop, std::move(a), {.on_message = [](auto, auto) {}, .on_close = [&](std::string) { closed = true, loop.stop(); }});
+  auto link = Link::open(
+      loop, std::move(a),
+      {.on_message = [](auto, auto) {}, .on_close = [&](std::string) { closed = true, loop.stop(); }});
   for (size_t i = 0; i < Link::kMaxQueuedMessages + 2000 && link->is_open(); ++i) link->send("x");
   EXPECT_FALSE(link->is_open());
   loop.run();

@@ -44,9 +44,12 @@ struct Loop::State {
   void arm() {
     itimerspec spec{};
     Nanos when = 0;
-    if (!posted.empty()) when = 1;
-    else if (!timers.empty()) when = std::max<Nanos>(timers.begin()->first.when, 1);
-    spec.it_value = {.tv_sec = static_cast<time_t>(when / kSecond), .tv_nsec = static_cast<long>(when % kSecond)};
+    if (!posted.empty())
+      when = 1;
+    else if (!timers.empty())
+      when = std::max<Nanos>(timers.begin()->first.when, 1);
+    spec.it_value = {.tv_sec = static_cast<time_t>(when / kSecond),
+                     .tv_nsec = static_cast<long>(when % kSecond)};
     SAW_CHECK(::timerfd_settime(timer.get(), TFD_TIMER_ABSTIME, &spec, nullptr) == 0);
   }
 
@@ -66,7 +69,8 @@ struct Loop::State {
     int n = ::epoll_wait(epoll.get(), events, kBatch, timeout_ms);
     SAW_CHECK(n >= 0 || errno == EINTR, "epoll_wait failed");
     for (int i = 0; i < n; ++i) {
-      const uint64_t key = events[i].data.u64;  // a copy: epoll_event is packed, and references need alignment
+      const uint64_t key =
+          events[i].data.u64;  // a copy: epoll_event is packed, and references need alignment
       if (key == kTimerKey) {
         run_due();
         continue;
@@ -98,8 +102,10 @@ Result<Loop> Loop::create() {
 Loop::Watch Loop::watch(int fd, uint32_t events, std::move_only_function<void(uint32_t)> callback) {
   uint64_t key = state_->next_key++;
   epoll_event event{.events = events, .data = {.u64 = key}};
-  SAW_CHECK(::epoll_ctl(state_->epoll.get(), EPOLL_CTL_ADD, fd, &event) == 0, "watching descriptor {}: errno {}", fd, errno);
-  state_->watches.emplace(key, Watched{fd, std::make_shared<std::move_only_function<void(uint32_t)>>(std::move(callback))});
+  SAW_CHECK(::epoll_ctl(state_->epoll.get(), EPOLL_CTL_ADD, fd, &event) == 0,
+            "watching descriptor {}: errno {}", fd, errno);
+  state_->watches.emplace(
+      key, Watched{fd, std::make_shared<std::move_only_function<void(uint32_t)>>(std::move(callback))});
   return Watch(state_.get(), key);
 }
 
@@ -120,12 +126,16 @@ void Loop::post(std::move_only_function<void()> callback) {
 void Loop::run() {
   while (!state_->stopped) state_->dispatch(-1);
 }
-void Loop::stop() { state_->stopped = true; }
+void Loop::stop() {
+  state_->stopped = true;
+}
 bool Loop::run_ready() {
   state_->dispatch(0);
   return !state_->stopped;
 }
-int Loop::fd() const { return state_->epoll.get(); }
+int Loop::fd() const {
+  return state_->epoll.get();
+}
 
 Loop::Watch::Watch(Watch&& other) noexcept : state_(std::exchange(other.state_, nullptr)), key_(other.key_) {}
 Loop::Watch& Loop::Watch::operator=(Watch&& other) noexcept {

@@ -21,7 +21,8 @@ namespace saw::os {
 class Loop {
  public:
   static constexpr uint32_t kReadable = 1, kWritable = 4, kHangup = 0x10;  // EPOLLIN, EPOLLOUT, EPOLLHUP
-  static constexpr uint32_t kEdgeTriggered = 1u << 31;  // EPOLLET: for whoever tries first and waits only after EAGAIN
+  static constexpr uint32_t kEdgeTriggered =
+      1u << 31;  // EPOLLET: for whoever tries first and waits only after EAGAIN
 
   class Watch;
   class Timer;

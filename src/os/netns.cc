@@ -67,8 +67,7 @@ Result<> run_nft() {
   return {};
 }
 
-template <class T>
-Result<> set_option(const Fd& socket, int level, int option, T value, const char* what) {
+template <class T> Result<> set_option(const Fd& socket, int level, int option, T value, const char* what) {
   if (::setsockopt(socket.get(), level, option, &value, sizeof value) != 0)
     return Error::system("network.option", "setting {}", what);
   return {};
@@ -106,8 +105,7 @@ Result<> new_namespace_with_loopback() {
   return bring_loopback_up();
 }
 
-template <class... F>
-std::vector<Fd> fds_of(F&&... fds) {
+template <class... F> std::vector<Fd> fds_of(F&&... fds) {
   std::vector<Fd> out;
   (out.push_back(std::forward<F>(fds)), ...);
   return out;

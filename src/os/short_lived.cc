@@ -16,10 +16,7 @@ namespace {
 struct Outcome {
   std::string code, message;
   int32_t os_errno = 0;
-  template <class A>
-  void members(A& a) {
-    a(code, message, os_errno);
-  }
+  template <class A> void members(A& a) { a(code, message, os_errno); }
 };
 
 [[noreturn]] void run(const std::function<Result<std::vector<Fd>>()>& work, const Channel& report) {

@@ -22,9 +22,9 @@ namespace saw::policy {
 using Address = std::array<uint8_t, 16>;  // network byte order; IPv4 as ::ffff:a.b.c.d
 
 enum class AddressClass : uint8_t {
-  global,         // ordinary unicast
-  private_use,    // RFC 1918, RFC 6598 carrier-grade, RFC 4193 unique-local: only where both policy and operator list it
-  never,          // loopback, link-local, metadata, multicast, unspecified, broadcast, benchmarking, reserved
+  global,  // ordinary unicast
+  private_use,  // RFC 1918, RFC 6598 carrier-grade, RFC 4193 unique-local: only where both policy and operator list it
+  never,  // loopback, link-local, metadata, multicast, unspecified, broadcast, benchmarking, reserved
 };
 
 // Decimal, octal, hexadecimal and short IPv4 forms (inet_aton(3)), IPv6 with and without brackets; no zone ids. nullopt: not an address.

@@ -25,8 +25,7 @@ struct TextHash {
   using is_transparent = void;
   size_t operator()(std::string_view s) const { return std::hash<std::string_view>()(s); }
 };
-template <class T>
-using TextMap = std::unordered_map<std::string, T, TextHash, std::equal_to<>>;
+template <class T> using TextMap = std::unordered_map<std::string, T, TextHash, std::equal_to<>>;
 
 class HostIndex {
  public:
@@ -35,8 +34,7 @@ class HostIndex {
 
   // Calls visit(entry) for each entry that lists the host and port; an entry may come more than once. Stops
   // when visit returns false.
-  template <class Visit>
-  void at(const HostName& host, uint16_t port, Visit visit) const {
+  template <class Visit> void at(const HostName& host, uint16_t port, Visit visit) const {
     each_bucket(host, [&](const Bucket& bucket, bool exact) {
       auto it = std::lower_bound(bucket.begin(), bucket.end(), port,
                                  [](const Slot& s, uint16_t p) { return s.port < p; });
@@ -46,8 +44,7 @@ class HostIndex {
     });
   }
   // The same at any port.
-  template <class Visit>
-  void anywhere(const HostName& host, Visit visit) const {
+  template <class Visit> void anywhere(const HostName& host, Visit visit) const {
     each_bucket(host, [&](const Bucket& bucket, bool exact) {
       for (const Slot& slot : bucket)
         if ((exact || slot.glob->matches(host.text())) && !visit(slot.entry)) return false;
@@ -63,8 +60,7 @@ class HostIndex {
   };
   using Bucket = std::vector<Slot>;
 
-  template <class Visit>
-  void each_bucket(const HostName& host, Visit visit) const {
+  template <class Visit> void each_bucket(const HostName& host, Visit visit) const {
     const std::string_view text = host.text();
     if (auto it = exact_.find(text); it != exact_.end() && !visit(it->second, true)) return;
     if (host.address()) return;  // wildcards are for names
@@ -84,8 +80,7 @@ class RuleIndex {
   void add(const Rule& rule, uint32_t number);
 
   // Calls visit(rule number) for each rule whose paths admit the path; a rule may come more than once.
-  template <class Visit>
-  void at(std::string_view path, Visit visit) const {
+  template <class Visit> void at(std::string_view path, Visit visit) const {
     for (uint32_t rule : pathless_) visit(rule);
     if (auto it = exact_.find(path); it != exact_.end())
       for (uint32_t rule : it->second) visit(rule);

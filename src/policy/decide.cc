@@ -188,8 +188,7 @@ class Judge {
   const Entry& entry(uint32_t e) const { return impl_.document.network[e]; }
   // Calls visit(entry number) for the entries whose `to` matches and that may carry this request; remembers
   // why others may not.
-  template <class Visit>
-  void each_entry(Visit visit);
+  template <class Visit> void each_entry(Visit visit);
   Reason unfit(const Entry& candidate) const;
   Decision git();
   Best git_rule(const GitRequest& request, std::string_view ref);
@@ -219,8 +218,7 @@ Reason Judge::unfit(const Entry& candidate) const {
   return listed ? Reason() : "address-private";
 }
 
-template <class Visit>
-void Judge::each_entry(Visit visit) {
+template <class Visit> void Judge::each_entry(Visit visit) {
   impl_.hosts.at(subject_.host, subject_.request.port, [&](uint32_t e) {
     const Entry& candidate = entry(e);
     if (!candidate.paths.empty() && !any_matches(candidate.paths, subject_.path)) return true;

@@ -41,26 +41,28 @@ struct Diagnostic {
   enum class Severity : uint8_t { error, warning } severity = Severity::error;
   std::string file;
   int line = 0, column = 0;
-  std::string code;      // "policy.unknown_field"
-  std::string message;   // what is wrong, what was expected, "did you mean …"
+  std::string code;          // "policy.unknown_field"
+  std::string message;       // what is wrong, what was expected, "did you mean …"
   std::string text() const;  // "file:line:column: error: message [code]"
 };
 using Diagnostics = std::vector<Diagnostic>;
 
-struct Header { std::string_view name, value; };  // names as they came; compared without case
+struct Header {
+  std::string_view name, value;
+};  // names as they came; compared without case
 
 // What is judged. Every view is borrowed for the length of the call.
 struct Request {
   enum class Kind : uint8_t { http, websocket, tcp, dns } kind = Kind::http;
-  std::string_view host;        // the destination's name as the agent meant it: DNS name or address literal
+  std::string_view host;  // the destination's name as the agent meant it: DNS name or address literal
   uint16_t port = 443;
-  bool tls = true;              // the agent speaks TLS to this destination
-  std::string_view sni;         // with tls; empty: none was sent
+  bool tls = true;       // the agent speaks TLS to this destination
+  std::string_view sni;  // with tls; empty: none was sent
   std::string_view method, target;
   std::span<const Header> headers;
   std::optional<std::string_view> body;  // where the endpoint's protocol needs it (Endpoint::body)
-  std::string_view message;     // websocket: one client text message
-  std::string_view ip;          // the address that would be dialled, when known
+  std::string_view message;              // websocket: one client text message
+  std::string_view ip;                   // the address that would be dialled, when known
   Labels labels = 0;
   Nanos time = 0;
   std::string_view agent, tool;
@@ -69,32 +71,43 @@ struct Request {
 // The only answer of deciding. `rule` and `reason` of a Policy's decision point into that Policy or to static text.
 struct Decision {
   Effect effect = Effect::deny;
-  std::string_view rule;      // "network.github.review[0]"; empty when nothing matched
-  std::string_view reason;    // "default-deny", "malformed:encoded-slash", "write", …: stable codes
-  std::string_view entry;     // name of the network entry that decided, empty when nothing matched
-  std::string canonical_target;  // what must be sent upstream instead of the target that came (http only; empty when refused early)
+  std::string_view rule;    // "network.github.review[0]"; empty when nothing matched
+  std::string_view reason;  // "default-deny", "malformed:encoded-slash", "write", …: stable codes
+  std::string_view entry;   // name of the network entry that decided, empty when nothing matched
+  std::string
+      canonical_target;  // what must be sent upstream instead of the target that came (http only; empty when refused early)
 };
 
 // How the runtime must treat a destination before it sees a request.
 enum class BodyNeed : uint8_t { none, whole };
-struct Limits { uint64_t request_bytes = 1u << 20; uint32_t requests_per_minute = 0, concurrent = 0; uint64_t upload_bytes_per_hour = 0; };  // 0: none
-struct AddressRange { std::array<uint8_t, 16> base{}; uint8_t prefix = 0; };  // IPv4 as v4-mapped, prefix counts 128 bits
+struct Limits {
+  uint64_t request_bytes = 1u << 20;
+  uint32_t requests_per_minute = 0, concurrent = 0;
+  uint64_t upload_bytes_per_hour = 0;
+};  // 0: none
+struct AddressRange {
+  std::array<uint8_t, 16> base{};
+  uint8_t prefix = 0;
+};  // IPv4 as v4-mapped, prefix counts 128 bits
 struct Endpoint {
   std::string_view entry;
   Protocol protocol = Protocol::http;
   TlsMode tls = TlsMode::inspect;
-  std::string_view credential;             // empty: none
-  std::span<const AddressRange> addresses; // private ranges this entry may reach
+  std::string_view credential;              // empty: none
+  std::span<const AddressRange> addresses;  // private ranges this entry may reach
   Limits limits;
-  BodyNeed body = BodyNeed::none;          // whether decide() needs Request::body (up to limits.request_bytes)
+  BodyNeed body = BodyNeed::none;  // whether decide() needs Request::body (up to limits.request_bytes)
 };
 
 struct Credential {
-  std::string name, secret;                // secret: its name in the secret store
-  std::string header, format;              // inject: "Authorization", "Bearer {secret}"
-  std::vector<std::string> only;           // entries
+  std::string name, secret;       // secret: its name in the secret store
+  std::string header, format;     // inject: "Authorization", "Bearer {secret}"
+  std::vector<std::string> only;  // entries
 };
-struct FileLabel { std::string path; Labels add = 0; };
+struct FileLabel {
+  std::string path;
+  Labels add = 0;
+};
 struct Filesystem {
   std::vector<std::string> read, write, deny;  // absolute, canonical
   std::vector<FileLabel> labels;
@@ -104,7 +117,10 @@ struct ProcessLimits {  // 0: no limit
   uint64_t memory_bytes = 0, pids = 0, open_files = 0, file_size_bytes = 0, wall_clock_ms = 0;
   double cpus = 0;
 };
-struct ReviewRules { int64_t hold_ms = 30'000, expires_ms = 86'400'000; bool other_than_requester = false; };
+struct ReviewRules {
+  int64_t hold_ms = 30'000, expires_ms = 86'400'000;
+  bool other_than_requester = false;
+};
 
 class Policy {
  public:
@@ -115,7 +131,7 @@ class Policy {
   Policy& operator=(Policy&&) noexcept;
   ~Policy();
 
-  const Digest& digest() const;        // SHA-256 of the YAML text
+  const Digest& digest() const;  // SHA-256 of the YAML text
   const std::string& name() const;
   Profile profile() const;
   Isolation isolation() const;
@@ -126,7 +142,7 @@ class Policy {
   int64_t credential_ttl_ms() const;
   const std::vector<Credential>& credentials() const;
   const Diagnostics& warnings() const;
-  std::string canonical() const;       // the compiled form as text, stable: what `saw policy show` prints
+  std::string canonical() const;  // the compiled form as text, stable: what `saw policy show` prints
 
   Decision decide(const Request& request) const;
 
@@ -135,7 +151,8 @@ class Policy {
   // The treatment of (host, port); nullopt: no entry matches, so every request there is denied. Entries that share a destination and
   // differ by `to.paths` may differ in protocol, credential and addresses: without a target the answer then has no credential and no
   // addresses; with a decision's canonical target it is exact.
-  std::optional<Endpoint> endpoint(std::string_view host, uint16_t port, std::string_view canonical_target = {}) const;
+  std::optional<Endpoint> endpoint(std::string_view host, uint16_t port,
+                                   std::string_view canonical_target = {}) const;
 
   struct Impl;  // compiled.h
 

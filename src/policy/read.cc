@@ -101,7 +101,8 @@ void read_filesystem(const Node& node, Reader& r, Document& out) {
                                  {{"quarantine", RunLater::quarantine}, {"deny", RunLater::deny}});
   if (!mode) return;
   out.filesystem.run_later = *mode;
-  r.not_available(place_of(*run_later), *mode == RunLater::quarantine ? "filesystem.runLater: quarantine" : "filesystem.runLater: deny");
+  r.not_available(place_of(*run_later), *mode == RunLater::quarantine ? "filesystem.runLater: quarantine"
+                                                                      : "filesystem.runLater: deny");
 }
 
 void read_limits(const Node& node, Reader& r, ProcessLimits& out) {

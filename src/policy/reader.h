@@ -56,8 +56,7 @@ class Reader {
   std::optional<uint64_t> size(const yaml::Node& node, std::string_view what);  // bytes, > 0
   std::optional<int64_t> duration_ms(const yaml::Node& node, std::string_view what);  // > 0
 
-  template <class E>
-  using Choices = std::initializer_list<std::pair<std::string_view, E>>;
+  template <class E> using Choices = std::initializer_list<std::pair<std::string_view, E>>;
   template <class E>
   std::optional<E> one_of(const yaml::Node& node, std::string_view what, Choices<E> choices) {
     std::vector<std::string_view> names;

@@ -14,8 +14,7 @@ namespace {
 struct Failed {
   Diagnostic diagnostic;
 };
-template <class T>
-using Parsed = std::expected<T, Failed>;
+template <class T> using Parsed = std::expected<T, Failed>;
 
 class Builder {
  public:

@@ -26,9 +26,9 @@ struct Node {
   int line = 0, column = 0;
   std::string scalar;
   bool quoted = false;
-  std::vector<Node> items;                               // sequence
-  std::vector<Member> members;                           // mapping, in order; keys are unique scalars
-  const Node* find(std::string_view key) const;          // member of a mapping, nullptr if absent
+  std::vector<Node> items;                       // sequence
+  std::vector<Member> members;                   // mapping, in order; keys are unique scalars
+  const Node* find(std::string_view key) const;  // member of a mapping, nullptr if absent
 };
 
 struct Member {

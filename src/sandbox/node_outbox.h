@@ -28,8 +28,7 @@ class Outbox {
   Ticket ticket(uint64_t request) const { return {request, epoch_}; }
   bool is_current(const Ticket& ticket) const { return link_ != nullptr && ticket.epoch == epoch_; }
 
-  template <class Message>
-  void answer(const Ticket& ticket, Message message, std::vector<Fd> fds = {}) {
+  template <class Message> void answer(const Ticket& ticket, Message message, std::vector<Fd> fds = {}) {
     if (!is_current(ticket)) return;
     message.request = ticket.request;
     link_->send(wire::encode(FromNode{std::move(message)}), std::move(fds));

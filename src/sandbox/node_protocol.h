@@ -48,9 +48,10 @@ struct GetSockets {
   template <class A> void members(A& a) { a(request, sandbox); }
 };
 struct ExecSpec {
-  std::vector<std::string> argv, environment;  // argv[0] is looked up in the PATH of `environment`, inside the sandbox
+  std::vector<std::string> argv,
+      environment;  // argv[0] is looked up in the PATH of `environment`, inside the sandbox
   std::string directory;
-  bool terminal = false;                       // a pty: then the answer carries one descriptor instead of three
+  bool terminal = false;  // a pty: then the answer carries one descriptor instead of three
   uint16_t rows = 24, columns = 80;
   template <class A> void members(A& a) { a(argv, environment, directory, terminal, rows, columns); }
 };
@@ -105,17 +106,18 @@ struct Shutdown {
   template <class A> void members(A&) {}
 };
 
-using ToNode = std::variant<CreateStorage, RemoveStorage, StartSandbox, StopSandbox, GetSockets, StartExec, SignalExec, ResizeExec,
-                            ListChanges, ListSandboxes, StartEgress, StopEgress, ControlReady, Shutdown>;
+using ToNode =
+    std::variant<CreateStorage, RemoveStorage, StartSandbox, StopSandbox, GetSockets, StartExec, SignalExec,
+                 ResizeExec, ListChanges, ListSandboxes, StartEgress, StopEgress, ControlReady, Shutdown>;
 
 // ---- saw-node → sawd ------------------------------------------------------------------------------------------------------------
 
 // The first message on a new link.
 struct NodeHello {
-  std::string version, node;                       // node: a stable id of this host's saw-node
+  std::string version, node;  // node: a stable id of this host's saw-node
   bool rootless = false;
-  uint32_t api_uid_zero = 0;                       // the uid that peer credentials show as 0 (rootless: the user's own)
-  std::vector<std::string> guarantees, degraded;   // feature names, and "name: consequence"
+  uint32_t api_uid_zero = 0;  // the uid that peer credentials show as 0 (rootless: the user's own)
+  std::vector<std::string> guarantees, degraded;  // feature names, and "name: consequence"
   template <class A> void members(A& a) { a(version, node, rootless, api_uid_zero, guarantees, degraded); }
 };
 struct Done {
@@ -130,29 +132,33 @@ struct Failed {
 struct SandboxStarted {
   uint64_t request = 0;
   std::string sandbox;
-  std::vector<std::string> degraded;               // guarantees this sandbox does not have (never with Strictness::strict)
+  std::vector<std::string> degraded;  // guarantees this sandbox does not have (never with Strictness::strict)
   template <class A> void members(A& a) { a(request, sandbox, degraded); }
 };
 struct ExecStarted {
   uint64_t request = 0, exec = 0;
-  int32_t host_pid = 0;                            // for the audit event
+  int32_t host_pid = 0;  // for the audit event
   template <class A> void members(A& a) { a(request, exec, host_pid); }
 };
 enum class ChangeKind : uint8_t { added, changed, deleted };
-constexpr ChangeKind kEnumLast(ChangeKind) { return ChangeKind::deleted; }
+constexpr ChangeKind kEnumLast(ChangeKind) {
+  return ChangeKind::deleted;
+}
 enum class FileType : uint8_t { file, directory, symlink, other };
-constexpr FileType kEnumLast(FileType) { return FileType::other; }
+constexpr FileType kEnumLast(FileType) {
+  return FileType::other;
+}
 struct Change {
   ChangeKind kind = ChangeKind::added;
   FileType type = FileType::file;
-  std::string path;                                // absolute inside the sandbox; bytes of the agent's choosing
+  std::string path;  // absolute inside the sandbox; bytes of the agent's choosing
   uint64_t size = 0;
   template <class A> void members(A& a) { a(kind, type, path, size); }
 };
 struct Changes {
   uint64_t request = 0;
-  std::vector<Change> changes;                     // sorted by path
-  bool complete = true;                            // false: more than kMaxChanges
+  std::vector<Change> changes;  // sorted by path
+  bool complete = true;         // false: more than kMaxChanges
   template <class A> void members(A& a) { a(request, changes, complete); }
 };
 constexpr size_t kMaxChanges = 100'000;
@@ -174,12 +180,14 @@ struct EgressStarted {
 
 // How a command ended: a value, not an error.
 enum class ExecEnd : uint8_t { exited, signalled, not_started, sandbox_gone, out_of_memory };
-constexpr ExecEnd kEnumLast(ExecEnd) { return ExecEnd::out_of_memory; }
+constexpr ExecEnd kEnumLast(ExecEnd) {
+  return ExecEnd::out_of_memory;
+}
 struct ExecExited {  // event
   std::string sandbox;
   uint64_t exec = 0;
   ExecEnd end = ExecEnd::exited;
-  int32_t status = 0;                              // exit status, signal number, or errno of execve (not_started)
+  int32_t status = 0;  // exit status, signal number, or errno of execve (not_started)
   template <class A> void members(A& a) { a(sandbox, exec, end, status); }
 };
 struct SandboxExited {  // event: saw-init of this sandbox ended without StopSandbox
@@ -190,11 +198,12 @@ struct EgressExited {  // event
   std::string workspace;
   template <class A> void members(A& a) { a(workspace); }
 };
-struct PerimeterStarted {  // event, with [control link, audit link]; again after each restart of saw-perimeter
+struct
+    PerimeterStarted {  // event, with [control link, audit link]; again after each restart of saw-perimeter
   template <class A> void members(A&) {}
 };
 
-using FromNode = std::variant<NodeHello, Done, Failed, SandboxStarted, ExecStarted, Changes, SandboxList, EgressStarted, ExecExited,
-                              SandboxExited, EgressExited, PerimeterStarted>;
+using FromNode = std::variant<NodeHello, Done, Failed, SandboxStarted, ExecStarted, Changes, SandboxList,
+                              EgressStarted, ExecExited, SandboxExited, EgressExited, PerimeterStarted>;
 
 }  // namespace saw::sandbox

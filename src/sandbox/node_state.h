@@ -24,8 +24,7 @@ struct SandboxRecord {
   int32_t init_pid = 0;
   uint64_t init_start_time = 0;
   uint32_t uid = 0;
-  template <class A>
-  void members(A& a) {
+  template <class A> void members(A& a) {
     a(sandbox, workspace, session, boot, control_socket, cgroup, depth, network, init_pid, init_start_time,
       uid);
   }

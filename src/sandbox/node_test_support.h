@@ -214,8 +214,7 @@ class NodeHarness : public testing::Test {
   }
 
   // Runs the loop until `done`, at most five seconds.
-  template <class Done>
-  [[nodiscard]] bool run_until(Done done) {
+  template <class Done> [[nodiscard]] bool run_until(Done done) {
     for (int i = 0; i < 5'000; ++i) {
       if (done()) return true;
       pollfd ready{.fd = loop_.fd(), .events = POLLIN};
@@ -224,8 +223,7 @@ class NodeHarness : public testing::Test {
     }
     return false;
   }
-  template <class T>
-  Told* find_told(uint64_t request = 0) {
+  template <class T> Told* find_told(uint64_t request = 0) {
     for (Told& told : told_)
       if (auto* message = std::get_if<T>(&told.message)) {
         if constexpr (requires { message->request; }) {
@@ -236,8 +234,7 @@ class NodeHarness : public testing::Test {
     return nullptr;
   }
   // The answer or event of that type, waited for. nullptr when it does not come.
-  template <class T>
-  T* await(uint64_t request = 0) {
+  template <class T> T* await(uint64_t request = 0) {
     if (!run_until([&] { return find_told<T>(request) != nullptr; })) return nullptr;
     return &std::get<T>(find_told<T>(request)->message);
   }

@@ -18,8 +18,7 @@ constexpr std::array<std::string_view, 4> kNeverShown = {"/sys", "/run", "/boot"
 bool is_below(std::string_view path, std::string_view directory) {
   return path == directory || (path.starts_with(directory) && path[directory.size()] == '/');
 }
-template <class List>
-bool is_below_any(std::string_view path, const List& directories) {
+template <class List> bool is_below_any(std::string_view path, const List& directories) {
   return std::ranges::any_of(directories, [&](std::string_view d) { return is_below(path, d); });
 }
 

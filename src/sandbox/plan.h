@@ -48,27 +48,20 @@ constexpr std::string_view kCaBundlePath = "/etc/saw/ca-bundle.pem";
 // the image, what lies there under that name is covered.
 struct GeneratedFile {
   std::string path, content;
-  template <class A>
-  void members(A& a) {
-    a(path, content);
-  }
+  template <class A> void members(A& a) { a(path, content); }
 };
 
 // A host directory shown inside (saw workspace create --mount).
 struct HostMount {
   std::string source, target;
   Access access = Access::read;
-  template <class A>
-  void members(A& a) {
-    a(source, target, access);
-  }
+  template <class A> void members(A& a) { a(source, target, access); }
 };
 
 struct LimitSet {  // 0: no limit
   uint64_t memory_bytes = 0, pids = 0, open_files = 0, file_size_bytes = 0, cpu_millis_per_second = 0,
            scratch_bytes = 0;
-  template <class A>
-  void members(A& a) {
+  template <class A> void members(A& a) {
     a(memory_bytes, pids, open_files, file_size_bytes, cpu_millis_per_second, scratch_bytes);
   }
 };
@@ -89,8 +82,7 @@ struct SandboxPlan {
   std::string hostname;
   Network network = Network::captured;
   Strictness strictness = Strictness::strict;
-  template <class A>
-  void members(A& a) {
+  template <class A> void members(A& a) {
     a(id, depth, workspace, session, image_root, read_paths, write_paths, deny_paths, files, mounts, limits,
       hostname, network, strictness);
   }

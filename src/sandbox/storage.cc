@@ -21,10 +21,7 @@ constexpr size_t kMaxRecord = 64;
 
 struct Owner {
   uint32_t index = 0;
-  template <class A>
-  void members(A& a) {
-    a(index);
-  }
+  template <class A> void members(A& a) { a(index); }
 };
 
 Result<> require_valid(std::string_view kind, const std::string& id) {

@@ -34,21 +34,17 @@ class NodeUnderTest {
   [[nodiscard]] bool wait_node_ended();
 
   void send(const sandbox::ToNode& message) { link_->send(wire::encode(message)); }
-  template <class T>
-  T* await(uint64_t request = 0);
+  template <class T> T* await(uint64_t request = 0);
   // The first message of the type that `fits`, if it has come.
-  template <class T, class Fits>
-  T* peek(Fits fits) {
+  template <class T, class Fits> T* peek(Fits fits) {
     for (Told& told : told_)
       if (auto* message = std::get_if<T>(&told.message); message != nullptr && fits(*message)) return message;
     return nullptr;
   }
   // The descriptors that came with it.
-  template <class T>
-  std::vector<Fd> take_fds(uint64_t request = 0);
+  template <class T> std::vector<Fd> take_fds(uint64_t request = 0);
   void forget() { told_.clear(); }
-  template <class Done>
-  bool run_until(Done done);
+  template <class Done> bool run_until(Done done);
 
   const std::string& directory() const { return directory_; }
   std::string run_directory() const { return directory_ + "/run"; }
@@ -61,8 +57,7 @@ class NodeUnderTest {
     sandbox::FromNode message;
     std::vector<Fd> fds;
   };
-  template <class T>
-  Told* find(uint64_t request);
+  template <class T> Told* find(uint64_t request);
   void accept_sawd();
 
   void spawn_node(Fd output, Fd ready);
@@ -79,8 +74,7 @@ class NodeUnderTest {
   std::vector<Told> told_;
 };
 
-template <class Done>
-bool NodeUnderTest::run_until(Done done) {
+template <class Done> bool NodeUnderTest::run_until(Done done) {
   constexpr int kRounds = 2'000, kRoundMs = 10;
   for (int i = 0; i < kRounds; ++i) {
     if (done()) return true;
@@ -91,8 +85,7 @@ bool NodeUnderTest::run_until(Done done) {
   return false;
 }
 
-template <class T>
-NodeUnderTest::Told* NodeUnderTest::find(uint64_t request) {
+template <class T> NodeUnderTest::Told* NodeUnderTest::find(uint64_t request) {
   for (Told& told : told_)
     if (auto* message = std::get_if<T>(&told.message)) {
       if constexpr (requires { message->request; }) {
@@ -103,14 +96,12 @@ NodeUnderTest::Told* NodeUnderTest::find(uint64_t request) {
   return nullptr;
 }
 
-template <class T>
-T* NodeUnderTest::await(uint64_t request) {
+template <class T> T* NodeUnderTest::await(uint64_t request) {
   if (!run_until([&] { return find<T>(request) != nullptr; })) return nullptr;
   return &std::get<T>(find<T>(request)->message);
 }
 
-template <class T>
-std::vector<Fd> NodeUnderTest::take_fds(uint64_t request) {
+template <class T> std::vector<Fd> NodeUnderTest::take_fds(uint64_t request) {
   return std::move(find<T>(request)->fds);
 }
 
