@@ -134,10 +134,11 @@ bool method_matches(const Rule& rule, std::string_view method) {
       rule.methods, [&](const std::string& m) { return m == method || (m == "GET" && method == "HEAD"); });
 }
 
-// A named key holds where it is present and all its values match; in a deny rule one matching value suffices.
+// A named key holds where it is present and, in an allow rule, all its values match; in a review or deny rule one matching
+// value suffices (docs/decisions/0014).
 class Tally {
  public:
-  explicit Tally(Effect effect) : any_suffices_(effect == Effect::deny) {}
+  explicit Tally(Effect effect) : any_suffices_(effect != Effect::allow) {}
   void value(bool matches) { (matches ? matching_ : other_) = true; }
   bool holds() const { return matching_ && (any_suffices_ || !other_); }
 

@@ -98,6 +98,18 @@ TEST(Decide, an_allow_rule_needs_every_named_key_and_all_its_values) {
   EXPECT_EQ(effect("/search?scope=acme-a", {kind, {"X-Kind", "text"}}), Effect::deny);
 }
 
+TEST(Decide, a_repeated_key_does_not_escape_review) {
+  Policy policy = network(R"(
+  - name: e
+    to: {hosts: [a.example]}
+    allow: [{methods: [GET], paths: [/s]}]
+    review: [{methods: [GET], paths: [/s], query: {mode: raw}}]
+)");
+  EXPECT_EQ(policy.decide(http("GET", "/s?mode=raw", "a.example")).effect, Effect::review);
+  EXPECT_EQ(policy.decide(http("GET", "/s?mode=raw&mode=x", "a.example")).effect, Effect::review);
+  EXPECT_EQ(policy.decide(http("GET", "/s?mode=x", "a.example")).effect, Effect::allow);
+}
+
 TEST(Decide, what_was_judged_is_what_is_sent) {
   Policy policy = network(kGithub);
   EXPECT_EQ(policy.decide(http("GET", "/%72epos/./acme//x/?q=%7ea")).canonical_target, "/repos/acme/x/?q=~a");

@@ -120,6 +120,23 @@ TEST(ShippedPolicies, compile) {
   EXPECT_GE(seen, 3u);
 }
 
+TEST(Shipped, every_policy_in_the_documents_compiles) {
+  for (std::string name : {"README.md", "docs/policy.md"}) {
+    const std::string text = slurp(SAW_SOURCE_DIR "/" + name), open = "```yaml\n";
+    int policies = 0;
+    for (size_t at = text.find(open); at != text.npos; at = text.find(open, at + 1)) {
+      const size_t start = at + open.size();
+      const std::string block = text.substr(start, text.find("```", start) - start);
+      if (block.find("kind: Policy") == block.npos) continue;
+      ++policies;
+      auto p = Policy::compile(block, name);
+      if (!p)
+        for (const Diagnostic& d : p.error()) ADD_FAILURE() << d.text();
+    }
+    EXPECT_EQ(policies, 1) << name;
+  }
+}
+
 // SAW_ACCEPT_GOLDEN=1 rewrites the expected texts.
 TEST(Golden, the_compiled_form_of_shipped_policies) {
   for (std::string name : {"local-dev", "corporate-coding", "public-research"}) {

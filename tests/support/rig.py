@@ -136,11 +136,22 @@ class Saw:
             os.chown(self.state, self.user.uid, self.user.gid)
         self.env = {"PATH": os.environ["PATH"], "HOME": str(self.dir), "USER": self.user.name, "LANG": "C.UTF-8",
                     "SAW_DIR": str(self.state), "SAW_SOCKET": str(self.run_directory / "saw.sock")}
-        if self.user.is_other and subprocess.run([BIN / "saw", "help"], env=self.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                                 cwd="/", **self.user.popen_options()).returncode != 0:
-            raise Missing(f"user '{self.user.name}' cannot run '{BIN}/saw'")
+        self.bin = self.programs_for_user()
         self.before = set(descendants())
         test.addClassCleanup(self.close) if isinstance(test, type) else test.addCleanup(self.close)
+
+    def programs_for_user(self):
+        """Where the programs are: their own folder, or a copy beside the state when the user cannot reach that (a checkout below /root)."""
+        if not self.user.is_other:
+            return BIN
+        shown = self.dir / "bin"
+        shown.mkdir(mode=0o755)
+        for program in ("saw", *PROGRAMS):
+            shutil.copy(BIN / program, shown / program)
+        if subprocess.run([shown / "saw", "help"], env=self.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                          cwd="/", **self.user.popen_options()).returncode != 0:
+            raise Missing(f"user '{self.user.name}' cannot run 'saw'")
+        return shown
 
     @classmethod
     def start(cls, test, perimeter=None):
@@ -152,7 +163,7 @@ class Saw:
 
     def __call__(self, *args, input=None, timeout=TIMEOUT, env=None):
         try:
-            return subprocess.run([str(BIN / "saw"), *map(str, args)], env={**self.env, **(env or {})}, cwd="/", timeout=timeout,
+            return subprocess.run([str(self.bin / "saw"), *map(str, args)], env={**self.env, **(env or {})}, cwd="/", timeout=timeout,
                                   input=input if input is not None else "", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                   errors="replace", **self.user.popen_options())
         except subprocess.TimeoutExpired as late:
@@ -169,7 +180,7 @@ class Saw:
 
     def popen(self, *args, **options):
         settings = dict(env=self.env, cwd="/", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        return subprocess.Popen([str(BIN / "saw"), *map(str, args)], **{**settings, **options}, **self.user.popen_options())
+        return subprocess.Popen([str(self.bin / "saw"), *map(str, args)], **{**settings, **options}, **self.user.popen_options())
 
     def file(self, name, text):
         path = self.dir / name
@@ -221,7 +232,7 @@ class Saw:
 
     def close(self):
         try:
-            subprocess.run([str(BIN / "saw"), "down"], env=self.env, cwd="/", timeout=30, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            subprocess.run([str(self.bin / "saw"), "down"], env=self.env, cwd="/", timeout=30, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                            stdin=subprocess.DEVNULL, **self.user.popen_options())
         except subprocess.TimeoutExpired:
             pass
