@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <thread>
 
+#include <fcntl.h>
 #include <pwd.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -40,9 +41,18 @@ std::string user_name() {
   return entry ? entry->pw_name : "";
 }
 
+// A standard descriptor that was closed would become the next file or socket that is opened, and be read or
+// written as if it were the user's. Opened the wrong way round, reading and writing it fails as before.
+void occupy_closed_descriptors() {
+  for (int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(fd, F_GETFD) < 0 && ::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+      ::_exit(static_cast<int>(saw::cli::Exit::saw_failed));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  occupy_closed_descriptors();
   const saw::SystemClock clock;
   std::error_code ec;
   saw::cli::World world;

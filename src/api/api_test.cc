@@ -67,6 +67,8 @@ TEST(Json, what_is_ambiguous_or_unknown_is_refused) {
   for (const char* bad :
        {R"({"a":1,"a":2})", R"({"b":{"a":1,"a":1}})", R"({"a":1} x)", "[1]", "", "{", R"({"a":01})", "nul"})
     EXPECT_EQ(parse_object(bad).error().code, "request.json") << bad;
+  EXPECT_EQ(parse_object(std::string_view("{\"a\":1}\0{}", 10)).error().code, "request.json")
+      << "read to a NUL only";
   std::string deep = "{\"a\":" + std::string(100'000, '[') + std::string(100'000, ']') + "}";
   EXPECT_EQ(parse_object(deep).error().code, "request.json");
 }

@@ -10,6 +10,7 @@ constexpr std::pair<std::string_view, unsigned> kStatus[] = {
     {"not_available_yet", 501},
     {"audit.unavailable", 503},
     {"control.not_ready", 503},
+    {"store.full", 503},
     {"egress.not_ready", 503},
     {"request.", 400},
     {"policy.", 400},
@@ -36,6 +37,7 @@ constexpr std::pair<std::string_view, std::string_view> kAsk[] = {
     {"identity.agent_expired", "ask the agent's sponsor to register it again"},
     {"secret.missing", "store it: saw secret put NAME, value on standard input"},
     {"audit.unavailable", "an operator must make room for, or repair, the audit log's disk"},
+    {"store.full", "an operator must make room on the disk of SAW's state directory"},
     {"review.same_person", "ask somebody else to review it"},
     {"policy.invalid", "correct the policy; saw policy lint FILE shows the same errors"},
 };

@@ -17,6 +17,8 @@ Result<Json> parse_object(std::string_view text) {
       problem = fmt::format("member '{}' comes twice", parsed.get_ref<const std::string&>());
     return problem.empty();
   };
+  // The library takes NUL for the end of the text; what stands behind it would go unread.
+  if (text.contains('\0')) return Error::make("request.json", "malformed JSON: a NUL byte");
   Json json = Json::parse(text, check, /*allow_exceptions=*/false);
   if (!problem.empty()) return Error::make("request.json", "malformed JSON: {}", problem);
   if (json.is_discarded() || !json.is_object())

@@ -19,8 +19,7 @@ HttpResponse answer(const Json& json, unsigned status = 200) {
 }
 
 // A Result of a view (or of nothing) as an answer.
-template <class T>
-void reply(Respond respond, Result<T> result, unsigned status = 200) {
+template <class T> void reply(Respond respond, Result<T> result, unsigned status = 200) {
   if (!result) return respond(to_response(result.error()));
   if constexpr (std::is_void_v<T>)
     respond(answer(Json::object(), status));
@@ -28,16 +27,14 @@ void reply(Respond respond, Result<T> result, unsigned status = 200) {
     respond(answer(to_json(*result), status));
 }
 
-template <class T>
-void reply_list(Respond respond, const char* member, const Result<std::vector<T>>& list) {
+template <class T> void reply_list(Respond respond, const char* member, const Result<std::vector<T>>& list) {
   if (!list) return respond(to_response(list.error()));
   Json items = Json::array();
   for (const T& item : *list) items.push_back(to_json(item));
   respond(answer({{member, std::move(items)}}));
 }
 
-template <class T>
-Reply<T> later(Respond respond, unsigned status = 200) {
+template <class T> Reply<T> later(Respond respond, unsigned status = 200) {
   return [respond = std::move(respond), status](Result<T> result) mutable {
     reply<T>(std::move(respond), std::move(result), status);
   };
@@ -62,8 +59,8 @@ Result<uint64_t> query_number(const HttpRequest& request, const char* name, uint
 // ---- daemon
 // -----------------------------------------------------------------------------------------------------------------------
 
-void get_status(Control& control, const HttpRequest&, Segments, Respond respond) {
-  respond(answer(to_json(control.status())));
+void get_status(Control& control, const HttpRequest& request, Segments, Respond respond) {
+  respond(answer(to_json(control.status(request.caller))));
 }
 void post_down(Control& control, const HttpRequest& request, Segments, Respond respond) {
   reply<void>(std::move(respond), control.shut_down(request.caller));

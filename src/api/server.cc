@@ -20,6 +20,7 @@
 #include <boost/beast/websocket.hpp>
 #include <unistd.h>
 
+#include "api/connections.h"
 #include "api/exec_spec.h"
 #include "api/routes.h"
 #include "base/log.h"
@@ -245,7 +246,7 @@ struct Server::State {
   asio::io_context io{1};
   Local::acceptor acceptor;
   asio::posix::stream_descriptor loop_ready;
-  size_t connections = 0;
+  Connections connections;
 
   // The control plane's loop inside this one.
   Task run_loop() {
@@ -270,12 +271,13 @@ struct Server::State {
         co_await pause.async_wait(into(error));
         continue;
       }
-      if (connections >= kMaxConnections) continue;  // closed at once
-      ++connections;
-      asio::co_spawn(io, serve(Stream_(std::move(socket))), [this](std::exception_ptr failure) {
-        --connections;
-        if (failure) log_error("an API connection ended by an exception");
-      });
+      const auto peer = os::peer_credentials(socket.native_handle());
+      if (!peer || !connections.enter(peer->uid)) continue;  // closed at once
+      asio::co_spawn(io, serve(Stream_(std::move(socket)), peer->uid),
+                     [this, uid = peer->uid](std::exception_ptr failure) {
+                       connections.leave(uid);
+                       if (failure) log_error("an API connection ended by an exception");
+                     });
     }
   }
 
@@ -318,10 +320,9 @@ struct Server::State {
         start, asio::use_awaitable);
   }
 
-  Task serve(Stream_ stream) {
-    auto peer = os::peer_credentials(stream.socket().native_handle());
+  Task serve(Stream_ stream, uint32_t uid) {
     beast::flat_buffer buffer;
-    while (peer) {
+    for (;;) {
       http::request_parser<http::string_body> parser;
       parser.body_limit(kMaxBody);
       parser.header_limit(kMaxHeader);
@@ -340,7 +341,7 @@ struct Server::State {
       HttpResponse response;
       // Only the status is told while the control plane recovers; everybody else waits for it, bounded.
       if (parser.get().target() != "/v1/status") co_await wait_ready();
-      if (auto caller = control.caller(peer->uid); !caller) {
+      if (auto caller = control.caller(uid); !caller) {
         response = to_response(caller.error());
       } else if (auto target = parse_target(parser.get().target()); !target) {
         response = to_response(target.error());

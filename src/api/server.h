@@ -4,7 +4,7 @@
 //   Server server(loop, control, std::move(listener));       // an inherited, listening Unix stream socket
 //   std::string why = server.run();                          // until stop()
 //
-// Who asks is the kernel's answer (SO_PEERCRED), taken once for each connection. Bounds: kMaxConnections,
+// Who asks is the kernel's answer (SO_PEERCRED), taken once for each connection. Bounds: Connections::kMax (connections.h),
 // kMaxBody, kIdleSeconds between requests; a command's output is read only as fast as its client takes it.
 #pragma once
 
@@ -15,7 +15,6 @@
 
 namespace saw::api {
 
-constexpr size_t kMaxConnections = 512;
 constexpr int kIdleSeconds = 60;
 
 class Server {

@@ -52,14 +52,22 @@ Result<store::Agent> Agents::resolve(const std::string& sponsor, std::string_vie
   auto by_id = SAW_TRY(plane_.store.agent(agent));
   if (by_id && by_id->sponsor == sponsor) return std::move(*by_id);
   if (agent != kDefault)
-    return Error::make("identity.agent_unknown", "sponsor {} has no agent '{}'", sponsor, printable(agent, 80));
+    return Error::make("identity.agent_unknown", "sponsor {} has no agent '{}'", sponsor,
+                       printable(agent, 80));
   return insert(sponsor, kDefault, "registered by SAW on first use, for commands that name no agent");
 }
 
-bool Agents::may_act(std::string_view agent_id) const {
-  auto agent = plane_.store.agent(agent_id);
-  return agent && *agent && (*agent)->state == identity::name(AgentState::active) &&
-         ((*agent)->expires == 0 || plane_.clock.now() < (*agent)->expires);
+Result<> Agents::check(std::string_view agent_id) const {
+  const auto agent = SAW_TRY(plane_.store.agent(agent_id));
+  if (!agent)
+    return Error::make("identity.agent_unknown", "agent '{}' is not registered", printable(agent_id, 80));
+  if (barred_.contains(agent_id))
+    return Error::make("identity.agent_suspended", "agent '{}' is suspended", agent->name);
+  if (agent->state != identity::name(AgentState::active))
+    return Error::make("identity.agent_" + agent->state, "agent '{}' is {}", agent->name, agent->state);
+  if (agent->expires != 0 && plane_.clock.now() >= agent->expires)
+    return Error::make("identity.agent_expired", "the registration of agent '{}' has expired", agent->name);
+  return {};
 }
 
 Result<store::Agent> Agents::insert(const std::string& sponsor, std::string_view name,
@@ -79,6 +87,7 @@ Result<store::Agent> Agents::insert(const std::string& sponsor, std::string_view
 
 Result<AgentView> Agents::add(const Caller& caller, const std::string& name, const std::string& purpose) {
   SAW_TRY(check_name("agent", name));
+  SAW_TRY(can_be_recorded());
   if (purpose.empty() || purpose.size() > kMaxPurpose)
     return Error::make("request.purpose", "a purpose of 1 to {} bytes is needed", kMaxPurpose);
   if (SAW_TRY(plane_.store.agent_named(caller.sponsor, name)))
@@ -117,15 +126,31 @@ Result<AgentView> Agents::change(const Caller& caller, std::string_view name, Ag
   const AgentState wanted = verb == AgentVerb::suspend  ? AgentState::suspended
                             : verb == AgentVerb::resume ? AgentState::active
                                                         : AgentState::revoked;
-  if (agent.state == identity::name(wanted)) return to_view(agent);  // idempotent
+  if (agent.state == identity::name(wanted) && !barred_.contains(agent.id))
+    return to_view(agent);  // idempotent
   if (agent.state == identity::name(AgentState::revoked))
     return Error::make("agent.conflict", "agent '{}' is revoked for good", agent.name);
+  if (verb == AgentVerb::resume) SAW_TRY(can_be_recorded());  // taking authority away never waits
   agent.state = identity::name(wanted);
   ++agent.version;
-  SAW_TRY(plane_.store.put(agent), "changing an agent");
+  if (auto stored = plane_.store.put(agent); !stored) {
+    if (verb != AgentVerb::resume && barred_.insert(agent.id).second) {
+      record(agent, caller.sponsor, verb_name(verb));
+      on_change_(agent);
+    }
+    return std::unexpected(std::move(stored).error().within(
+        verb == AgentVerb::resume ? "nothing changed"
+                                  : "the agent can do nothing until SAW restarts, but this was not stored"));
+  }
+  barred_.erase(agent.id);
   record(agent, caller.sponsor, verb_name(verb));
   on_change_(agent);
   return to_view(agent);
+}
+
+Result<> Agents::can_be_recorded() const {
+  if (plane_.audit.available()) return {};
+  return Error::make("audit.unavailable", "the audit log cannot be written: no authority is given");
 }
 
 void Agents::record(const store::Agent& agent, const std::string& by, std::string_view verb) {

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <functional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,7 +30,9 @@ class Agents {
   // By id or name, of this sponsor. The default agent (and the sponsor's own record) is made if it is not
   // there.
   Result<store::Agent> resolve(const std::string& sponsor, std::string_view agent);
-  bool may_act(std::string_view agent_id) const;
+  // "identity.agent_suspended" and the like when it may not act now.
+  Result<> check(std::string_view agent_id) const;
+  bool may_act(std::string_view agent_id) const { return check(agent_id).has_value(); }
 
   Result<AgentView> add(const Caller& caller, const std::string& name, const std::string& purpose);
   Result<std::vector<AgentView>> list(const Caller& caller) const;
@@ -39,9 +42,12 @@ class Agents {
  private:
   Result<store::Agent> find(const Caller& caller, std::string_view agent) const;
   Result<store::Agent> insert(const std::string& sponsor, std::string_view name, const std::string& purpose);
+  Result<> can_be_recorded() const;
   void record(const store::Agent& agent, const std::string& by, std::string_view verb);
 
   Plane& plane_;
+  // Suspended or revoked while the store could not be written: in force until it can, or until a restart.
+  std::set<std::string, std::less<>> barred_;
   std::move_only_function<void(const store::Agent&)> on_change_;
 };
 

@@ -5,6 +5,8 @@
 namespace saw::control {
 namespace {
 
+constexpr size_t kLineOverhead = 2;  // of each entry in the log
+
 class LogSink final : public AuditSink {
  public:
   explicit LogSink(audit::Log log) : log_(std::move(log)) {}
@@ -43,17 +45,31 @@ void AuditWriter::add(Pending pending) {
   flush_timer_ = loop_.after(0, [this] { flush(); });
 }
 
+// One append for all, unless there is more than an append takes: after an outage, or from a program that
+// floods.
 void AuditWriter::flush() {
   flush_scheduled_ = false;
-  if (!sink_ || pending_.empty()) return;
-  std::vector<std::string> lines;
-  lines.reserve(pending_.size());
-  for (const Pending& pending : pending_) lines.push_back(pending.line);
-  if (auto appended = sink_->append(lines); !appended) return fail(appended.error());
-  last_size_ = sink_->size();
-  for (Pending& pending : std::exchange(pending_, {}))
-    if (pending.durable) pending.durable({});
-  if (on_growth_) on_growth_();
+  bool grown = false;
+  while (sink_ && !pending_.empty()) {
+    std::vector<std::string> lines;
+    for (size_t bytes = 0; const Pending& pending : pending_) {
+      bytes += pending.line.size() + kLineOverhead;
+      if (!lines.empty() && bytes > audit::Log::kMaxBatchBytes) break;
+      lines.push_back(pending.line);
+    }
+    if (auto appended = sink_->append(lines); !appended) {
+      fail(appended.error());
+      break;
+    }
+    grown = true;
+    last_size_ = sink_->size();
+    const auto end = pending_.begin() + static_cast<std::ptrdiff_t>(lines.size());
+    std::vector<Pending> written(std::make_move_iterator(pending_.begin()), std::make_move_iterator(end));
+    pending_.erase(pending_.begin(), end);
+    for (Pending& pending : written)
+      if (pending.durable) pending.durable({});
+  }
+  if (grown && on_growth_) on_growth_();
 }
 
 void AuditWriter::fail(const Error& error) {

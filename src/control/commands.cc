@@ -77,11 +77,21 @@ void Commands::start(Workspace& workspace, ExecRequest request, Reply<std::uniqu
                    if (recorded->exit)
                      return fail(*recorded,
                                  Error{"workspace.conflict", "the workspace or session is being stopped", 0});
+                   if (!still_authorized(*recorded)) return;
                    if (recorded->request.kind == ExecKind::call)
                      build(*recorded, workspace);
                    else
                      execute(key);
                  }));
+}
+
+// Authority that was taken away while a step was under way: after the acknowledgement nothing starts.
+bool Commands::still_authorized(Command& command) {
+  auto may_act = agents_.check(command.who.agent);
+  if (may_act) return true;
+  record_authority(command, 0, &may_act.error());
+  fail(command, std::move(may_act).error());
+  return false;
 }
 
 void Commands::build(Command& command, Workspace& workspace) {
@@ -95,6 +105,7 @@ void Commands::build(Command& command, Workspace& workspace) {
     if (!started) return fail(*built, std::move(started).error());
     if (built->exit)
       return fail(*built, Error{"workspace.conflict", "the call was ended before it started", 0});
+    if (!still_authorized(*built)) return;
     execute(key);
   }));
 }
@@ -124,6 +135,10 @@ void Commands::on_started(const std::string& key, Result<NodeClient::Answer> ans
     return fail(*command, Error{"node.malformed", "saw-node answered a StartExec with something else", 0});
   command->exec = started->exec;
   command->pid = started->host_pid;
+  if (!still_authorized(*command)) {
+    plane_.node.send(sandbox::SignalExec{command->sandbox, started->exec, SIGKILL});
+    return;
+  }
   command->stage = Stage::running;
   std::unique_ptr<CommandHandle> handle(new CommandHandle(*this, alive_.watch(), key));
   handle->credential = command->who.credential_id;
@@ -223,8 +238,13 @@ void Commands::sandbox_lost(const std::string& sandbox) {
 void Commands::kill_agent(const std::string& agent) {
   std::vector<Command*> its;
   for (auto& [key, command] : running_)
-    if (command->who.agent == agent && command->cell) its.push_back(command.get());
-  for (Command* command : its) finish(*command, {ExitKind::signalled, SIGKILL});
+    if (command->who.agent == agent) its.push_back(command.get());
+  for (Command* command : its) {
+    if (command->cell)
+      finish(*command, {ExitKind::signalled, SIGKILL});
+    else if (command->stage == Stage::running)  // its sandbox is others', too; its end is told by saw-node
+      plane_.node.send(sandbox::SignalExec{command->sandbox, command->exec, SIGKILL});
+  }
 }
 
 std::vector<Cell*> Commands::call_cells(const std::string& workspace) {

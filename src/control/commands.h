@@ -48,7 +48,7 @@ class CommandHandle {
 
 class Commands final : public RunningCommands {
  public:
-  static constexpr size_t kMaxRunning = 1024;
+  static constexpr size_t kMaxRunning = 1024, kMaxRunningPerSponsor = 512;
   static constexpr size_t kMaxArguments = 4096, kMaxBytes = 1u << 20;  // argv and environment together
 
   Commands(Plane& plane, Agents& agents, const StoreRegistry& registry, const std::string& issuer)
@@ -60,7 +60,7 @@ class Commands final : public RunningCommands {
   void end_commands(const std::string& workspace, const std::string& session, Reply<> reply) override;
   std::vector<Cell*> call_cells(const std::string& workspace) override;
   void sandbox_lost(const std::string& sandbox) override;
-  void kill_agent(const std::string& agent);  // revoked: its calls end
+  void kill_agent(const std::string& agent);  // revoked: its commands end
 
  private:
   friend class CommandHandle;
@@ -90,6 +90,7 @@ class Commands final : public RunningCommands {
   Result<> resolve_authority(Command& command, Workspace& workspace, const store::Agent& agent);
   void record_authority(const Command& command, Nanos expires, const Error* refusal);
   void record_process(const Command& command, audit::ProcessActivity::Activity activity, Reply<> durable);
+  bool still_authorized(Command& command);  // else it has failed
   void build(Command& command, Workspace& workspace);
   void execute(const std::string& key);
   void on_started(const std::string& key, Result<NodeClient::Answer> answer);

@@ -81,6 +81,10 @@ std::string command_line(const std::vector<std::string>& argv) {
 Result<std::unique_ptr<Commands::Command>> Commands::admit(Workspace& workspace, ExecRequest request) {
   SAW_TRY(check_request(request));
   if (running_.size() >= kMaxRunning) return Error::make("exec.busy", "{} commands run already", kMaxRunning);
+  const auto own = static_cast<size_t>(std::ranges::count_if(
+      running_, [&](const auto& entry) { return entry.second->who.sponsor == workspace.record().owner; }));
+  if (own >= kMaxRunningPerSponsor)
+    return Error::make("exec.busy", "{} commands of {} run already", own, workspace.record().owner);
   if (!plane_.audit.available())
     return Error::make("audit.unavailable", "the audit log cannot be written: no command is admitted");
   if (workspace.state() != WorkspaceState::running)

@@ -207,5 +207,57 @@ TEST_F(CommandsTest, a_call_in_a_session_lies_on_the_session_and_ends_with_it) {
   EXPECT_EQ(world_.sandboxes.size(), 1u);
 }
 
+// The moment is each message to saw-node that a call's start consists of, and the wait for the audit log.
+TEST_F(CommandsTest, what_is_admitted_when_its_agent_is_suspended_does_not_start) {
+  for (const std::string at : {"admitted", "StartSandbox", "StartExec"}) {
+    ASSERT_TRUE(control_->change_agent(kOwner, "default", AgentVerb::resume));
+    run_quiet();
+    node_->log = {""};
+    bool suspended = false;
+    auto suspend = [&] {
+      if (std::exchange(suspended, true)) return;
+      EXPECT_TRUE(control_->change_agent(kOwner, "default", AgentVerb::suspend));
+    };
+    node_->fate = [&](size_t) {
+      if (node_->log.back() == (at == "StartSandbox" ? "" : "StartSandbox")) suspend();
+      return FakeNode::Fate::live;
+    };
+    std::unique_ptr<CommandHandle> handle;
+    std::string refusal;
+    bool answered = false;
+    control_->start_command(kOwner, "dev", call(), [&](Result<std::unique_ptr<CommandHandle>> r) {
+      answered = true;
+      if (!r) return void(refusal = r.error().code);
+      handle = std::move(*r);
+      handle->on_exit([](Exit) {});
+    });
+    if (at == "admitted") suspend();
+    ASSERT_TRUE(run_until([&] { return answered; }));
+    EXPECT_FALSE(handle) << at;
+    EXPECT_EQ(refusal, "identity.agent_suspended") << at;
+    run_quiet();
+    EXPECT_EQ(world_.sandboxes.size(), 1u) << at;
+    EXPECT_EQ(egress().channels.size(), 0u) << at;
+  }
+  node_->fate = [](size_t) { return FakeNode::Fate::live; };
+  ASSERT_TRUE(control_->change_agent(kOwner, "default", AgentVerb::resume));
+  EXPECT_TRUE(run(call())) << refusal_.message;
+}
+
+TEST_F(CommandsTest, revoking_an_agent_kills_what_it_runs_in_a_shared_sandbox_too) {
+  ASSERT_TRUE(control_->register_agent(kOwner, "coder", "codes"));
+  auto request = workspace_command();
+  auto others = run(request);
+  request.agent = "coder";
+  auto its = run(request);
+  ASSERT_TRUE(its && others);
+  ASSERT_TRUE(control_->change_agent(kOwner, "coder", AgentVerb::revoke));
+  ASSERT_TRUE(run_until([&] { return !node_->signals.empty(); }));
+  run_quiet();
+  ASSERT_EQ(node_->signals.size(), 1u);
+  EXPECT_EQ(node_->signals[0].exec, 2u);
+  EXPECT_EQ(node_->signals[0].signal, SIGKILL);
+}
+
 }  // namespace
 }  // namespace saw::control

@@ -160,19 +160,20 @@ Result<Workspace*> Control::find(const Caller& caller, std::string_view workspac
 // ---- the daemon
 // -------------------------------------------------------------------------------------------------------------------
 
-StatusView Control::status() const {
+StatusView Control::status(const Caller& caller) const {
   StatusView v{.version = SAW_VERSION,
                .node = hello_.node,
                .state = ready_ ? "ready" : "recovering",
                .rootless = hello_.rootless,
                .audit_ok = audit_->available(),
                .audit_entries = audit_->entries(),
-               .workspaces = workspaces_.size(),
+               .workspaces = workspaces_.list(caller).size(),
                .degraded = hello_.degraded};
   v.programs.push_back({.name = "sawd", .state = "running", .pid = ::getpid()});
   v.programs.push_back({.name = "saw-node", .state = "running", .pid = ::getppid()});
   v.programs.push_back({.name = "saw-perimeter", .state = perimeter_.is_up() ? "running" : "restarting"});
   workspaces_.each([&](Workspace& w) {
+    if (caller.role != Role::operator_ && w.record().owner != caller.sponsor) return;
     const EgressControl::State state = w.egress().state();
     if (state == EgressControl::State::down && w.state() == WorkspaceState::stopped) return;
     v.programs.push_back({.name = "saw-egress",
@@ -346,7 +347,7 @@ Result<store::Review> Control::review_for(const Caller& caller, std::string_view
   SAW_TRY(ready());
   store::Review review = SAW_TRY(reviews_.find(id));
   if (caller.role != Role::operator_) {
-    auto reachable = workspaces_.find(caller, review.workspace, verb);
+    auto reachable = workspaces_.find_by_id(caller, review.workspace, verb);
     if (!reachable && reachable.error().code == "workspace.not_found")
       return Error::make("review.not_found", "there is no review '{}'", printable(id, 80));
     SAW_TRY(std::move(reachable));

@@ -48,7 +48,8 @@ class Control {
 
   // At once, or when recovery is done; "control.not_ready" after kMaxReadyWaitMs.
   void when_ready(Reply<> reply);
-  StatusView status() const;
+  // Programs and workspaces: those that the caller may see.
+  StatusView status(const Caller& caller) const;
   Result<> shut_down(const Caller& caller);
 
   Result<std::vector<WorkspaceView>> list_workspaces(const Caller& caller) const;

@@ -34,6 +34,9 @@ class FakeSink final : public AuditSink {
   explicit FakeSink(AuditDisk& disk) : disk_(disk) {}
   Result<> append(std::span<const std::string> lines) override {
     if (disk_.full) return Error::make("audit.full", "no space left on device");
+    size_t bytes = 0;
+    for (const std::string& line : lines) bytes += line.size() + 2;
+    if (bytes > audit::Log::kMaxBatchBytes) return Error::make("audit.line", "too many bytes in one append");
     disk_.lines.insert(disk_.lines.end(), lines.begin(), lines.end());
     return {};
   }
@@ -142,8 +145,7 @@ class FakeNode {
   std::function<Fate(size_t number)> fate = [](size_t) { return Fate::live; };
 
  private:
-  template <class... F>
-  static std::vector<Fd> fds_of(F... fd) {
+  template <class... F> static std::vector<Fd> fds_of(F... fd) {
     std::vector<Fd> out;
     (out.push_back(std::move(fd)), ...);
     return out;
@@ -316,8 +318,7 @@ class ControlTest : public testing::Test {
   }
 
   // Calls `start(reply)` and turns the loop until it is answered.
-  template <class T>
-  Result<T> wait(const std::function<void(Reply<T>)>& start) {
+  template <class T> Result<T> wait(const std::function<void(Reply<T>)>& start) {
     auto slot = std::make_shared<std::optional<Result<T>>>();
     start([slot](Result<T> result) { slot->emplace(std::move(result)); });
     if (!run_until([&] { return slot->has_value(); })) return Error::make("test.timeout", "no answer");

@@ -1,5 +1,9 @@
 #include "control/control.h"
 
+#include <csignal>
+
+#include <sys/resource.h>
+
 #include "control/control_fixture_test.h"
 
 namespace saw::control {
@@ -288,11 +292,11 @@ TEST_F(ControlTest, when_audit_cannot_be_written_nothing_is_admitted_and_afterwa
   disk_.full = true;
   EXPECT_EQ(exec(call()).error().code, "audit.unavailable") << "the write itself fails";
   EXPECT_TRUE(node_->execs.empty());
-  EXPECT_FALSE(control_->status().audit_ok);
+  EXPECT_FALSE(control_->status(kOwner).audit_ok);
   EXPECT_EQ(exec(call()).error().code, "audit.unavailable");
   EXPECT_EQ(create(spec("other")).error().code, "audit.unavailable");
   disk_.full = false;
-  ASSERT_TRUE(run_until([&] { return control_->status().audit_ok; }));
+  ASSERT_TRUE(run_until([&] { return control_->status(kOwner).audit_ok; }));
   EXPECT_TRUE(exec(call()));
 }
 
@@ -330,6 +334,79 @@ TEST_F(ControlTest, gaps_and_forgeries_from_an_egress_become_findings) {
   EXPECT_EQ(events("audit-malformed"), 2u);
   for (const std::string& line : disk_.lines) EXPECT_EQ(line.find('\n'), line.npos);
   EXPECT_EQ(events(egress_event("g6")), 1u);
+}
+
+TEST_F(ControlTest, the_status_shows_each_user_only_their_own_workspaces) {
+  boot_ready();
+  put_secret();
+  ASSERT_TRUE(create());
+  auto shown = [&](const Caller& caller) {
+    const StatusView status = control_->status(caller);
+    return std::pair(status.workspaces, std::ranges::count(status.programs, "dev", &ProgramView::workspace));
+  };
+  EXPECT_EQ(shown(kStranger), std::pair(size_t{0}, std::ptrdiff_t{0}));
+  EXPECT_EQ(shown(kOwner), std::pair(size_t{1}, std::ptrdiff_t{1}));
+  EXPECT_EQ(shown(kOperator), std::pair(size_t{1}, std::ptrdiff_t{1}));
+}
+
+TEST_F(ControlTest, a_name_that_several_owners_use_is_no_name_for_an_operator) {
+  boot_ready();
+  put_secret(), put_secret(kStranger);
+  auto mine = create();
+  ASSERT_TRUE(mine);
+  EXPECT_EQ(control_->show_workspace(kOperator, "dev")->owner, kOwner.sponsor);
+  ASSERT_TRUE(create(spec(), kStranger));
+  EXPECT_EQ(control_->show_workspace(kOperator, "dev").error().code, "workspace.conflict");
+  EXPECT_EQ(control_->show_workspace(kOperator, mine->workspace.id)->owner, kOwner.sponsor);
+  EXPECT_EQ(control_->show_workspace(kStranger, "dev")->owner, kStranger.sponsor);
+}
+
+TEST_F(ControlTest, nobody_takes_all_the_room_there_is) {
+  boot_ready();
+  for (size_t i = 0; i < Secrets::kMaxPerOwner; ++i)
+    ASSERT_TRUE(control_->put_secret(kOwner, fmt::format("s{}", i), "value"));
+  EXPECT_EQ(control_->put_secret(kOwner, "one-more", "value").error().code, "secret.conflict");
+  EXPECT_TRUE(control_->put_secret(kOwner, "s0", "rotated"));
+  EXPECT_TRUE(control_->put_secret(kStranger, "s0", "value"));
+}
+
+TEST_F(ControlTest, without_an_audit_log_authority_is_taken_away_but_not_given) {
+  boot_ready();
+  ASSERT_TRUE(control_->register_agent(kOwner, "a", "purpose"));
+  disk_.full = true;
+  ASSERT_TRUE(control_->change_agent(kOwner, "a", AgentVerb::suspend));
+  run_quiet();
+  EXPECT_EQ(control_->change_agent(kOwner, "a", AgentVerb::resume).error().code, "audit.unavailable");
+  EXPECT_EQ(control_->register_agent(kOwner, "b", "purpose").error().code, "audit.unavailable");
+  EXPECT_EQ(control_->put_secret(kOwner, "s", "value").error().code, "audit.unavailable");
+  disk_.full = false;
+  ASSERT_TRUE(run_until([&] { return control_->status(kOwner).audit_ok; }));
+  EXPECT_TRUE(control_->change_agent(kOwner, "a", AgentVerb::resume));
+  EXPECT_EQ(events("agent.suspend"), 1u);
+}
+
+// RLIMIT_FSIZE stands for a disk that takes no more.
+TEST_F(ControlTest, a_full_disk_does_not_keep_an_agent_acting_or_a_workspace_running) {
+  boot_ready();
+  put_secret();
+  ASSERT_TRUE(create());
+  ASSERT_TRUE(exec(call()));
+  ::signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const rlimit none{0, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &none), 0);
+  auto suspended = control_->change_agent(kOwner, "default", AgentVerb::suspend);
+  auto stopped = wait<WorkspaceView>([&](auto r) { control_->stop_workspace(kOwner, "dev", std::move(r)); });
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  EXPECT_FALSE(suspended);
+  ASSERT_TRUE(stopped) << stopped.error().message;
+  EXPECT_EQ(stopped->state, WorkspaceState::stopped);
+  ASSERT_TRUE(wait<WorkspaceView>([&](auto r) { control_->start_workspace(kOwner, "dev", std::move(r)); }));
+  EXPECT_EQ(exec(call()).error().code, "identity.agent_suspended");
+  ASSERT_TRUE(control_->change_agent(kOwner, "default", AgentVerb::suspend)) << "now it is stored";
+  ASSERT_TRUE(control_->change_agent(kOwner, "default", AgentVerb::resume));
+  EXPECT_TRUE(exec(call()));
 }
 
 }  // namespace

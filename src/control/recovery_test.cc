@@ -69,8 +69,7 @@ class RecoveryTest : public ControlTest {
       return;
     completed_ = true;
   }
-  template <class T>
-  Result<T> wait_quick(const std::function<void(Reply<T>)>& start) {
+  template <class T> Result<T> wait_quick(const std::function<void(Reply<T>)>& start) {
     auto slot = std::make_shared<std::optional<Result<T>>>();
     start([slot](Result<T> result) { slot->emplace(std::move(result)); });
     if (!run_until([&] { return slot->has_value(); }, 80)) return Error::make("test.dead", "no answer");
@@ -139,7 +138,7 @@ TEST_F(RecoveryTest, a_suspended_agent_stays_suspended_and_its_channel_closed) {
 TEST_F(RecoveryTest, before_it_is_ready_nothing_is_served_but_the_status) {
   boot([](size_t) { return Fate::lost_before; });
   run_until([] { return false; }, 50);
-  EXPECT_EQ(control_->status().state, "recovering");
+  EXPECT_EQ(control_->status(kOwner).state, "recovering");
   EXPECT_EQ(control_->list_workspaces(kOwner).error().code, "control.not_ready");
   EXPECT_EQ(create().error().code, "control.not_ready");
 }

@@ -109,8 +109,9 @@ void ReviewDesk::abandon_all(const std::string& workspace) {
 Result<std::vector<ReviewView>> ReviewDesk::list(const Caller& caller, std::string_view state,
                                                  const std::function<bool(std::string_view)>& owns) const {
   std::vector<ReviewView> out;
-  for (const store::Review& review : SAW_TRY(queue_.list(state)))
-    if (caller.role == Role::operator_ || owns(review.workspace)) out.push_back(to_view(review));
+  const bool all = caller.role == Role::operator_;
+  for (const store::Review& review : SAW_TRY(queue_.list(state, all ? "" : caller.sponsor)))
+    if (all || owns(review.workspace)) out.push_back(to_view(review));
   return out;
 }
 

@@ -108,5 +108,16 @@ TEST_F(ReviewDeskTest, a_restart_abandons_what_waited) {
   EXPECT_EQ(approve(review.id).error().code, "review.conflict");
 }
 
+// Names of workspaces are their owners' choice; reviews refer to a workspace by its id.
+TEST_F(ReviewDeskTest, a_workspace_named_like_another_ones_id_gives_no_say_in_its_reviews) {
+  ReviewView review = ask(1);
+  put_secret(kStranger);
+  ASSERT_TRUE(create(spec(review.workspace), kStranger));
+  EXPECT_EQ(control_->show_review(kStranger, review.id).error().code, "access.denied");
+  EXPECT_EQ(approve(review.id, kStranger).error().code, "access.denied");
+  EXPECT_EQ(control_->show_workspace(kStranger, review.workspace)->owner, kStranger.sponsor);
+  EXPECT_TRUE(approve(review.id));
+}
+
 }  // namespace
 }  // namespace saw::control

@@ -36,7 +36,11 @@ std::string secret_variable(std::string_view secret) {
 Result<SecretView> Secrets::put(const Caller& caller, const std::string& name, std::string value) {
   SAW_TRY(check_name("secret", name));
   SAW_TRY(check_value(value));
+  if (!plane_.audit.available())
+    return Error::make("audit.unavailable", "the audit log cannot be written: no secret is stored");
   auto before = SAW_TRY(plane_.store.secret(caller.sponsor, name));
+  if (!before && SAW_TRY(plane_.store.secrets(caller.sponsor)).size() >= kMaxPerOwner)
+    return Error::make("secret.conflict", "you have {} secrets already", kMaxPerOwner);
   const Nanos now = plane_.clock.now();
   store::Secret secret{.owner = caller.sponsor,
                        .name = name,

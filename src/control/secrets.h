@@ -16,7 +16,7 @@ namespace saw::control {
 
 class Secrets {
  public:
-  static constexpr size_t kMaxBytes = 64u << 10;
+  static constexpr size_t kMaxBytes = 64u << 10, kMaxPerOwner = 256;
 
   Secrets(Plane& plane,
           std::move_only_function<void(const std::string& owner, std::string_view name)> on_change)

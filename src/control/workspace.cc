@@ -90,8 +90,12 @@ Result<> Workspace::want(Desired desired) {
   // most this one.
   if (desired == Desired::running && cell_->state() == Cell::State::down && !converging_)
     changed.sandbox = random_id("sb-");
-  SAW_TRY(around_.plane.store.put(changed),
-          fmt::format("storing what workspace '{}' should be", record_.name));
+  auto stored = around_.plane.store.put(changed);
+  // What runs can always be stopped, also by whom it was that filled the disk; a restart would start it again.
+  if (!stored && desired == Desired::stopped)
+    log_error("workspace '{}' is stopped, but this was not stored: {}", record_.name, stored.error().message);
+  else
+    SAW_TRY(std::move(stored), fmt::format("storing what workspace '{}' should be", record_.name));
   record_ = std::move(changed);
   if (cell_->state() == Cell::State::down && !converging_) cell_->rename(record_.sandbox);
   return {};

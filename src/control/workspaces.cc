@@ -25,25 +25,41 @@ Workspace* Workspaces::owned(std::string_view owner, std::string_view name) cons
 
 Result<Workspace*> Workspaces::find(const Caller& caller, std::string_view id_or_name,
                                     std::string_view verb) {
-  Workspace* workspace = owned(caller.sponsor, id_or_name);
-  if (!workspace) workspace = by_id(id_or_name);
-  for (auto candidate = all_.begin(); !workspace && candidate != all_.end(); ++candidate)
-    if (candidate->second->record().name == id_or_name && !candidate->second->is_gone())
-      workspace = candidate->second.get();
-  if (!workspace)
+  if (Workspace* own = owned(caller.sponsor, id_or_name)) return own;
+  if (Workspace* named = by_id(id_or_name)) return reach(caller, *named, id_or_name, verb);
+  std::vector<Workspace*> others;
+  each([&](Workspace& workspace) {
+    if (workspace.record().name == id_or_name) others.push_back(&workspace);
+  });
+  if (others.empty())
     return Error::make("workspace.not_found", "there is no workspace '{}'", printable(id_or_name, 80));
-  if (caller.role == Role::operator_ || workspace->record().owner == caller.sponsor) return workspace;
+  Workspace* first = SAW_TRY(reach(caller, *others.front(), id_or_name, verb));
+  if (others.size() > 1)
+    return Error::make("workspace.conflict", "{} workspaces are called '{}'; say which one by its id",
+                       others.size(), printable(id_or_name, 80));
+  return first;
+}
+
+Result<Workspace*> Workspaces::find_by_id(const Caller& caller, std::string_view id, std::string_view verb) {
+  Workspace* workspace = by_id(id);
+  if (!workspace) return Error::make("workspace.not_found", "there is no workspace '{}'", printable(id, 80));
+  return reach(caller, *workspace, id, verb);
+}
+
+Result<Workspace*> Workspaces::reach(const Caller& caller, Workspace& workspace, std::string_view asked,
+                                     std::string_view verb) {
+  if (caller.role == Role::operator_ || workspace.record().owner == caller.sponsor) return &workspace;
   auto e = event<audit::ApiActivity>(
-      around_.plane, {.sponsor = caller.sponsor, .workspace = workspace->record().id}, audit::Verdict::denied,
-      fmt::format("{} was denied {} on workspace '{}' of {}", caller.sponsor, verb, workspace->record().name,
-                  workspace->record().owner));
+      around_.plane, {.sponsor = caller.sponsor, .workspace = workspace.record().id}, audit::Verdict::denied,
+      fmt::format("{} was denied {} on workspace '{}' of {}", caller.sponsor, verb, workspace.record().name,
+                  workspace.record().owner));
   e.reason = "access.denied";
   e.operation = fmt::format("workspace.{}", verb);
   e.object_kind = "workspace";
-  e.object_id = workspace->record().id;
-  e.object_name = workspace->record().name;
+  e.object_id = workspace.record().id;
+  e.object_name = workspace.record().name;
   around_.plane.audit.record(audit::api_activity(e));
-  return Error::make("access.denied", "workspace '{}' belongs to somebody else", printable(id_or_name, 80));
+  return Error::make("access.denied", "workspace '{}' belongs to somebody else", printable(asked, 80));
 }
 
 std::vector<WorkspaceView> Workspaces::list(const Caller& caller) const {
@@ -100,6 +116,10 @@ void Workspaces::create(const Caller& caller, const WorkspaceSpec& spec, Reply<W
   }
   if (all_.size() >= kMaxWorkspaces)
     return reply(Error::make("workspace.conflict", "there are {} workspaces already", kMaxWorkspaces));
+  const auto own = static_cast<size_t>(std::ranges::count_if(
+      all_, [&](const auto& entry) { return entry.second->record().owner == caller.sponsor; }));
+  if (caller.role != Role::operator_ && own >= kMaxPerOwner)
+    return reply(Error::make("workspace.conflict", "you have {} workspaces already", own));
   auto record = complete(std::move(accepted->workspace), accepted->policy);
   if (!record) return reply(std::unexpected(std::move(record).error()));
   auto workspace = Workspace::open(around_, *record);

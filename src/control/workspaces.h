@@ -18,6 +18,8 @@ namespace saw::control {
 class Workspaces {
  public:
   static constexpr size_t kMaxWorkspaces = 256;
+  // Of one user who is no operator: nobody takes all the room there is.
+  static constexpr size_t kMaxPerOwner = 64;
 
   explicit Workspaces(Surroundings around) : around_(around) {}
 
@@ -25,6 +27,8 @@ class Workspaces {
   // `verb` is what the caller wants of it, for the audit event of a refusal. By id, or by name: the caller's
   // own first.
   Result<Workspace*> find(const Caller& caller, std::string_view id_or_name, std::string_view verb);
+  // By id alone: for what refers to a workspace. A stranger may *name* a workspace of his own like this id.
+  Result<Workspace*> find_by_id(const Caller& caller, std::string_view id, std::string_view verb);
   std::vector<WorkspaceView> list(const Caller& caller) const;
   void change(Workspace& workspace, store::Desired desired, const Caller& caller, Reply<WorkspaceView> reply);
 
@@ -40,6 +44,8 @@ class Workspaces {
 
  private:
   Result<store::Workspace> complete(store::Workspace record, const policy::Policy& policy) const;
+  Result<Workspace*> reach(const Caller& caller, Workspace& workspace, std::string_view asked,
+                           std::string_view verb);
   Workspace* owned(std::string_view owner, std::string_view name) const;
   void drop_if_gone(const std::string& id);
 

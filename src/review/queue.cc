@@ -9,9 +9,11 @@ namespace saw::review {
 using store::Review;
 
 Result<Review> Queue::open(Review request, int64_t hold_ms) {
-  const auto waiting = SAW_TRY(store_.reviews(kPending, kMaxListed));
-  const auto here = std::ranges::count(waiting, request.workspace, &Review::workspace);
-  if (static_cast<size_t>(here) >= kMaxPendingPerWorkspace)
+  const size_t here =
+      SAW_TRY(store_.reviews(
+                  {.state = kPending, .workspace = request.workspace, .limit = kMaxPendingPerWorkspace}))
+          .size();
+  if (here >= kMaxPendingPerWorkspace)
     return Error::make("review.busy", "{} requests of this workspace wait for a review already", here);
   request.id = random_id("rv-");
   request.state = kPending;
@@ -27,8 +29,8 @@ Result<Review> Queue::find(std::string_view id) const {
   return std::move(*found);
 }
 
-Result<std::vector<Review>> Queue::list(std::string_view state) const {
-  return store_.reviews(state, kMaxListed);
+Result<std::vector<Review>> Queue::list(std::string_view state, std::string_view sponsor) const {
+  return store_.reviews({.state = state, .sponsor = sponsor, .limit = kMaxListed});
 }
 
 Result<Review> Queue::decide(std::string_view id, const DecisionRequest& request) {
@@ -75,7 +77,7 @@ Result<Review> Queue::abandon(std::string_view id) {
 Result<std::vector<Review>> Queue::abandon_all() {
   std::vector<Review> closed;
   for (;;) {  // the store lists at most kMaxListed at a time
-    const auto waiting = SAW_TRY(store_.reviews(kPending, kMaxListed));
+    const auto waiting = SAW_TRY(store_.reviews({.state = kPending, .limit = kMaxListed}));
     if (waiting.empty()) return closed;
     for (const Review& review : waiting) closed.push_back(SAW_TRY(close(review.id, kAbandoned)));
   }

@@ -56,7 +56,8 @@ class Queue {
   Result<std::vector<store::Review>> abandon_all();
 
   Result<store::Review> find(std::string_view id) const;
-  Result<std::vector<store::Review>> list(std::string_view state) const;  // empty: all
+  // Of one sponsor, so that nobody's reviews crowd out another's. Empty: all.
+  Result<std::vector<store::Review>> list(std::string_view state, std::string_view sponsor) const;
 
  private:
   Result<store::Review> close(std::string_view id, std::string_view state);

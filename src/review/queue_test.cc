@@ -104,5 +104,20 @@ TEST_F(QueueTest, an_unknown_review_is_not_found) {
   EXPECT_EQ(queue_->find("rv-x").error().code, "review.not_found");
 }
 
+TEST_F(QueueTest, one_sponsors_flood_hides_no_other_sponsors_reviews) {
+  const std::string mine = queue_->open({.workspace = "ws-a", .sponsor = "uid:9"}, 30'000)->id;
+  for (size_t i = 0; i <= Queue::kMaxListed; ++i) ask(fmt::format("ws-{}", i / 50));
+  EXPECT_EQ(queue_->list(kPending, "")->size(), Queue::kMaxListed);
+  auto own = queue_->list(kPending, "uid:9");
+  ASSERT_EQ(own->size(), 1u);
+  EXPECT_EQ(own->front().id, mine);
+}
+
+TEST_F(QueueTest, the_bound_of_a_workspace_holds_behind_any_number_of_others) {
+  for (size_t i = 0; i < Queue::kMaxPendingPerWorkspace; ++i) ask("ws-full");
+  for (size_t i = 0; i <= Queue::kMaxListed; ++i) ask(fmt::format("ws-{}", i / 50));
+  EXPECT_EQ(queue_->open({.workspace = "ws-full", .sponsor = "uid:1"}, 30'000).error().code, "review.busy");
+}
+
 }  // namespace
 }  // namespace saw::review

@@ -45,8 +45,8 @@ Database::~Database() = default;
 
 Error Database::failure(std::string_view doing) const {
   const bool full = sqlite3_errcode(db_.get()) == SQLITE_FULL;
-  return Error{full ? "store.full" : "store.failed", fmt::format("{}: {}", doing, sqlite3_errmsg(db_.get())),
-               0};
+  if (full) return Error{"store.full", "the disk that SAW keeps its state on is full", 0};
+  return Error{"store.failed", fmt::format("{}: {}", doing, sqlite3_errmsg(db_.get())), 0};
 }
 
 Result<Database> Database::open(const std::string& path) {
@@ -100,7 +100,7 @@ Result<> Database::query(std::string_view sql, const std::vector<Value>& values,
         status = sqlite3_bind_int64(statement, i, value.number_);
         break;
       case Value::Kind::text:
-        status = sqlite3_bind_text(statement, i, value.bytes_.data(), size, SQLITE_STATIC);
+        status = sqlite3_bind_text(statement, i, size ? value.bytes_.data() : "", size, SQLITE_STATIC);
         break;
       case Value::Kind::blob:
         status = sqlite3_bind_blob(statement, i, size ? value.bytes_.data() : "", size, SQLITE_STATIC);

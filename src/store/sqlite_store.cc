@@ -40,17 +40,11 @@ constexpr int64_t kVersion = std::size(kMigrations);
 
 struct Mounts {
   std::vector<Mount> list;
-  template <class A>
-  void members(A& a) {
-    a(list);
-  }
+  template <class A> void members(A& a) { a(list); }
 };
 struct Placeholders {
   std::map<std::string, std::string> map;
-  template <class A>
-  void members(A& a) {
-    a(map);
-  }
+  template <class A> void members(A& a) { a(map); }
 };
 
 #define WORKSPACE_COLUMNS                                                                                   \
@@ -223,17 +217,13 @@ class Sqlite final : public Store {
         {s.id, s.enabled ? 1 : 0});
   }
 
-  Result<std::vector<Review>> reviews(std::string_view state, size_t limit) override {
+  Result<std::vector<Review>> reviews(const ReviewQuery& q) override {
     std::vector<Review> out;
-    auto each = [&](const Row& row) { out.push_back(to_review(row)); };
-    if (state.empty()) {
-      SAW_TRY(db_.query("SELECT " REVIEW_COLUMNS " FROM reviews ORDER BY created DESC LIMIT ?",
-                        {uint64_t{limit}}, each));
-    } else {
-      SAW_TRY(db_.query("SELECT " REVIEW_COLUMNS
-                        " FROM reviews WHERE state = ? ORDER BY created DESC LIMIT ?",
-                        {state, uint64_t{limit}}, each));
-    }
+    SAW_TRY(db_.query("SELECT " REVIEW_COLUMNS
+                      " FROM reviews WHERE (?1 = '' OR state = ?1) AND (?2 = '' OR workspace = ?2)"
+                      " AND (?3 = '' OR sponsor = ?3) ORDER BY created DESC LIMIT ?4",
+                      {q.state, q.workspace, q.sponsor, uint64_t{q.limit}},
+                      [&](const Row& row) { out.push_back(to_review(row)); }));
     return out;
   }
   Result<std::optional<Review>> review(std::string_view id) override {

@@ -29,10 +29,7 @@ enum class Desired : uint8_t { stopped, running, gone };
 struct Mount {
   std::string source, target;
   bool writable = false;
-  template <class A>
-  void members(A& a) {
-    a(source, target, writable);
-  }
+  template <class A> void members(A& a) { a(source, target, writable); }
 };
 
 struct Workspace {
@@ -84,6 +81,12 @@ struct Secret {
   Nanos created = 0, updated = 0;
 };
 
+// What is empty does not matter.
+struct ReviewQuery {
+  std::string_view state, workspace, sponsor;
+  size_t limit = 0;
+};
+
 class Store {
  public:
   virtual ~Store() = default;
@@ -104,8 +107,8 @@ class Store {
   virtual Result<std::optional<Sponsor>> sponsor(std::string_view id) = 0;
   virtual Result<> put(const Sponsor& sponsor) = 0;
 
-  // `state` empty: all. Newest first, at most `limit`.
-  virtual Result<std::vector<Review>> reviews(std::string_view state, size_t limit) = 0;
+  // Newest first.
+  virtual Result<std::vector<Review>> reviews(const ReviewQuery& query) = 0;
   virtual Result<std::optional<Review>> review(std::string_view id) = 0;
   virtual Result<> add(const Review& review) = 0;
   // Writes state, decided, decided_by and why if the stored state still is `expected`; false if it is another

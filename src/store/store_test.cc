@@ -80,8 +80,8 @@ TEST_F(StoreTest, a_review_changes_state_once) {
   review.state = "denied";
   EXPECT_FALSE(store->transition(review, "pending").value());
   EXPECT_EQ(store->review("rv-1").value()->state, "approved");
-  EXPECT_EQ(store->reviews("pending", 10)->size(), 0u);
-  EXPECT_EQ(store->reviews("", 10)->size(), 1u);
+  EXPECT_EQ(store->reviews({.state = "pending", .limit = 10})->size(), 0u);
+  EXPECT_EQ(store->reviews({.limit = 10})->size(), 1u);
 }
 
 TEST_F(StoreTest, a_counter_never_repeats_across_restarts) {
