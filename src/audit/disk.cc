@@ -33,6 +33,10 @@ Result<> PosixDisk::replace(const std::string& path, std::string_view content, D
 }
 
 Result<> PosixDisk::append(const Fd& file, uint64_t offset, std::string_view bytes) {
+  struct stat info{};
+  if (::fstat(file.get(), &info) != 0) return Error::system("audit.disk", "inspecting the audit journal");
+  // What is written to a file without a name is recorded nowhere.
+  if (info.st_nlink == 0) return Error::make("audit.damaged", "the audit journal has been deleted");
   while (!bytes.empty()) {
     ssize_t n = ::pwrite(file.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (n < 0 && errno == EINTR) continue;

@@ -226,6 +226,17 @@ TEST(Log, nobody_without_the_key_adds_to_the_journal_while_the_daemon_is_down) {
   EXPECT_EQ(open_log(folder).error().code, "audit.signature");
 }
 
+TEST(Log, a_journal_that_is_deleted_under_the_daemon_takes_nothing_more) {
+  Folder folder;
+  Log log = *open_log(folder);
+  ASSERT_TRUE(log.append(numbered(0, 3)));
+  ASSERT_TRUE(log.append(numbered(3, 5)));
+  std::filesystem::remove(folder.path + "/journal");
+  EXPECT_EQ(log.append(numbered(5, 6)).error().code, "audit.damaged");
+  EXPECT_EQ(log.append(numbered(5, 6)).error().code, "audit.failed");
+  EXPECT_EQ(log.size(), 5u);
+}
+
 TEST(Log, a_reader_during_appends_always_sees_a_whole_log) {
   Folder folder;
   auto log = open_log(folder);
