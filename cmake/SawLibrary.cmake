@@ -1,3 +1,6 @@
+# Everything that ctest runs under the label "unit": what the sanitizer presets build.
+add_custom_target(unit_tests)
+
 # saw_library(NAME <component> [DEPS <components>…] [LIBS <third-party targets>…] [EXCLUDE <files>…] [TEST_LIBS …])
 #
 # Makes the static library saw_<component> from every .cc of the folder, and the gtest program <component>_test from every
@@ -28,6 +31,7 @@ function(saw_library)
     saw_compile_options(${A_NAME}_test)
     add_test(NAME ${A_NAME} COMMAND ${A_NAME}_test)
     set_tests_properties(${A_NAME} PROPERTIES LABELS unit)
+    add_dependencies(unit_tests ${A_NAME}_test)
   endif()
 endfunction()
 

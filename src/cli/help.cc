@@ -135,7 +135,7 @@ std::string overview(const std::vector<Command>& table) {
   out += list("Commands", items);
   out += list("Options of every command", option_items(global_options()));
   out +=
-      "\nA first round:\n  saw up\n  saw workspace create dev --policy policies/local-dev.yaml\n  saw run "
+      "\nA first round:\n  saw up\n  saw workspace create dev\n  saw run "
       "dev -- echo hello\n";
   out += "\n'saw help COMMAND' says more.\n";
   return out;

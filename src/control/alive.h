@@ -15,8 +15,7 @@ class Alive {
   Alive(const Alive&) = delete;
   Alive& operator=(const Alive&) = delete;
 
-  template <class F>
-  auto guard(F function) const {
+  template <class F> auto guard(F function) const {
     return [weak = std::weak_ptr<const char>(token_),
             function = std::move(function)](auto&&... arguments) mutable {
       if (!weak.expired()) function(std::forward<decltype(arguments)>(arguments)...);

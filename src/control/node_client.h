@@ -36,8 +36,7 @@ class NodeClient {
 
   NodeClient(os::Loop& loop, os::Channel channel, Events events);
 
-  template <class Request>
-  void request(Request request, Reply<Answer> reply) {
+  template <class Request> void request(Request request, Reply<Answer> reply) {
     request.request = ++last_request_;
     waiting_.emplace(request.request, std::move(reply));
     link_->send(wire::encode(sandbox::ToNode(std::move(request))));

@@ -15,8 +15,7 @@
 namespace saw::control {
 
 // Every answer comes later, on the same thread.
-template <class T = void>
-using Reply = std::move_only_function<void(Result<T>)>;
+template <class T = void> using Reply = std::move_only_function<void(Result<T>)>;
 
 enum class Role : uint8_t { user, operator_ };
 struct Caller {

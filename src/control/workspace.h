@@ -101,7 +101,8 @@ class Workspace {
   void secret_changed(std::string_view secret);
   // About the workspace itself, or one session of it.
   void lifecycle_event(audit::Lifecycle::Activity activity, audit::Verdict verdict,
-                       const std::string& message, std::string by = {}, const store::Session* session = nullptr);
+                       const std::string& message, std::string by = {},
+                       const store::Session* session = nullptr);
 
  private:
   Workspace(Surroundings around, store::Workspace record, policy::Policy policy);

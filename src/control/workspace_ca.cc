@@ -12,12 +12,8 @@
 namespace saw::control {
 namespace {
 
-template <auto Free>
-struct Freed {
-  template <class T>
-  void operator()(T* object) const {
-    Free(object);
-  }
+template <auto Free> struct Freed {
+  template <class T> void operator()(T* object) const { Free(object); }
 };
 using Pkey = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
 using Certificate = std::unique_ptr<X509, Freed<X509_free>>;

@@ -48,8 +48,7 @@ class Row {
   int64_t integer(int column) const;
   std::string text(int column) const;  // text or blob
   // Fills members in the order of the columns.
-  template <class... T>
-  void into(T&... member) const {
+  template <class... T> void into(T&... member) const {
     int column = 0;
     (get(column++, member), ...);
   }
@@ -59,10 +58,7 @@ class Row {
   explicit Row(sqlite3_stmt* statement) : statement_(statement) {}
   void get(int column, std::string& out) const { out = text(column); }
   void get(int column, bool& out) const { out = integer(column) != 0; }
-  template <class T>
-  void get(int column, T& out) const {
-    out = static_cast<T>(integer(column));
-  }
+  template <class T> void get(int column, T& out) const { out = static_cast<T>(integer(column)); }
   sqlite3_stmt* statement_;
 };
 
