@@ -238,8 +238,8 @@ TEST_F(CommandsTest, what_is_admitted_when_its_agent_is_suspended_does_not_start
     run_quiet();
     EXPECT_EQ(world_.sandboxes.size(), 1u) << at;
     EXPECT_EQ(egress().channels.size(), 0u) << at;
+    node_->fate = [](size_t) { return FakeNode::Fate::live; };
   }
-  node_->fate = [](size_t) { return FakeNode::Fate::live; };
   ASSERT_TRUE(control_->change_agent(kOwner, "default", AgentVerb::resume));
   EXPECT_TRUE(run(call())) << refusal_.message;
 }
