@@ -14,11 +14,13 @@
 #include "control/audit_writer.h"
 #include "control/keys.h"
 #include "control/node_client.h"
-#include "egress/egress_protocol.h"
+#include "egress/channel_who.h"
 #include "os/loop.h"
 #include "store/store.h"
 
 namespace saw::control {
+
+using egress::who;  // events name a channel's identity the same way on both sides
 
 struct Plane {
   os::Loop& loop;
@@ -38,18 +40,6 @@ Event event(const Plane& plane, audit::Who who, audit::Verdict verdict, std::str
   out.who = std::move(who);
   out.message = std::move(message);
   return out;
-}
-
-inline audit::Who who(const egress::ChannelIdentity& id) {
-  return {.sponsor = id.sponsor,
-          .agent = id.agent,
-          .agent_name = id.agent_name,
-          .workspace = id.workspace,
-          .workspace_name = id.workspace_name,
-          .session = id.session,
-          .call = id.call,
-          .credential = id.credential_id,
-          .trace = id.trace};
 }
 
 }  // namespace saw::control
