@@ -56,13 +56,13 @@ TEST(Confine, sockets_cannot_be_opened_and_inherited_ones_work) {
 }
 
 TEST(Confine, files_are_reached_as_far_as_they_are_listed) {
-  auto read_hosts = [] { return ::open("/etc/hosts", O_RDONLY) >= 0; };
+  auto read_passwd = [] { return ::open("/etc/passwd", O_RDONLY) >= 0; };
   auto write_tmp = [] { return ::open("/tmp", O_TMPFILE | O_WRONLY, 0600) >= 0; };
-  EXPECT_EQ(confined({.files = FileUse::none}, read_hosts), EACCES);
-  EXPECT_EQ(confined({.files = FileUse::any}, read_hosts), 0);
-  EXPECT_EQ(confined({.files = FileUse::listed, .read = {"/etc", "/nonexistent"}}, read_hosts), 0);
-  EXPECT_EQ(confined({.files = FileUse::listed, .read = {"/etc/hosts"}}, read_hosts), 0);
-  EXPECT_EQ(confined({.files = FileUse::listed, .read = {"/etc/ssl"}}, read_hosts), EACCES);
+  EXPECT_EQ(confined({.files = FileUse::none}, read_passwd), EACCES);
+  EXPECT_EQ(confined({.files = FileUse::any}, read_passwd), 0);
+  EXPECT_EQ(confined({.files = FileUse::listed, .read = {"/etc", "/nonexistent"}}, read_passwd), 0);
+  EXPECT_EQ(confined({.files = FileUse::listed, .read = {"/etc/passwd"}}, read_passwd), 0);
+  EXPECT_EQ(confined({.files = FileUse::listed, .read = {"/etc/ssl"}}, read_passwd), EACCES);
   EXPECT_EQ(confined({.files = FileUse::listed, .write = {"/tmp"}}, write_tmp), 0);
   EXPECT_EQ(confined({.files = FileUse::listed, .read = {"/tmp"}}, write_tmp), EACCES);
 }
