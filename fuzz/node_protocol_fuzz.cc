@@ -2,6 +2,7 @@
 // fails otherwise than by an error. An accepted plan names nothing that could leave its place.
 #include <cstdint>
 
+#include "base/path.h"
 #include "sandbox/node_check.h"
 #include "sandbox/storage.h"
 

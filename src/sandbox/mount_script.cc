@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/path.h"
 #include "os/landlock.h"
 
 namespace saw::sandbox {
@@ -29,10 +30,6 @@ constexpr const char* kTopLinks[] = {"/bin", "/sbin", "/lib", "/lib32", "/lib64"
 std::string parent_of(const std::string& path) {
   const size_t slash = path.rfind('/');
   return slash == 0 || slash == path.npos ? "/" : path.substr(0, slash);
-}
-bool is_below(std::string_view path, std::string_view directory) {
-  return path == directory || directory == "/" ||
-         (path.starts_with(directory) && path[directory.size()] == '/');
 }
 
 // ':' separates lower directories and '\' escapes (overlayfs.rst, "Multiple lower layers").
@@ -138,7 +135,7 @@ class ScriptBuilder {
   // directory's entries one by one.
   void show_real(const std::string& path) {
     const bool must_open = std::ranges::any_of(files_, [&](const GeneratedFile& file) {
-      return file.path != path && is_below(file.path, path) &&
+      return file.path != path && is_within(file.path, path) &&
              image_.look(file.path).kind != ImageEntry::Kind::file;
     });
     if (!must_open) return place(path, {.kind = StepKind::bind_image, .target = path, .source = path});
@@ -205,7 +202,7 @@ class ScriptBuilder {
     }
     std::string outer;
     for (const std::string& path : sorted(plan_.write_paths)) {
-      if (!outer.empty() && is_below(path, outer)) {
+      if (!outer.empty() && is_within(path, outer)) {
         out_.push_back({.kind = StepKind::directory, .target = tree + path, .owner = Owner::agent});
         continue;
       }
@@ -291,11 +288,11 @@ class ScriptBuilder {
   }
 
   bool in_own_tree(const std::string& path) const {
-    return std::ranges::any_of(plan_.write_paths, [&](const std::string& w) { return is_below(path, w); });
+    return std::ranges::any_of(plan_.write_paths, [&](const std::string& w) { return is_within(path, w); });
   }
   bool is_writable(const std::string& path) const {
     return in_own_tree(path) || std::ranges::any_of(plan_.mounts, [&](const HostMount& mount) {
-             return mount.access == Access::write && is_below(path, mount.target);
+             return mount.access == Access::write && is_within(path, mount.target);
            });
   }
 

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/bytes.h"
+#include "base/path.h"
 #include "sandbox/storage.h"
 
 namespace saw::sandbox {
@@ -109,11 +110,6 @@ bool is_canonical_path(std::string_view path) {
     if (end == path.npos) return true;
     start = end + 1;
   }
-}
-
-bool is_within(std::string_view path, std::string_view directory) {
-  if (directory == "/") return true;
-  return path.starts_with(directory) && (path.size() == directory.size() || path[directory.size()] == '/');
 }
 
 Result<> check_plan(const SandboxPlan& plan, const PlanBounds& bounds) {

@@ -33,8 +33,6 @@ bool is_sandbox_id(std::string_view id);
 // Absolute, no empty, "." or ".." component, no trailing slash (but "/"), no NUL, at most kMaxPathLength
 // bytes.
 bool is_canonical_path(std::string_view path);
-// `path` is `directory` or below it.
-bool is_within(std::string_view path, std::string_view directory);
 
 Result<> check_plan(const SandboxPlan& plan, const PlanBounds& bounds);
 // The same for where the image's links lead. (Mounts are bound only where their source has no link in it.)

@@ -4,6 +4,8 @@
 #include <array>
 #include <cmath>
 
+#include "base/path.h"
+
 namespace saw::sandbox {
 namespace {
 
@@ -15,11 +17,8 @@ constexpr std::string_view kNameserver =
 constexpr std::array<std::string_view, 3> kAlwaysProvided = {"/proc", "/dev", "/tmp"};
 constexpr std::array<std::string_view, 4> kNeverShown = {"/sys", "/run", "/boot", "/.saw"};
 
-bool is_below(std::string_view path, std::string_view directory) {
-  return path == directory || (path.starts_with(directory) && path[directory.size()] == '/');
-}
-template <class List> bool is_below_any(std::string_view path, const List& directories) {
-  return std::ranges::any_of(directories, [&](std::string_view d) { return is_below(path, d); });
+template <class List> bool is_within_any(std::string_view path, const List& directories) {
+  return std::ranges::any_of(directories, [&](std::string_view d) { return is_within(path, d); });
 }
 
 Result<> check_path(std::string_view path) {
@@ -39,10 +38,10 @@ Result<std::vector<std::string>> project_paths(const std::vector<std::string>& p
   std::vector<std::string> out;
   for (const std::string& path : paths) {
     SAW_TRY(check_path(path), fmt::format("filesystem.{}", section));
-    if (is_below_any(path, kNeverShown))
+    if (is_within_any(path, kNeverShown))
       return Error::make("plan.cannot_show", "filesystem.{}: '{}' cannot be shown in a sandbox", section,
                          path);
-    if (!is_below_any(path, kAlwaysProvided)) out.push_back(path);
+    if (!is_within_any(path, kAlwaysProvided)) out.push_back(path);
   }
   std::ranges::sort(out);
   out.erase(std::unique(out.begin(), out.end()), out.end());
@@ -97,7 +96,7 @@ Result<SandboxPlan> make_plan(const policy::Policy& policy, const PlanRequest& r
   for (const HostMount& mount : request.mounts) {
     SAW_TRY(check_path(mount.source), "mount source");
     SAW_TRY(check_path(mount.target), "mount target");
-    if (is_below_any(mount.target, kAlwaysProvided) || is_below_any(mount.target, kNeverShown))
+    if (is_within_any(mount.target, kAlwaysProvided) || is_within_any(mount.target, kNeverShown))
       return Error::make("plan.cannot_show", "nothing can be mounted at '{}'", mount.target);
   }
   plan.mounts = request.mounts;

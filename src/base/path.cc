@@ -1,0 +1,10 @@
+#include "base/path.h"
+
+namespace saw {
+
+bool is_within(std::string_view path, std::string_view directory) {
+  if (directory == "/") return true;
+  return path.starts_with(directory) && (path.size() == directory.size() || path[directory.size()] == '/');
+}
+
+}  // namespace saw
