@@ -91,8 +91,9 @@ class Rig {
 
   void hold_acknowledgements();  // as a sawd whose disk is full
   std::vector<std::string> events() const;
-  // How many events contain all of these texts, once there is at least one, or after a moment.
-  int count_events(std::initializer_list<std::string_view> texts) const;
+  // How many events contain all of these texts, once there are at least `awaited`, or after a moment: an
+  // answer may reach the agent before its event reaches the test.
+  int count_events(std::initializer_list<std::string_view> texts, int awaited = 1) const;
   void unbind();
   void close_control();
   bool engine_ended();

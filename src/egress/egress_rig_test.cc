@@ -560,18 +560,18 @@ std::vector<std::string> Rig::events() const {
   std::lock_guard guard(state_->lock);
   return state_->events;
 }
-int Rig::count_events(std::initializer_list<std::string_view> texts) const {
-  const auto until = std::chrono::steady_clock::now() + 2s;
-  int count = 0;
-  while (count == 0 && std::chrono::steady_clock::now() < until) {
+int Rig::count_events(std::initializer_list<std::string_view> texts, int awaited) const {
+  const auto until = std::chrono::steady_clock::now() + kPatience;
+  while (true) {
+    int count = 0;
     for (const std::string& event : events()) {
       bool all = true;
       for (std::string_view text : texts) all = all && event.find(text) != std::string::npos;
       count += all ? 1 : 0;
     }
-    if (count == 0) std::this_thread::sleep_for(5ms);
+    if (count >= awaited || std::chrono::steady_clock::now() >= until) return count;
+    std::this_thread::sleep_for(5ms);
   }
-  return count;
 }
 void Rig::unbind() {
   (void)state_->control.send(wire::encode(ToEgress{UnbindChannel{"sb-1"}}));

@@ -46,7 +46,7 @@ TEST(Credentials, the_real_one_is_added_and_the_agents_own_is_dropped) {
     EXPECT_EQ(request.field("accept-encoding"), "identity");
     EXPECT_EQ(request.head.find("dXNlcjpwYXNz"), std::string::npos);
   }
-  EXPECT_EQ(rig.count_events({"was allowed", "github"}), 2);
+  EXPECT_EQ(rig.count_events({"was allowed", "github"}, 2), 2);
 }
 
 TEST(Credentials, an_answer_that_reflects_the_secret_shows_the_placeholder) {
@@ -88,7 +88,7 @@ TEST(Credentials, a_placeholder_sent_elsewhere_is_refused_and_flagged) {
   EXPECT_EQ(connect().post("/", fmt::format("text {} text", kPlaceholder)).code(),
             "credential.placeholder_misused");
   EXPECT_TRUE(rig.received().empty());
-  EXPECT_EQ(rig.count_events({"placeholder-misused"}), 4);
+  EXPECT_EQ(rig.count_events({"placeholder-misused"}, 4), 4);
   EXPECT_EQ(connect().get("/", "Authorization: Bearer something-else\r\n").status, 200);
   ASSERT_EQ(rig.received().size(), 1u);
   EXPECT_EQ(rig.received().back().field("authorization"), "Bearer something-else");
