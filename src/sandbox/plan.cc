@@ -4,7 +4,10 @@
 #include <array>
 #include <cmath>
 
+#include "base/bytes.h"
+#include "base/crypto.h"
 #include "base/path.h"
+#include "base/wire.h"
 
 namespace saw::sandbox {
 namespace {
@@ -124,6 +127,12 @@ std::string describe(const SandboxPlan& plan) {
   out += fmt::format("network {}\nstrictness {}\n", plan.network == Network::captured ? "captured" : "none",
                      plan.strictness == Strictness::strict ? "strict" : "best-effort");
   return out;
+}
+
+std::string plan_digest(const SandboxPlan& plan) {
+  SandboxPlan nameless = plan;
+  nameless.id.clear();
+  return "sha256:" + to_hex(view(sha256(wire::encode_struct(nameless))));
 }
 
 std::vector<std::string> base_environment() {

@@ -104,6 +104,9 @@ Result<SandboxPlan> make_plan(const policy::Policy& policy, const PlanRequest& r
 // The plan as stable text, for golden tests and `saw workspace show`.
 std::string describe(const SandboxPlan& plan);
 
+// "sha256:<hex>" over everything but the id: two sandboxes with one digest are confined alike.
+std::string plan_digest(const SandboxPlan& plan);
+
 // The environment of every command: HOME, USER, PATH, LANG, the CA variables that curl, git, python, node and
 // cargo read.
 std::vector<std::string> base_environment();

@@ -78,5 +78,13 @@ TEST(Plan, strictness_comes_from_the_policy) {
   EXPECT_EQ(make_plan(policy_with(kUsual, "strict: false"), kRequest)->strictness, Strictness::best_effort);
 }
 
+TEST(Plan, its_digest_covers_everything_but_the_id) {
+  SandboxPlan one{.id = "sb-1", .depth = Depth::call, .workspace = "ws-1", .hostname = "dev"}, other = one;
+  other.id = "sb-2";
+  EXPECT_EQ(plan_digest(one), plan_digest(other));
+  other.limits.pids = 7;
+  EXPECT_NE(plan_digest(one), plan_digest(other));
+}
+
 }  // namespace
 }  // namespace saw::sandbox
