@@ -50,7 +50,6 @@ std::string path_of(const std::vector<std::string>& environment) {
   return kDefaultPath;
 }
 
-// execvpe(3) without its fallback to a shell: a file that is no program is an error. Returns errno.
 int execute(const sandbox::StartCommand& command) {
   const std::vector<char*> arguments = pointers(command.argv), environment = pointers(command.environment);
   const std::string& name = command.argv[0];
@@ -80,18 +79,11 @@ void reset_signals() {
 
 // In the new process; returns errno when it could not become the command.
 int become(const sandbox::StartCommand& command, const int (&stdio)[3]) {
-  reset_signals();
-  ::setsid();
+  prepare_command();
   for (int i = 0; i < 3; ++i)
     if (::dup2(stdio[i], i) < 0) return errno;
   if (command.terminal && ::ioctl(0, TIOCSCTTY, 0) != 0) return errno;
-  int score = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-  if (score >= 0) {
-    [[maybe_unused]] ssize_t ignored = ::write(score, kOomScore, std::strlen(kOomScore));
-    ::close(score);
-  }
-  if (::chdir(command.directory.empty() ? "/" : command.directory.c_str()) != 0) return errno;
-  return execute(command);
+  return execute_in_place(command);
 }
 
 // 0: the new process executes its command. Otherwise errno; then it is gone.
@@ -109,6 +101,20 @@ int await_become(pid_t pid, const Fd& failure) {
 }
 
 }  // namespace
+
+void prepare_command() {
+  reset_signals();
+  ::setsid();
+  const int score = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+  if (score < 0) return;
+  [[maybe_unused]] ssize_t ignored = ::write(score, kOomScore, std::strlen(kOomScore));
+  ::close(score);
+}
+
+int execute_in_place(const sandbox::StartCommand& command) {
+  if (::chdir(command.directory.empty() ? "/" : command.directory.c_str()) != 0) return errno;
+  return execute(command);
+}
 
 Result<Commands::Started> Commands::start(const sandbox::StartCommand& command, std::vector<Fd> stdio) {
   if (command.argv.empty() || stdio.size() != (command.terminal ? 0u : 3u) ||

@@ -42,4 +42,11 @@ class Commands {
   const Command* find(uint64_t exec, int32_t& pid) const;
 };
 
+// In a process that is to become a command: signals as a program expects them, a session of its own, and the
+// first choice when memory runs out.
+void prepare_command();
+// Changes to the command's directory and executes it, looking its program up in PATH. Returns errno on
+// failure only. execvpe(3) without its fallback to a shell: a file that is no program is an error.
+int execute_in_place(const sandbox::StartCommand& command);
+
 }  // namespace saw::init

@@ -1,11 +1,36 @@
 #include "saw-init/init.h"
 
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "sandbox/launch_child.h"
+
 namespace saw::init {
+namespace {
+
+// Nothing that a sandbox runs exists before saw-node has recorded it and says so. The end of the pipe:
+// saw-node is gone.
+bool wait_for_release() {
+  char byte = 0;
+  ssize_t n;
+  do n = ::read(sandbox::kInitGo, &byte, 1);
+  while (n < 0 && errno == EINTR);
+  ::close(sandbox::kInitGo);
+  return n == 1;
+}
+
+}  // namespace
+
+void serve_many(Fd children) {
+  sandbox::report_built(sandbox::kInitReport);
+  if (!wait_for_release()) ::_exit(1);
+  ::prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);  // from here on the sandbox survives saw-node
+  auto ended = Init(Fd(sandbox::kInitControl), std::move(children)).run();
+  ::_exit(ended ? 0 : 1);
+}
 
 Result<> Init::run() {
   while (true) SAW_TRY(wait_and_handle());

@@ -52,4 +52,8 @@ class Init {
   std::deque<Outgoing> outbox_;
 };
 
+// PID 1 of a workspace or session: waits for the release byte, then serves for as long as the sandbox lives.
+// `children`: a signalfd for SIGCHLD. Descriptors: sandbox/launch_child.h.
+[[noreturn]] void serve_many(Fd children);
+
 }  // namespace saw::init

@@ -1,43 +1,102 @@
-// saw-init: waits for the release byte, then serves. Inherited: 3 the control socket, 4 the go pipe
-// (sandbox/launch_child.h).
+// saw-init: first a mould (sandbox/mould_protocol.h), privileged, on whose requests from saw-node sandboxes
+// are forked; in each fork, once it is confined for good, PID 1 of that sandbox. Inherited: 3, the channel to
+// saw-node.
+#include <algorithm>
 #include <csignal>
+#include <cstring>
 
-#include <fcntl.h>
-#include <sys/prctl.h>
+#include <poll.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "os/process.h"
+#include "sandbox/launch_child.h"
 #include "saw-init/init.h"
+#include "saw-init/once.h"
 
+namespace saw::init {
 namespace {
 
-constexpr int kControl = 3, kGo = 4;
+constexpr int kChannel = 3;
 
-// Nothing that a sandbox runs exists before saw-node has recorded it and says so. The end of the pipe:
-// saw-node is gone.
-bool wait_for_release() {
-  char byte = 0;
-  ssize_t n;
-  do n = ::read(kGo, &byte, 1);
-  while (n < 0 && errno == EINTR);
-  ::close(kGo);
-  return n == 1;
+struct Request {
+  sandbox::SandboxSpec spec;
+  std::vector<Fd> fds;
+};
+
+void report(int socket, const sandbox::Report& what) {
+  [[maybe_unused]] ssize_t ignored = ::write(socket, &what, sizeof what);
 }
 
-}  // namespace
+Result<sandbox::MouldState> read_mould(const os::Channel& channel) {
+  auto got = SAW_TRY(channel.receive());
+  if (got.state != os::Channel::State::message) return Error::make("init.mould", "no mould was asked for");
+  sandbox::MouldState out{.spec = SAW_TRY(wire::decode_struct<sandbox::MouldSpec>(got.payload))};
+  if (out.spec.filter.size() % sizeof(os::BpfInstruction) != 0)
+    return Error::make("init.mould", "a filter of {} bytes", out.spec.filter.size());
+  out.filter.resize(out.spec.filter.size() / sizeof(os::BpfInstruction));
+  std::memcpy(out.filter.data(), out.spec.filter.data(), out.spec.filter.size());
+  return out;
+}
 
-int main() {
-  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);  // execve made it dumpable; nothing of the agent's runs yet
-  // Whoever holds the control socket can take saw-node's next connection: no command may inherit it.
-  if (::fcntl(kControl, F_SETFD, FD_CLOEXEC) != 0) return 1;
+// From here on as PID 1 of the new sandbox; never returns to the mould's loop.
+[[noreturn]] void become_sandbox(const sandbox::MouldState& mould, const Request& request) {
+  std::vector<int> raw;
+  for (const Fd& fd : request.fds) raw.push_back(fd.get());
+  sandbox::confine(mould, request.spec, raw);
   ::signal(SIGPIPE, SIG_IGN);
   sigset_t children;
   ::sigemptyset(&children);
   ::sigaddset(&children, SIGCHLD);
   ::sigprocmask(SIG_BLOCK, &children, nullptr);
-  saw::Fd signals(::signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!signals || !wait_for_release()) return 1;
-  ::prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);  // from here on the sandbox survives saw-node
-  auto ended = saw::init::Init(saw::Fd(kControl), std::move(signals)).run();
-  return ended ? 0 : 1;
+  Fd signals(::signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!signals) ::_exit(1);
+  if (request.spec.serve == sandbox::Serve::once) serve_once(request.spec, std::move(signals));
+  serve_many(std::move(signals));
+}
+
+void make_sandbox(const sandbox::MouldState& mould, const sandbox::MouldFailure& unfit,
+                  const Request& request) {
+  const int socket = request.fds[0].get();
+  if (unfit.error != 0)
+    return report(socket, {.kind = sandbox::ReportKind::failed,
+                           .stage = sandbox::Stage::mould_mounts,
+                           .error = unfit.error,
+                           .index = unfit.index});
+  const int32_t pid = os::clone_sandbox();
+  if (pid == 0) become_sandbox(mould, request);
+  if (pid < 0)
+    return report(socket,
+                  {.kind = sandbox::ReportKind::failed, .stage = sandbox::Stage::clone, .error = -pid});
+  report(socket, {.kind = sandbox::ReportKind::cloned, .pid = pid});
+}
+
+// Until saw-node closes the channel.
+Result<> serve_as_mould(const os::Channel& channel) {
+  const sandbox::MouldState mould = SAW_TRY(read_mould(channel));
+  // A mould that could not be made answers every request with the reason.
+  const sandbox::MouldFailure unfit = sandbox::build_mould(mould.spec);
+  while (true) {
+    auto got = SAW_TRY(channel.receive());
+    if (got.state != os::Channel::State::message) return {};
+    Request request{.spec = SAW_TRY(wire::decode_struct<sandbox::SandboxSpec>(got.payload)),
+                    .fds = std::move(got.fds)};
+    const size_t needed = sandbox::kFixedDescriptors +
+                          (request.spec.serve == sandbox::Serve::once ? sandbox::kStreamDescriptors : 0) +
+                          (request.spec.runtime.empty() ? 0 : 1);
+    if (request.fds.size() < needed)
+      return Error::make("init.mould", "a request with {} descriptors", request.fds.size());
+    make_sandbox(mould, unfit, request);
+  }
+}
+
+}  // namespace
+}  // namespace saw::init
+
+int main() {
+  // Nothing of this process is the agent's to look at, before or after.
+  if (saw::os::die_with_parent() != 0 || saw::os::name_process("saw-init") != 0) return 1;
+  auto channel = saw::os::Channel::adopt(saw::Fd(saw::init::kChannel));
+  if (!channel || !saw::set_blocking(saw::Fd(::dup(channel->fd())), saw::Blocking::yes)) return 1;
+  return saw::init::serve_as_mould(*channel) ? 0 : 1;
 }

@@ -11,6 +11,9 @@
 namespace saw::os {
 namespace {
 constexpr unsigned long kMaxCapability = 63;  // the kernel answers EINVAL past its last one
+constexpr int kLockedBits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |
+                            SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
+                            SECBIT_NO_SETUID_FIXUP_LOCKED;
 int outcome(long result) {
   return result == 0 ? 0 : errno;
 }
@@ -26,11 +29,20 @@ int drop_bounding_set() noexcept {
 }
 
 int lock_securebits() noexcept {
-  return outcome(::prctl(PR_SET_SECUREBITS,
-                         SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |
-                             SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
-                             SECBIT_NO_SETUID_FIXUP_LOCKED,
-                         0, 0, 0));
+  return outcome(::prctl(PR_SET_SECUREBITS, kLockedBits, 0, 0, 0));
+}
+
+int check_securebits_locked() noexcept {
+  return ::prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) == kLockedBits ? 0 : EPERM;
+}
+
+int check_bounding_set_empty() noexcept {
+  for (unsigned long capability = 0; capability <= kMaxCapability; ++capability) {
+    const int has = ::prctl(PR_CAPBSET_READ, capability, 0, 0, 0);
+    if (has < 0) return 0;  // past the last one
+    if (has > 0) return EPERM;
+  }
+  return 0;
 }
 
 int drop_capabilities() noexcept {

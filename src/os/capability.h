@@ -10,6 +10,9 @@ namespace saw::os {
 int drop_bounding_set() noexcept;
 // Locks the securebits so that uid 0 means nothing and no capability can be raised again. Needs CAP_SETPCAP.
 int lock_securebits() noexcept;
+// 0 when somebody has done these two already, EPERM otherwise.
+int check_securebits_locked() noexcept;
+int check_bounding_set_empty() noexcept;
 // Empties permitted, effective and inheritable, and checks it.
 int drop_capabilities() noexcept;
 int set_no_new_privileges() noexcept;

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -175,12 +176,25 @@ int enter_root(int root) noexcept {
   return or_errno(::chdir("/"));
 }
 
-int detach_path(int root, const char* path) noexcept {
-  Parent parent;
-  if (int error = open_parent(root, path, parent)) return error;
-  Closing directory{parent.fd};
-  if (::fchdir(parent.fd) != 0 || ::umount2(parent.name, kMntDetach | kUmountNoFollow) != 0) return -errno;
-  return or_errno(::unlinkat(parent.fd, parent.name, AT_REMOVEDIR));
+int detach(int root, const char* path) noexcept {
+  Closing at{open_path(root, path, Links::refuse)};
+  if (at.fd < 0) return at.fd;
+  if (::fchdir(at.fd) != 0 || ::umount2(".", kMntDetach | kUmountNoFollow) != 0) return -errno;
+  return or_errno(::chdir("/"));
+}
+
+int new_mount_namespace() noexcept {
+  return ::unshare(CLONE_NEWNS) == 0 ? 0 : errno;
+}
+
+Result<Fd> detached_mount(const std::string& directory) {
+  Fd place = SAW_TRY(Fd::open(directory, O_PATH | O_DIRECTORY));
+  Fd copy(clone_mount(place.get()));
+  if (copy.get() < 0) {
+    errno = -copy.release();
+    return Error::system("mount.copy", "copying the mount of '{}'", directory);
+  }
+  return copy;
 }
 
 }  // namespace saw::os

@@ -10,6 +10,9 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+
+#include "base/fd.h"
 
 namespace saw::os {
 
@@ -50,6 +53,10 @@ int new_filesystem(const char* type, const MountOption* options, uint64_t flags)
 int make_all_private() noexcept;
 // The directory becomes "/", and the old root is gone.
 int enter_root(int root) noexcept;
-int detach_path(int root, const char* path) noexcept;  // unmounts lazily and removes the mount point
+int detach(int root, const char* path) noexcept;  // unmounts lazily, with what is mounted below
+int new_mount_namespace() noexcept;               // 0 or errno
+// A detached copy of the directory's mount, rooted there, without what is mounted below: to be handed to another
+// process. Allocates.
+Result<Fd> detached_mount(const std::string& directory);
 
 }  // namespace saw::os

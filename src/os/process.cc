@@ -60,25 +60,22 @@ std::optional<uint64_t> start_time_of(int32_t pid) {
   return std::strtoull(text->c_str() + at, nullptr, 10);
 }
 
-Result<NewProcess> clone_into_namespaces() {
-  int pidfd = -1;
+int32_t clone_sandbox() noexcept {
   clone_args arguments{};
-  arguments.flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_PIDFD;
-  arguments.pidfd = reinterpret_cast<uint64_t>(&pidfd);
-  arguments.exit_signal = SIGCHLD;
-  long pid = ::syscall(SYS_clone3, &arguments, sizeof arguments);
-  if (pid < 0) return Error::system("sandbox.clone", "creating mount, pid, ipc and uts namespaces");
-  return NewProcess{static_cast<int32_t>(pid), pidfd};
-}
-
-void destroy_child(int32_t pid, const Fd& pidfd) {
-  ::syscall(SYS_pidfd_send_signal, pidfd.get(), SIGKILL, nullptr, 0);
-  while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
-  }
+  // With CLONE_PARENT the signal at the end is the caller's own; none is given.
+  arguments.flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_PARENT;
+  const long pid = ::syscall(SYS_clone3, &arguments, sizeof arguments);
+  return pid < 0 ? -errno : static_cast<int32_t>(pid);
 }
 
 int die_with_parent() noexcept {
   return outcome(::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
+}
+int name_process(const char* name) noexcept {
+  return outcome(::prctl(PR_SET_NAME, name, 0, 0, 0));
+}
+int join_network_namespace(int netns) noexcept {
+  return outcome(::setns(netns, CLONE_NEWNET));
 }
 int leave_cgroup_view() noexcept {
   return outcome(::unshare(CLONE_NEWCGROUP));
@@ -117,7 +114,7 @@ int reset_signals() noexcept {
   return outcome(::sigprocmask(SIG_SETMASK, &none, nullptr));
 }
 
-int keep_descriptors(const int* fds, int count) noexcept {
+int keep_only(const int* fds, int count) noexcept {
   if (count > kMaxKept) return EINVAL;
   int high[kMaxKept];
   for (int i = 0; i < count; ++i) {  // out of the way first: a source may be another's target
@@ -125,8 +122,8 @@ int keep_descriptors(const int* fds, int count) noexcept {
     if (high[i] < 0) return errno;
   }
   for (int i = 0; i < count; ++i)
-    if (::dup2(high[i], 3 + i) < 0) return errno;
-  return outcome(::syscall(SYS_close_range, 3 + count, ~0u, CLOSE_RANGE_CLOEXEC));
+    if (::dup3(high[i], 3 + i, O_CLOEXEC) < 0) return errno;
+  return outcome(::syscall(SYS_close_range, 3 + count, ~0u, 0));
 }
 
 int null_standard_streams() noexcept {
@@ -140,12 +137,6 @@ int null_standard_streams() noexcept {
 
 int new_session() noexcept {
   return ::setsid() >= 0 ? 0 : errno;
-}
-
-void execute(int program, const char* name) noexcept {
-  const char* const arguments[] = {name, nullptr};
-  const char* const environment[] = {nullptr};
-  ::syscall(SYS_execveat, program, "", arguments, environment, AT_EMPTY_PATH);
 }
 
 }  // namespace saw::os

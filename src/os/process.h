@@ -12,19 +12,15 @@ namespace saw::os {
 // nullopt: no such process.
 std::optional<uint64_t> start_time_of(int32_t pid);
 
-// clone3(2) with new mount, pid, ipc and uts namespaces. Returns 0 in the child, which shares nothing with
-// the parent but descriptors and must restrict itself to async-signal-safe work.
-struct NewProcess {
-  int32_t pid = 0;  // 0: this is the child
-  int pidfd = -1;
-};
-Result<NewProcess> clone_into_namespaces();
+// clone3(2) with new mount, pid, ipc and uts namespaces, as a child of the caller's own parent. Returns 0 in
+// the new process, which shares nothing with the caller but descriptors; otherwise its pid, or -errno.
+int32_t clone_sandbox() noexcept;
 
-// Kills and reaps a child that was never handed on.
-void destroy_child(int32_t pid, const Fd& pidfd);
+int name_process(const char* name) noexcept;  // what ps shows; up to 15 characters
 
 // ---- between clone and exec: no allocation, errno values
-int die_with_parent() noexcept;    // SIGKILL; forgotten when the uid changes, so asked for again afterwards
+int die_with_parent() noexcept;  // SIGKILL; forgotten when the uid changes, so asked for again afterwards
+int join_network_namespace(int netns) noexcept;
 int leave_cgroup_view() noexcept;  // a new cgroup namespace: what was joined is the root
 int set_host_name(const char* name) noexcept;
 // In a new user namespace, the caller's uid and gid (0 in the parent namespace) become `id`. No other id
@@ -36,12 +32,11 @@ enum class Limit : uint8_t { open_files, file_size, processes, core };
 constexpr uint64_t kNoCore = 1;
 int set_limit(Limit limit, uint64_t value) noexcept;  // soft and hard; not above the current hard limit
 int reset_signals() noexcept;                         // every handler default, nothing blocked
-// Descriptors `fds` become 3, 4, …; every other one but 0–2 closes on exec. At most kMaxKept.
-constexpr int kMaxKept = 4;
-int keep_descriptors(const int* fds, int count) noexcept;
+// Descriptors `fds` become 3, 4, …; every other one but 0–2 is closed. At most kMaxKept.
+constexpr int kMaxKept = 8;
+int keep_only(const int* fds, int count) noexcept;
 int null_standard_streams() noexcept;  // 0–2 become /dev/null: nothing of the parent's terminal or log stays
                                        // open
 int new_session() noexcept;
-void execute(int program, const char* name) noexcept;  // returns only on failure, with errno set
 
 }  // namespace saw::os

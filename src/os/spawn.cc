@@ -29,7 +29,7 @@ struct Prepared {
   size_t descriptor_count = 0;
   char** argv = nullptr;
   char** envp = nullptr;
-  bool change_identity = false, leave_network = false;
+  bool change_identity = false, leave_network = false, keep_privileges = false;
   uint32_t identity = 0;
   pid_t parent = 0;
 };
@@ -64,7 +64,7 @@ void run_child(Prepared& p) {
   ::setsid();
   if (p.leave_network && ::unshare(CLONE_NEWNET) != 0) return failed("leaving the network");
   if (!place_descriptors(p)) return failed("placing descriptors");
-  if (!drop_privileges(p)) return failed("dropping privileges");
+  if (!p.keep_privileges && !drop_privileges(p)) return failed("dropping privileges");
   // After the identity: changing it clears the parent-death signal (prctl(2)).
   if ((errno = die_with_parent()) != 0) return failed("binding its life to saw-node");
   if (::getppid() != p.parent) return failed("finding its parent alive");
@@ -117,6 +117,7 @@ Result<Child> spawn(const SpawnSpec& spec) {
                     .envp = envp.data(),
                     .change_identity = spec.identity.has_value(),
                     .leave_network = spec.network == NetworkView::empty,
+                    .keep_privileges = spec.privileges == Privileges::kept,
                     .identity = spec.identity.value_or(0),
                     .parent = ::getpid()};
   const pid_t pid = vfork_and_run(prepared);

@@ -8,7 +8,7 @@
 //
 // The program gets stdin from /dev/null, stdout and stderr of the caller, `descriptors` as 3, 4, …, and
 // nothing else. It runs in a session of its own, without any capability (bounding set included), with
-// no_new_privs, and dies with the thread that started it (PR_SET_PDEATHSIG). The program file is opened by
+// no_new_privs, unless `privileges` says otherwise, and dies with the thread that started it (PR_SET_PDEATHSIG). The program file is opened by
 // the caller, so that the identity needs no way through the directories above it. Limits: the caller is
 // single-threaded; at most kMaxDescriptors descriptors.
 #pragma once
@@ -27,6 +27,8 @@ enum class NetworkView : uint8_t {
   empty
 };  // empty: a new network namespace, without even a configured loopback
 
+enum class Privileges : uint8_t { dropped, kept };
+
 struct SpawnSpec {
   std::string program;
   std::vector<std::string> arguments;  // argv[0] included
@@ -34,6 +36,7 @@ struct SpawnSpec {
   std::vector<Fd> descriptors;
   std::optional<uint32_t> identity;  // uid and gid; absent: as the caller
   NetworkView network = NetworkView::inherited;
+  Privileges privileges = Privileges::dropped;  // kept: capabilities as the caller's, and no no_new_privs
 };
 constexpr size_t kMaxSpawnDescriptors = 16;
 
@@ -57,6 +60,7 @@ class Child {
   std::optional<int> reap() const;
   // Waits until it has ended, at most so long. For tests and last resorts; a daemon watches pidfd().
   bool wait_ended(int64_t milliseconds) const;
+  Fd take() && { return std::move(pidfd_); }
 
  private:
   int32_t pid_ = 0;

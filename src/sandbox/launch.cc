@@ -1,60 +1,41 @@
-// The order of confinement, and why it is this one:
-//
-//   parent   feature check (strict: a missing one aborts)
-//            mount script
-//            network namespace with its filter, routes and sockets
-//            control groups with their limits
-//            the control socket
-//            clone3(mount, pid, ipc, uts)
-//
-//   child    die with the parent           so that nothing unrecorded runs
-//            join control groups           before anything costs memory; then a cgroup namespace of its own
-//            join the network namespace    while it may
-//            private propagation, new root, mount script, host name, pivot_root, root read-only
-//            rlimits
-//            rootless: user namespace      after all mounts: it owns none of its other namespaces
-//            securebits, bounding set      while CAP_SETPCAP is there
-//            groups, gid, uid              root only
-//            capabilities gone, no_new_privs, not dumpable
-//            Landlock                      needs no_new_privs; before seccomp
-//            descriptors                   3 control socket, 4 go pipe; all others close on exec
-//            seccomp                       last: it refuses most of the above
-//            execveat(saw-init)            by descriptor: the file is not in the sandbox
-//
-// saw-init waits on the go pipe. Until the release byte it dies with saw-node; afterwards it survives it.
 #include "sandbox/launch.h"
 
 #include <algorithm>
+#include <csignal>
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/crypto.h"
+#include "os/channel.h"
+#include "os/landlock.h"
+#include "os/mount.h"
 #include "os/netns.h"
 #include "os/process.h"
 #include "os/sandbox_syscalls.h"
+#include "os/spawn.h"
 #include "os/unix_path.h"
-#include "sandbox/launch_child.h"
+#include "sandbox/moulds.h"
 
 namespace saw::sandbox {
 namespace {
 
-constexpr int kBuildDeadlineMs = 10'000;
 constexpr size_t kInstanceBytes = 6;
 
 std::string_view name(Stage stage) {
-  constexpr std::string_view kNames[] = {"asking to die with its parent",
+  constexpr std::string_view kNames[] = {"mounting what such sandboxes share",
+                                         "creating its namespaces",
+                                         "asking to die with its parent",
                                          "joining its control groups",
                                          "joining its network",
-                                         "making mounts private",
-                                         "mounting its root",
                                          "mounting",
                                          "setting the host name",
-                                         "entering its root",
-                                         "making the root read-only",
                                          "starting a session",
+                                         "emptying its streams",
                                          "setting limits",
                                          "entering a user namespace",
                                          "locking securebits",
@@ -66,33 +47,21 @@ std::string_view name(Stage stage) {
                                          "enforcing Landlock",
                                          "arranging descriptors",
                                          "loading the system call filter",
-                                         "executing saw-init"};
+                                         "starting to serve"};
   return kNames[static_cast<int>(stage)];
 }
 
-std::unexpected<Error> explain(const Failure& failure, const ChildSpec& child) {
-  std::string what = fmt::format("the new sandbox, {}", name(failure.stage));
-  if (failure.stage == Stage::mounts && failure.index < child.script->size())
-    what += " (" + describe((*child.script)[failure.index]) + ")";
-  if (failure.stage == Stage::landlock && failure.index < child.rights->size())
-    what += " (" + (*child.rights)[failure.index].path + ")";
-  return std::unexpected(Error::from_errno("sandbox.build", failure.error, std::move(what)));
-}
-
-// Waits until the child has executed saw-init (the pipe closes) or says why not.
-Result<> await_built(const Fd& report, const ChildSpec& child) {
-  pollfd ready{report.get(), POLLIN, 0};
-  int polled;
-  do polled = ::poll(&ready, 1, kBuildDeadlineMs);
-  while (polled < 0 && errno == EINTR);
-  if (polled == 0)
-    return Error::make("sandbox.build", "the new sandbox was not ready after {} ms", kBuildDeadlineMs);
-  Failure failure;
-  const ssize_t n = ::read(report.get(), &failure, sizeof failure);
-  if (n == 0) return {};
-  if (n != sizeof failure || failure.stage > kEnumLast(Stage{}))
-    return Error::make("sandbox.build", "a malformed failure record");
-  return explain(failure, child);
+Error explain(const Report& report, const Prepared& prepared) {
+  std::string what = fmt::format("the new sandbox, {}", name(report.stage));
+  if (report.stage == Stage::mounts && report.index < prepared.spec.own.size())
+    what += " (" + describe(prepared.spec.own[report.index]) + ")";
+  if (report.stage == Stage::mould_mounts)
+    if (auto mould = wire::decode_struct<MouldSpec>(prepared.mould_message);
+        mould && report.index < mould->shared.size())
+      what += " (" + describe(mould->shared[report.index]) + ")";
+  if (report.stage == Stage::landlock && report.index < prepared.spec.rights.size())
+    what += " (" + prepared.spec.rights[report.index].path + ")";
+  return Error::from_errno("sandbox.build", report.error, std::move(what));
 }
 
 struct SandboxNetwork {
@@ -103,6 +72,67 @@ Result<SandboxNetwork> build_network(Network wanted) {
   if (wanted == Network::none) return SandboxNetwork{SAW_TRY(os::create_dead_network()), {}};
   os::CapturedNetwork net = SAW_TRY(os::create_captured_network());
   return SandboxNetwork{std::move(net.netns), std::move(net.sockets)};
+}
+
+// The sandbox's ends of what it talks through; ours go into `out`.
+struct Ends {
+  Fd control, go, script;
+  std::vector<Fd> streams;
+};
+
+Result<Fd> script_file() {
+  Fd file(::memfd_create("saw-script", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!file) return Error::system("sandbox.script", "creating a runtime's script");
+  return file;
+}
+
+// A pipe made by root could not be reopened by the agent as /dev/stdout.
+Result<> give_away(const Fd& fd, uint32_t uid) {
+  if (::fchown(fd.get(), uid, uid) != 0) return Error::system("sandbox.pipe", "giving a pipe away");
+  return {};
+}
+
+Result<Ends> connect_once(const LaunchSpec& spec, uint32_t uid, Launched& out) {
+  Ends ends;
+  auto [ours, theirs] = SAW_TRY(os::Channel::pair());
+  out.control = std::move(ours).take();
+  ends.control = std::move(theirs).take();
+  if (spec.runtime.empty()) {
+    auto [start, started] = SAW_TRY(os::Channel::pair());
+    out.go_pipe = std::move(start).take();
+    ends.go = std::move(started).take();
+  } else {
+    Pipe go = SAW_TRY(Pipe::create());
+    out.go_pipe = std::move(go.write);
+    ends.go = std::move(go.read);
+    out.script = SAW_TRY(script_file());
+    // Its own descriptor, at its own position.
+    ends.script = SAW_TRY(Fd::open(fmt::format("/proc/self/fd/{}", out.script.get()), O_RDONLY));
+    SAW_TRY(give_away(ends.script, uid));
+  }
+  for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; ++stream) {
+    Pipe pipe = SAW_TRY(Pipe::create());
+    const bool in = stream == STDIN_FILENO;
+    ends.streams.push_back(std::move(in ? pipe.read : pipe.write));
+    out.streams.push_back(std::move(in ? pipe.write : pipe.read));
+    SAW_TRY(give_away(ends.streams.back(), uid));
+  }
+  return ends;
+}
+
+Result<Ends> listen_for_many(const std::string& path, Launched& out) {
+  Ends ends;
+  out.control_socket = path;
+  ends.control =
+      SAW_TRY(os::listen_unix(path, os::SocketKind::seqpacket, 0600), "creating the control socket");
+  Pipe go = SAW_TRY(Pipe::create());
+  out.go_pipe = std::move(go.write);
+  ends.go = std::move(go.read);
+  return ends;
+}
+
+std::string bytes_of(const os::SeccompProgram& filter) {
+  return {reinterpret_cast<const char*>(filter.data()), filter.size() * sizeof(os::BpfInstruction)};
 }
 
 }  // namespace
@@ -117,7 +147,10 @@ Launcher::Launcher(Host host, os::CgroupTree cgroups)
     : host_(std::move(host)),
       cgroups_(std::move(cgroups)),
       filter_(os::compile_seccomp(os::sandbox_syscalls(), os::Verdict::unknown)),
-      landlock_abi_(os::landlock_abi()) {}
+      landlock_abi_(os::landlock_abi()),
+      moulds_(std::make_unique<Moulds>(host_.init_path)) {}
+Launcher::Launcher(Launcher&&) noexcept = default;
+Launcher::~Launcher() = default;
 
 Result<Launcher> Launcher::create(Host host) {
   SAW_TRY(Fd::open(host.init_path, O_PATH), "looking for saw-init");
@@ -130,7 +163,7 @@ Result<Launcher> Launcher::create(Host host) {
 }
 
 // What this sandbox will not have. With Strictness::strict that is an error.
-Result<std::vector<std::string>> Launcher::check_features(const SandboxPlan& plan,
+Result<std::vector<std::string>> Launcher::check_features(Strictness strictness,
                                                           const os::Cgroup& cgroup) const {
   std::vector<std::string> degraded;
   if (landlock_abi_ == 0)
@@ -139,88 +172,143 @@ Result<std::vector<std::string>> Launcher::check_features(const SandboxPlan& pla
     degraded.push_back("landlock-scopes: this kernel cannot scope signals and abstract sockets");
   for (const std::string& missing : cgroup.missing)
     degraded.push_back(fmt::format("cgroup-{}: that limit is not enforced by the kernel", missing));
-  if (!degraded.empty() && plan.strictness == Strictness::strict)
+  if (!degraded.empty() && strictness == Strictness::strict)
     return Error::make("sandbox.missing_feature", "the policy is strict and this host lacks {}",
                        fmt::join(degraded, "; "));
   return degraded;
 }
 
-Result<> Launcher::start(const ChildSpec& child, Launched& out) const {
-  Pipe report = SAW_TRY(Pipe::create());
-  ChildSpec spec = child;
-  spec.report = report.write.get();
-  os::NewProcess process = SAW_TRY(os::clone_into_namespaces());
-  if (process.pid == 0) run_child(spec);
-  out.init_pid = process.pid;
-  out.init_pidfd = Fd(process.pidfd);
-  report.write.reset();
-  auto built = await_built(report.read, spec);
-  if (built) {
-    out.init_start_time = os::start_time_of(out.init_pid).value_or(0);
-    return {};
+Result<std::shared_ptr<const Prepared>> Launcher::prepare(const SandboxPlan& plan,
+                                                          const Layers& layers) const {
+  const uint32_t inside = host_.rootless ? kAgentUid : layers.uid;
+  MountScript script = SAW_TRY(make_mount_script(
+      plan, layers,
+      {.rootless = host_.rootless, .uid = inside, .gid = host_.rootless ? kAgentUid : layers.gid},
+      image_at(plan.image_root)));
+  const os::LandlockRuleset rules = os::landlock_everything(landlock_abi_);
+  const MouldSpec mould{.rootless = host_.rootless,
+                        .image = plan.image_root,
+                        .scratch = host_.scratch_directory,
+                        .shared = std::move(script.shared),
+                        .filter = bytes_of(filter_),
+                        .landlock_handled = rules.handled,
+                        .landlock_scoped = rules.scoped,
+                        .uid = host_.rootless ? 0 : layers.uid,
+                        .gid = host_.rootless ? 0 : layers.gid,
+                        .inside_uid = kAgentUid,
+                        .hostname = plan.hostname};
+  Prepared out{.mould_message = wire::encode_struct(mould),
+               .storage = layers.root,
+               .spec = {.own = std::move(script.own), .rights = landlock_rights(plan), .limits = plan.limits},
+               .limits = {plan.limits.memory_bytes, plan.limits.pids, plan.limits.cpu_millis_per_second},
+               .network = plan.network,
+               .strictness = plan.strictness,
+               .uid = layers.uid};
+  out.mould = std::string(view(sha256(out.mould_message + out.storage)));
+  return std::make_shared<const Prepared>(std::move(out));
+}
+
+Error Launcher::undo(Launched& out, Error error) const {
+  if (out.init_pid != 0) {
+    const os::Child child(out.init_pid, std::move(out.init_pidfd));
+    child.kill(SIGKILL);
+    child.wait_ended(kBuildDeadlineMs);
+    child.reap();
   }
-  os::destroy_child(out.init_pid, out.init_pidfd);
-  return built;
+  if (!out.control_socket.empty()) ::unlink(out.control_socket.c_str());
+  if (auto removed = release_cgroup(out.cgroup); !removed) error.message += "; " + removed.error().message;
+  return error;
+}
+
+Result<Launching> Launcher::begin(std::shared_ptr<const Prepared> prepared, const LaunchSpec& spec) const {
+  os::Cgroup cgroup = SAW_TRY(cgroups_.create(spec.id, prepared->limits), "setting limits");
+  Launching launching;
+  Launched& out = launching.out;
+  out.cgroup = spec.id;
+  launching.prepared = std::move(prepared);
+  auto degraded = check_features(launching.prepared->strictness, cgroup);
+  if (!degraded) return std::unexpected(undo(out, std::move(degraded).error()));
+  out.degraded = std::move(*degraded);
+  auto filled = fill(*launching.prepared, spec, cgroup, launching);
+  if (!filled)
+    return std::unexpected(
+        undo(out, std::move(filled).error().within(fmt::format("launching sandbox '{}'", spec.id))));
+  return launching;
+}
+
+Result<> Launcher::fill(const Prepared& prepared, const LaunchSpec& spec, const os::Cgroup& cgroup,
+                        Launching& launching) const {
+  Launched& out = launching.out;
+  SandboxNetwork network = SAW_TRY(build_network(prepared.network));
+  const Fd storage = SAW_TRY(os::detached_mount(prepared.storage));
+  const Ends ends = SAW_TRY(spec.serve == Serve::once
+                                ? connect_once(spec, prepared.uid, out)
+                                : listen_for_many(host_.run_directory + "/" + spec.id + ".sock", out));
+  auto [report, theirs] = SAW_TRY(os::Channel::pair());
+  std::vector<int> fds = {theirs.fd(), network.netns.get(), storage.get(), ends.control.get(), ends.go.get()};
+  for (const Fd& stream : ends.streams) fds.push_back(stream.get());
+  if (ends.script) fds.push_back(ends.script.get());
+  for (const Fd& file : cgroup.join) fds.push_back(file.get());
+  SandboxSpec request = prepared.spec;
+  request.serve = spec.serve;
+  request.runtime = spec.runtime;
+  request.environment = spec.environment;
+  request.directory = spec.directory;
+  const bool counted =
+      std::ranges::none_of(cgroup.missing, [](const std::string& m) { return m.starts_with("pids"); });
+  if (!counted) request.process_limit = prepared.limits.pids;
+  SAW_TRY(moulds_->send({prepared.mould, prepared.mould_message, prepared.storage},
+                        wire::encode_struct(request), fds));
+  out.capture_listener = std::move(network.sockets.listener);
+  out.dns_socket = std::move(network.sockets.dns);
+  launching.report = std::move(report).take();
+  return {};
+}
+
+Result<std::optional<Launched>> Launcher::finish(Launching& launching) const {
+  Launched& out = launching.out;
+  while (true) {
+    Report report;
+    const ssize_t n = ::recv(launching.report.get(), &report, sizeof report, MSG_DONTWAIT);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EAGAIN) return std::optional<Launched>();
+    // The end: whatever has not been told by now never will.
+    if (n != sizeof report || report.kind > kEnumLast(ReportKind{}) || report.stage > kEnumLast(Stage{}))
+      break;
+    if (report.kind == ReportKind::failed) launching.failed = explain(report, *launching.prepared);
+    if (report.kind == ReportKind::built) launching.built = true;
+    if (report.kind == ReportKind::cloned) {
+      os::Child child = SAW_TRY(os::Child::open(report.pid));
+      out.init_pid = report.pid;
+      out.init_pidfd = std::move(child).take();
+      out.init_start_time = os::start_time_of(report.pid).value_or(0);
+    }
+    if (launching.built && out.init_pid != 0) return std::optional(std::move(out));
+  }
+  Error error = launching.failed ? *launching.failed
+                                 : Error{"sandbox.build",
+                                         "the new sandbox ended before it was confined, without a word", 0};
+  return std::unexpected(undo(out, std::move(error)));
 }
 
 Result<Launched> Launcher::launch(const SandboxPlan& plan, const Layers& layers) const {
-  const os::CgroupLimits limits{plan.limits.memory_bytes, plan.limits.pids,
-                                plan.limits.cpu_millis_per_second};
-  os::Cgroup cgroup = SAW_TRY(cgroups_.create(plan.id, limits), "setting limits");
-  Launched out{.control_socket = host_.run_directory + "/" + plan.id + ".sock", .cgroup = plan.id};
-  auto undo = [&](Error error) {
-    ::unlink(out.control_socket.c_str());
-    auto removed = cgroups_.remove(plan.id);
-    return std::unexpected(std::move(error));
-  };
-  auto degraded = check_features(plan, cgroup);
-  if (!degraded) return undo(std::move(degraded).error());
-  out.degraded = std::move(*degraded);
-  auto filled = fill(plan, layers, cgroup, out);
-  if (!filled) return undo(std::move(filled).error().within(fmt::format("launching sandbox '{}'", plan.id)));
-  return out;
+  auto prepared = SAW_TRY(prepare(plan, layers));
+  Launching launching = SAW_TRY(begin(std::move(prepared), {.id = plan.id}));
+  while (true) {
+    pollfd ready{launching.report.get(), POLLIN, 0};
+    int polled;
+    do polled = ::poll(&ready, 1, kBuildDeadlineMs);
+    while (polled < 0 && errno == EINTR);
+    if (polled == 0)
+      return std::unexpected(undo(
+          launching.out,
+          {"sandbox.build", fmt::format("the new sandbox was not ready after {} ms", kBuildDeadlineMs), 0}));
+    if (auto launched = SAW_TRY(finish(launching))) return std::move(*launched);
+  }
 }
 
-Result<> Launcher::fill(const SandboxPlan& plan, const Layers& layers, const os::Cgroup& cgroup,
-                        Launched& out) const {
-  const uint32_t inside = host_.rootless ? kAgentUid : layers.uid;
-  const std::vector<Step> script = SAW_TRY(make_mount_script(plan, layers,
-                                                             {.rootless = host_.rootless,
-                                                              .scratch_directory = host_.scratch_directory,
-                                                              .uid = inside,
-                                                              .gid = host_.rootless ? kAgentUid : layers.gid},
-                                                             image_at(plan.image_root)));
-  const std::vector<PathRights> rights = landlock_rights(plan);
-  SandboxNetwork network = SAW_TRY(build_network(plan.network));
-  const Fd init = SAW_TRY(Fd::open(host_.init_path, O_PATH), "opening saw-init");
-  const Fd control = SAW_TRY(os::listen_unix(out.control_socket, os::SocketKind::seqpacket, 0600),
-                             "creating the control socket");
-  Pipe go = SAW_TRY(Pipe::create());
-  ChildSpec child{.rootless = host_.rootless,
-                  .script = &script,
-                  .rights = &rights,
-                  .landlock = os::landlock_everything(landlock_abi_),
-                  .filter = &filter_,
-                  .netns = network.netns.get(),
-                  .init = init.get(),
-                  .control = control.get(),
-                  .go = go.read.get(),
-                  .image = plan.image_root.c_str(),
-                  .scratch = host_.scratch_directory.c_str(),
-                  .hostname = plan.hostname.c_str(),
-                  .uid = host_.rootless ? 0 : layers.uid,
-                  .gid = host_.rootless ? 0 : layers.gid,
-                  .inside_uid = kAgentUid,
-                  .limits = plan.limits};
-  for (const Fd& file : cgroup.join) child.join.push_back(file.get());
-  const bool counted =
-      std::ranges::none_of(cgroup.missing, [](const std::string& m) { return m.starts_with("pids"); });
-  if (!counted) child.process_limit = plan.limits.pids;
-  SAW_TRY(start(child, out));
-  out.capture_listener = std::move(network.sockets.listener);
-  out.dns_socket = std::move(network.sockets.dns);
-  out.go_pipe = std::move(go.write);
-  return {};
+void Launcher::drop_moulds(const std::string& storage) const {
+  moulds_->drop(storage);
 }
 
 Result<Launcher::Sockets> Launcher::reopen_sockets(int32_t init_pid) const {

@@ -2,41 +2,40 @@
 // saw-init as PID 1.
 //
 //   Launcher launcher = SAW_TRY(Launcher::create(host));
-//   Launched sandbox = SAW_TRY(launcher.launch(plan, layers));
-//   SAW_TRY(sandbox.go());                       // until then saw-init waits, and dies with saw-node:
-//   nothing unrecorded ever runs
+//   auto prepared = SAW_TRY(launcher.prepare(plan, layers));     // once per plan
+//   Launching launching = SAW_TRY(launcher.begin(*prepared, {.id = "sb-1"}));
+//   …                                                            // until launching.report is readable
+//   std::optional<Launched> sandbox = SAW_TRY(launcher.finish(launching));
+//   SAW_TRY(sandbox->go());                       // until then saw-init waits, and dies with saw-node:
+//                                                 // nothing unrecorded ever runs
 //
-// The order of confinement is written down in launch.cc and tested. Works as root, and as an ordinary user
-// inside a user namespace that saw-node made for itself (Host::rootless).
+// A sandbox is forked from a mould, a small process that has the root of its kind ready (mould_protocol.h);
+// moulds are started when they are first needed. The order of confinement is written down in launch_child.h
+// and tested. Works as root, and as an ordinary user inside a user namespace that saw-node made for itself
+// (Host::rootless). One thread; begin() and finish() do not wait, launch() does.
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/fd.h"
 #include "os/cgroup.h"
 #include "os/seccomp.h"
+#include "sandbox/mould_protocol.h"
 #include "sandbox/plan.h"
 
 namespace saw::sandbox {
 
+class Moulds;  // moulds.h
+
 struct Host {
   bool rootless = false;
-  std::string run_directory;  // holds <sandbox id>.sock
-  std::string
-      scratch_directory;  // an empty directory, used as mount point inside the child's own mount namespace
-  std::string init_path;  // the static saw-init
-};
-
-// Where the plan's storage ids lie on this host. Directories exist and belong to `uid`.
-struct Layers {
-  std::vector<std::string> lower;  // top first; empty for a workspace
-  std::string upper;  // workspace: the directory itself; session: overlay upper; call: empty (tmpfs)
-  std::string work;   // session: overlay work directory
-  uint32_t uid = 0,
-           gid =
-               0;  // who the agent is outside; inside always kAgentUid when rootless, the same number as root
+  std::string run_directory;      // holds <sandbox id>.sock
+  std::string scratch_directory;  // an empty directory, on which a mould mounts in its own mount namespace
+  std::string init_path;          // the static saw-init
 };
 
 constexpr uint32_t kAgentUid = 1000;
@@ -46,19 +45,62 @@ struct Launched {
   uint64_t init_start_time = 0;  // field 22 of /proc/<pid>/stat: with the pid, a name that is never reused
   Fd init_pidfd;
   Fd capture_listener, dns_socket;  // inside the sandbox's network namespace; empty with Network::none
-  std::string control_socket;       // path; saw-init accepts one SOCK_SEQPACKET connection at a time
-  std::string cgroup;               // name below SAW's cgroup roots, for release_cgroup()
+  std::string control_socket;  // Serve::many: path; saw-init accepts one SOCK_SEQPACKET connection at a time
+  Fd control;                  // Serve::once: the connected socket
+  std::vector<Fd> streams;     // Serve::once: our ends of stdin, stdout, stderr
+  Fd script;                   // of a runtime: a memfd that it reads once released
+  std::string cgroup;          // name below SAW's cgroup roots, for release_cgroup()
   std::vector<std::string> degraded;
-  Fd go_pipe;
+  Fd go_pipe;     // Serve::once: the socket for the StartCommand, or a runtime's release
   Result<> go();  // closes go_pipe after writing the release byte
 };
 
-struct ChildSpec;  // launch_child.h
+// One plan, worked out for this host.
+struct Prepared {
+  std::string mould;  // key: same mould, same root
+  std::string mould_message;
+  std::string storage;  // directory of the layers
+  SandboxSpec spec;
+  os::CgroupLimits limits;
+  Network network = Network::captured;
+  Strictness strictness = Strictness::strict;
+  uint32_t uid = 0;  // of the agent, as saw-node sees it
+};
+
+// What is new with each sandbox.
+struct LaunchSpec {
+  std::string id;  // names the control socket and the cgroup
+  Serve serve = Serve::many;
+  std::vector<std::string> runtime, environment;  // Serve::once: a runtime to be started at once, or empty
+  std::string directory;
+};
+
+// A sandbox on its way. Destroying it does not stop the sandbox: finish() takes over until it has an outcome.
+struct Launching {
+  Launched out;
+  Fd report;  // readable when finish() has something to do
+  bool built = false;
+  std::optional<Error> failed;
+  std::shared_ptr<const Prepared> prepared;
+};
 
 class Launcher {
  public:
   static Result<Launcher> create(Host host);
+  Launcher(Launcher&&) noexcept;
+  ~Launcher();
+
+  Result<std::shared_ptr<const Prepared>> prepare(const SandboxPlan& plan, const Layers& layers) const;
+  Result<Launching> begin(std::shared_ptr<const Prepared> prepared, const LaunchSpec& spec) const;
+  // nullopt: not yet. An error: nothing of it is left.
+  Result<std::optional<Launched>> finish(Launching& launching) const;
+  // All of it, at most kBuildDeadlineMs.
   Result<Launched> launch(const SandboxPlan& plan, const Layers& layers) const;
+  static constexpr int kBuildDeadlineMs = 10'000;
+
+  // Ends the moulds of one storage directory (empty: all): they hold mounts of it.
+  void drop_moulds(const std::string& storage) const;
+
   // After a restart of saw-node: listener and DNS socket anew, in the network namespace of a living saw-init.
   struct Sockets {
     Fd capture_listener, dns_socket;
@@ -73,14 +115,16 @@ class Launcher {
 
  private:
   Launcher(Host host, os::CgroupTree cgroups);
-  Result<std::vector<std::string>> check_features(const SandboxPlan& plan, const os::Cgroup& cgroup) const;
-  Result<> fill(const SandboxPlan& plan, const Layers& layers, const os::Cgroup& cgroup, Launched& out) const;
-  Result<> start(const ChildSpec& child, Launched& out) const;
+  Result<std::vector<std::string>> check_features(Strictness strictness, const os::Cgroup& cgroup) const;
+  Result<> fill(const Prepared& prepared, const LaunchSpec& spec, const os::Cgroup& cgroup,
+                Launching& out) const;
+  Error undo(Launched& out, Error error) const;
 
   Host host_;
   os::CgroupTree cgroups_;
   os::SeccompProgram filter_;
   int landlock_abi_ = 0;
+  std::unique_ptr<Moulds> moulds_;
 };
 
 // One guarantee of this host, for `saw doctor` and NodeHello.

@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "os/capability.h"
+#include "os/landlock.h"
 #include "os/mount.h"
-#include "os/netns.h"
 #include "os/process.h"
 
 namespace saw::sandbox {
@@ -62,10 +62,10 @@ int new_tmpfs(uint64_t size, uint32_t mode, uint64_t flags) {
 class Script {
  public:
   struct Places {
-    int root, image, host;  // where the sandbox's root grows; the image; the host's "/"
+    int root = -1, image = -1, host = -1;  // where the sandbox's root grows; the image; the host's "/"
+    int storage = -1;                      // a detached mount
   };
-  Script(const ChildSpec& spec, const Places& at)
-      : spec_(spec), root_(at.root), image_(at.image), host_(at.host) {}
+  Script(const MouldSpec& spec, const Places& at) : spec_(spec), at_(at), root_(at.root) {}
 
   // 0 or errno.
   int run(const Step& step) {
@@ -77,11 +77,11 @@ class Script {
       case StepKind::symlink:
         return make_link(step);
       case StepKind::bind_image:
-        return bind(step, os::open_path(image_, step.source.c_str(), os::Links::refuse), kPlain);
+        return bind(step, os::open_path(at_.image, step.source.c_str(), os::Links::refuse), kPlain);
       case StepKind::bind_host:
-        return bind(step, os::open_path(host_, step.source.c_str(), os::Links::refuse), kPlain);
-      case StepKind::bind_layer:
-        return bind(step, ::open(step.source.c_str(), O_PATH | O_CLOEXEC), kPlain);
+        return bind(step, os::open_path(at_.host, step.source.c_str(), os::Links::refuse), kPlain);
+      case StepKind::storage:
+        return attach_storage(step);
       case StepKind::bind_own:
         return bind(step, os::open_path(root_, step.source.c_str(), os::Links::refuse), kPlain);
       case StepKind::bind_device:
@@ -100,14 +100,14 @@ class Script {
       case StepKind::seal:
         return seal(step);
       case StepKind::detach:
-        return error_of(os::detach_path(root_, step.target.c_str()));
+        return error_of(os::detach(root_, step.target.c_str()));
     }
     return EINVAL;
   }
 
  private:
   os::Owner owner(const Step& step) const {
-    return step.owner == Owner::agent ? os::Owner{spec_.uid, spec_.gid} : os::Owner{0, 0};
+    return step.owner == MadeFor::agent ? os::Owner{spec_.uid, spec_.gid} : os::Owner{0, 0};
   }
 
   int make_directory(const Step& step) {
@@ -162,6 +162,13 @@ class Script {
     return target.fd < 0 ? -target.fd : error_of(os::attach(mount.fd, target.fd));
   }
 
+  // Out of the way again at the end of the script; overlays and binds keep what they need of it.
+  int attach_storage(const Step& step) {
+    if (int error = error_of(os::set_mount_flags(at_.storage, kPlain, os::Reach::recursive))) return error;
+    Scoped target(os::open_path(root_, step.target.c_str(), os::Links::refuse));
+    return target.fd < 0 ? -target.fd : error_of(os::attach(at_.storage, target.fd));
+  }
+
   int new_overlay(const Step& step) {
     // Directories keep their names between layers, so that a layer can be listed by itself; nothing of the
     // agent's may redirect a lookup.
@@ -196,8 +203,7 @@ class Script {
     Scoped target(raw);
     if (target.fd < 0) return -target.fd;
     const bool directory = os::kind_of(target.fd) == os::PathKind::directory;
-    Scoped source(
-        os::open_path(root_, directory ? "/.saw/no-directory" : "/.saw/no-file", os::Links::refuse));
+    Scoped source(os::open_path(root_, directory ? "/sys/no-directory" : "/sys/no-file", os::Links::refuse));
     if (source.fd < 0) return -source.fd;
     Scoped mask(os::clone_mount(source.fd));
     if (mask.fd < 0) return -mask.fd;
@@ -212,72 +218,99 @@ class Script {
     return at.fd < 0 ? -at.fd : error_of(os::set_mount_flags(at.fd, os::kReadOnly, os::Reach::this_mount));
   }
 
-  const ChildSpec& spec_;
-  int root_, image_, host_;
+  const MouldSpec& spec_;
+  Places at_;
+  int root_;
+};
+
+// The root that all sandboxes of a mould start from.
+class Mould {
+ public:
+  explicit Mould(const MouldSpec& spec) : spec_(spec) {}
+
+  MouldFailure build() {
+    constexpr uint32_t kBefore = ~0u;  // no step
+    ::umask(0);                        // modes are meant as they are written
+    if (int error = os::new_mount_namespace()) return {error, kBefore};
+    if (int error = error_of(os::make_all_private())) return {error, kBefore};
+    const int mount = new_tmpfs(kRootBytes, 0755, kPlain);
+    if (mount < 0) return {-mount, kBefore};
+    const int scratch = ::open(spec_.scratch.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (scratch < 0) return {errno, kBefore};
+    if (int error = error_of(os::attach(mount, scratch))) return {error, kBefore};
+    const int root = ::open(spec_.scratch.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC),
+              image = ::open(spec_.image.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC),
+              host = ::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (root < 0 || image < 0 || host < 0) return {errno, kBefore};
+    Script script(spec_, {.root = root, .image = image, .host = host});
+    for (uint32_t i = 0; i < spec_.shared.size(); ++i)
+      if (int error = script.run(spec_.shared[i])) return {error, i};
+    if (int error = error_of(os::enter_root(root))) return {error, kBefore};
+    // The root's own mount only: what is mounted below has its own flags.
+    if (int error = error_of(os::set_mount_flags(mount, os::kReadOnly, os::Reach::this_mount)))
+      return {error, kBefore};
+    for (int fd : {mount, scratch, root, image, host}) ::close(fd);
+    return {limit_privileges(), kBefore};
+  }
+
+ private:
+  // A user namespace, which comes later, would give all of it back.
+  int limit_privileges() {
+    if (spec_.rootless) return 0;
+    if (int error = os::lock_securebits()) return error;
+    return os::drop_bounding_set();
+  }
+
+  const MouldSpec& spec_;
 };
 
 class Child {
  public:
-  explicit Child(const ChildSpec& spec) : spec_(spec) {}
+  Child(const MouldState& mould, const SandboxSpec& spec, std::span<const int> fds)
+      : mould_(mould.spec), filter_(mould.filter), spec_(spec), fds_(fds), report_(fds[0]) {}
 
-  [[noreturn]] void run() {
-    ::umask(022);
+  void run() {
     check(Stage::die_with_parent, os::die_with_parent());
     join();
-    build_root();
-    check(Stage::host_name, os::set_host_name(spec_.hostname));
-    check(Stage::enter_root, error_of(os::enter_root(root_)));
-    // The root's own mount only: what is mounted below has its own flags.
-    check(Stage::seal_root, error_of(os::set_mount_flags(root_mount_, os::kReadOnly, os::Reach::this_mount)));
+    mount_own();
+    check(Stage::host_name, os::set_host_name(mould_.hostname.c_str()));
     check(Stage::session, os::new_session());
-    check(Stage::descriptors, os::null_standard_streams());
+    check(Stage::streams, os::null_standard_streams());
     set_limits();
     drop_privileges();
     check(Stage::parent_again, os::die_with_parent());  // the change of uid made the kernel forget it
     confine_paths();
-    const int kept[] = {spec_.control, spec_.go, spec_.report, spec_.init};
     check(Stage::descriptors, os::reset_signals());
-    check(Stage::descriptors, os::keep_descriptors(kept, 4));
-    report_ = 5;
-    check(Stage::descriptors,
-          ::fcntl(5, F_SETFD, FD_CLOEXEC) == 0 && ::fcntl(6, F_SETFD, FD_CLOEXEC) == 0 ? 0 : errno);
-    check(Stage::filter, os::load_seccomp(*spec_.filter));
-    os::execute(6, "saw-init");
-    check(Stage::execute, errno);
-    ::_exit(1);
+    arrange_descriptors();
+    check(Stage::filter, os::load_seccomp(filter_));
   }
 
  private:
+  static constexpr size_t kNetwork = 1, kStorage = 2, kControl = 3, kGo = 4;
+  size_t streams() const { return spec_.serve == Serve::once ? kStreamDescriptors : 0; }
+  size_t scripts() const { return spec_.runtime.empty() ? 0 : 1; }
+
   void check(Stage stage, int error, uint32_t index = 0) {
     if (error == 0) return;
-    const Failure failure{stage, error, index};
-    const int fd = report_ >= 0 ? report_ : spec_.report;
-    [[maybe_unused]] ssize_t ignored = ::write(fd, &failure, sizeof failure);
+    const Report failure{.kind = ReportKind::failed, .stage = stage, .error = error, .index = index};
+    [[maybe_unused]] ssize_t ignored = ::write(report_, &failure, sizeof failure);
     ::_exit(1);
   }
 
   void join() {
-    for (uint32_t i = 0; i < spec_.join.size(); ++i)
-      check(Stage::join_cgroup, ::write(spec_.join[i], "0", 1) == 1 ? 0 : errno, i);
+    const size_t first = kFixedDescriptors + streams() + scripts();
+    for (size_t i = first; i < fds_.size(); ++i)
+      check(Stage::join_cgroup, ::write(fds_[i], "0", 1) == 1 ? 0 : errno, static_cast<uint32_t>(i - first));
     check(Stage::join_cgroup, os::leave_cgroup_view());
-    check(Stage::join_network, os::join_network(spec_.netns));
+    check(Stage::join_network, os::join_network_namespace(fds_[kNetwork]));
   }
 
-  void build_root() {
-    check(Stage::private_mounts, error_of(os::make_all_private()));
-    root_mount_ = new_tmpfs(kRootBytes, 0755, kPlain);
-    check(Stage::root, error_of(root_mount_));
-    const int scratch = ::open(spec_.scratch, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    check(Stage::root, scratch < 0 ? errno : error_of(os::attach(root_mount_, scratch)));
-    root_ = ::open(spec_.scratch, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    check(Stage::root, root_ < 0 ? errno : 0);
-    const int image = ::open(spec_.image, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    check(Stage::root, image < 0 ? errno : 0);
-    const int host = ::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    check(Stage::root, host < 0 ? errno : 0);
-    Script script(spec_, {.root = root_, .image = image, .host = host});
-    for (uint32_t i = 0; i < spec_.script->size(); ++i)
-      check(Stage::mounts, script.run((*spec_.script)[i]), i);
+  void mount_own() {
+    const int root = ::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    check(Stage::mounts, root < 0 ? errno : 0);
+    Script script(mould_, {.root = root, .storage = fds_[kStorage]});
+    for (uint32_t i = 0; i < spec_.own.size(); ++i) check(Stage::mounts, script.run(spec_.own[i]), i);
+    ::umask(022);
   }
 
   void set_limits() {
@@ -288,10 +321,15 @@ class Child {
   }
 
   void drop_privileges() {
-    if (spec_.rootless) check(Stage::user_namespace, os::enter_user_namespace_as(spec_.inside_uid));
-    check(Stage::securebits, os::lock_securebits());
-    check(Stage::bounding_set, os::drop_bounding_set());
-    if (!spec_.rootless) check(Stage::identity, os::become(spec_.uid, spec_.gid));
+    if (mould_.rootless) {
+      check(Stage::user_namespace, os::enter_user_namespace_as(mould_.inside_uid));
+      check(Stage::securebits, os::lock_securebits());
+      check(Stage::bounding_set, os::drop_bounding_set());
+    } else {
+      check(Stage::securebits, os::check_securebits_locked());  // by the mould
+      check(Stage::bounding_set, os::check_bounding_set_empty());
+      check(Stage::identity, os::become(mould_.uid, mould_.gid));
+    }
     check(Stage::capabilities, os::drop_capabilities());
     if (spec_.process_limit) check(Stage::limits, os::set_limit(os::Limit::processes, spec_.process_limit));
     check(Stage::no_new_privileges, os::set_no_new_privileges());
@@ -299,35 +337,54 @@ class Child {
   }
 
   void confine_paths() {
-    if (spec_.landlock.handled == 0) return;
-    const int ruleset = os::landlock_create(spec_.landlock);
+    const os::LandlockRuleset rules{mould_.landlock_handled, mould_.landlock_scoped};
+    if (rules.handled == 0) return;
+    const int ruleset = os::landlock_create(rules);
     check(Stage::landlock, error_of(ruleset));
     const int top = ::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     check(Stage::landlock, top < 0 ? errno : 0);
-    for (uint32_t i = 0; i < spec_.rights->size(); ++i) {
-      const PathRights& allowed = (*spec_.rights)[i];
+    for (uint32_t i = 0; i < spec_.rights.size(); ++i) {
+      const PathRights& allowed = spec_.rights[i];
       Scoped place(os::open_path(top, allowed.path.c_str(), os::Links::follow_inside));
       if (place.fd == -ENOENT || place.fd == -EACCES)
         continue;  // not shown, or hidden: then nothing is allowed there
       check(Stage::landlock, error_of(place.fd), i);
-      uint64_t rights = allowed.rights & spec_.landlock.handled;
+      uint64_t rights = allowed.rights & rules.handled;
       if (os::kind_of(place.fd) != os::PathKind::directory) rights &= os::kLandlockOnFile;
       check(Stage::landlock, os::landlock_allow(ruleset, place.fd, rights), i);
     }
-    // saw-init lies outside the sandbox's tree; without this rule it could not be executed.
-    check(Stage::landlock,
-          os::landlock_allow(ruleset, spec_.init, os::kLandlockExecute | os::kLandlockReadFile), 999);
     check(Stage::landlock, os::landlock_enforce(ruleset));
   }
 
-  const ChildSpec& spec_;
-  int root_ = -1, root_mount_ = -1, report_ = -1;
+  void arrange_descriptors() {
+    int kept[os::kMaxKept] = {fds_[kControl], fds_[kGo], report_};
+    int count = 3;
+    for (size_t i = 0; i < streams() + scripts(); ++i) kept[count++] = fds_[kFixedDescriptors + i];
+    check(Stage::descriptors, os::keep_only(kept, count));
+    report_ = kInitReport;
+  }
+
+  const MouldSpec& mould_;
+  const os::SeccompProgram& filter_;
+  const SandboxSpec& spec_;
+  std::span<const int> fds_;
+  int report_;
 };
 
 }  // namespace
 
-void run_child(const ChildSpec& spec) noexcept {
-  Child(spec).run();
+MouldFailure build_mould(const MouldSpec& spec) noexcept {
+  return Mould(spec).build();
+}
+
+void confine(const MouldState& mould, const SandboxSpec& spec, std::span<const int> fds) noexcept {
+  Child(mould, spec, fds).run();
+}
+
+void report_built(int report) noexcept {
+  const Report built{.kind = ReportKind::built};
+  [[maybe_unused]] ssize_t ignored = ::write(report, &built, sizeof built);
+  ::close(report);
 }
 
 }  // namespace saw::sandbox

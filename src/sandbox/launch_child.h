@@ -1,73 +1,59 @@
-// The child between clone and exec: another language. It allocates nothing, takes no lock, logs nothing; what
-// it needs was prepared by the parent, and a failure is one record on a pipe.
+// A mould's root, and the way of one of its forks into confinement. Another language: from the clone on it
+// allocates nothing, takes no lock, logs nothing; what it needs was prepared before, and a failure is one
+// record on a socket. Linked into saw-init, which is static.
+//
+// The order of confinement, and why it is this one:
+//
+//   saw-node feature check (strict: a missing one aborts), mount script, network namespace with its filter,
+//            routes and sockets, control groups with their limits, sockets and pipes, a detached mount of
+//            the workspace's storage
+//
+//   mould    own mount namespace, private propagation, root, shared steps, pivot_root, root read-only
+//            as root: securebits and bounding set, which its forks inherit
+//            clone3(mount, pid, ipc, uts), with saw-node as the parent
+//
+//   sandbox  die with the parent           so that nothing unrecorded runs
+//            join control groups           before anything costs memory; then a cgroup namespace of its own
+//            join the network namespace    while it may
+//            own steps, host name          overlay, scratch, /proc, terminals, masks
+//            session, streams, rlimits
+//            rootless: user namespace      after all mounts: it owns none of its other namespaces; then
+//                                          securebits and bounding set, which it reset
+//            groups, gid, uid              root only
+//            capabilities gone, no_new_privs, not dumpable
+//            Landlock                      needs no_new_privs; before seccomp
+//            descriptors                   all others are closed, the mould's own among them
+//            seccomp                       last: it refuses most of the above
+//
+// There is no exec: the process goes on as PID 1, and was never dumpable since it became the agent's.
 #pragma once
 
-#include <cstdint>
-#include <vector>
+#include <span>
 
-#include "os/landlock.h"
 #include "os/seccomp.h"
-#include "sandbox/mount_script.h"
+#include "sandbox/mould_protocol.h"
 
 namespace saw::sandbox {
 
-// In the order in which they happen.
-enum class Stage : uint8_t {
-  die_with_parent,
-  join_cgroup,
-  join_network,
-  private_mounts,
-  root,
-  mounts,
-  host_name,
-  enter_root,
-  seal_root,
-  session,
-  limits,
-  user_namespace,
-  securebits,
-  bounding_set,
-  identity,
-  capabilities,
-  no_new_privileges,
-  parent_again,
-  landlock,
-  descriptors,
-  filter,
-  execute,
-};
-constexpr Stage kEnumLast(Stage) {
-  return Stage::execute;
-}
-
-struct Failure {
-  Stage stage = Stage::die_with_parent;
-  int32_t error = 0;   // errno
-  uint32_t index = 0;  // which step of the script, which path
+// What a fork finds in its memory.
+struct MouldState {
+  MouldSpec spec;
+  os::SeccompProgram filter;
 };
 
-struct ChildSpec {
-  bool rootless = false;
-  const std::vector<Step>* script = nullptr;
-  const std::vector<PathRights>* rights = nullptr;
-  os::LandlockRuleset landlock;  // nothing handled: this kernel has none, and the plan lives with that
-  const os::SeccompProgram* filter = nullptr;
-  std::vector<int> join;  // cgroup files
-  int netns = -1, init = -1;
-  int control = -1, go = -1, report = -1;  // become 3, 4, 5
-  const char* image =
-      nullptr;  // opened by the child: a mount can only be copied from the own mount namespace
-  const char* scratch = nullptr;
-  const char* hostname = nullptr;
-  uint32_t uid = 0, gid = 0;  // of the agent, as the parent sees them; rootless: 0
-  uint32_t inside_uid = 0;    // rootless: what that is called inside
-  LimitSet limits;
-  uint64_t process_limit = 0;  // by rlimit, where no cgroup counts processes; 0: none
+// In the mould: after this, "/" is the shared root. 0, or errno with `index` telling the step.
+struct MouldFailure {
+  int error = 0;
+  uint32_t index = 0;
 };
+MouldFailure build_mould(const MouldSpec& spec) noexcept;
 
-// saw-init's inherited descriptors.
-constexpr int kInitControl = 3, kInitGo = 4;
+// Where the descriptors lie afterwards; everything else is closed.
+constexpr int kInitControl = 3, kInitGo = 4, kInitReport = 5, kInitStreams = 6, kInitScript = 9;
 
-[[noreturn]] void run_child(const ChildSpec& spec) noexcept;
+// In the fork: returns confined, or reports and ends the process. `fds` as SandboxSpec orders them.
+void confine(const MouldState& mould, const SandboxSpec& spec, std::span<const int> fds) noexcept;
+// The last thing that a sandbox says before it serves.
+void report_built(int report) noexcept;
 
 }  // namespace saw::sandbox

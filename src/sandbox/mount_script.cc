@@ -15,6 +15,7 @@ namespace saw::sandbox {
 namespace {
 
 constexpr int kMaxLinks = 16;
+constexpr uint64_t kStagingBytes = 16u << 20;  // copies of generated files, and mount points
 constexpr const char* kDevices[] = {"null", "zero", "full", "random", "urandom", "tty"};
 // What the kernel shows of itself and no sandboxed program needs. The agent's uid could not use most of it
 // anyway.
@@ -67,12 +68,12 @@ class ScriptBuilder {
   ScriptBuilder(const SandboxPlan& plan, const Layers& layers, const ScriptHost& host, const Image& image)
       : plan_(plan), layers_(layers), host_(host), image_(image) {}
 
-  Result<std::vector<Step>> build() {
+  Result<MountScript> build() {
     collect_files();
     for (const std::string& path : plan_.read_paths) SAW_TRY(show_image_path(path, 0));
     drop_covered();
     for (const char* path : kTopLinks) show_top_link(path);
-    add_hidden_place();
+    add_staging();
     SAW_TRY(add_writable_tree());
     add_own_areas();
     for (const HostMount& mount : plan_.mounts)
@@ -81,10 +82,10 @@ class ScriptBuilder {
                            .source = mount.source,
                            .access = mount.access});
     add_files();
-    for (auto& [path, step] : placed_) out_.push_back(std::move(step));
+    for (auto& [path, step] : placed_) deal(std::move(step));
     add_masks();
-    out_.push_back({.kind = StepKind::seal, .target = "/dev"});  // rootless, the agent owns it
-    out_.push_back({.kind = StepKind::detach, .target = std::string(kHiddenDirectory)});
+    out_.shared.push_back({.kind = StepKind::seal, .target = "/dev"});  // rootless, the agent owns it
+    out_.own.push_back({.kind = StepKind::detach, .target = std::string(kStaging)});
     return std::move(out_);
   }
 
@@ -92,6 +93,42 @@ class ScriptBuilder {
   // A sorted map puts a directory in front of what is mounted below it. The first claim to a path wins,
   // except that a mount or a writable path takes the place of an image path.
   void place(const std::string& path, Step step) { placed_.insert_or_assign(path, std::move(step)); }
+
+  // Below what every sandbox mounts for itself, only the sandbox can mount.
+  bool is_own(const std::string& path) const {
+    constexpr std::string_view kOwnAreas[] = {"/tmp", "/proc", "/dev/pts", "/dev/shm"};
+    return in_own_tree(path) ||
+           std::ranges::any_of(kOwnAreas, [&](std::string_view area) { return is_within(path, area); });
+  }
+
+  // Puts a step on the list where it can be carried out. What comes from outside the sandbox is fetched once,
+  // into the staging place, while the outside can still be seen.
+  void deal(Step step) {
+    if (!is_own(step.target)) return out_.shared.push_back(std::move(step));
+    if (step.kind == StepKind::bind_image || step.kind == StepKind::bind_host) {
+      Step fetch = step;
+      fetch.target = staged(fmt::format("fetched-{}", fetched_++));
+      step = {.kind = StepKind::bind_own,
+              .target = step.target,
+              .source = fetch.target,
+              .access = step.access,
+              .presence = step.presence};
+      out_.shared.push_back(std::move(fetch));
+    } else if (std::string_view path = step.target; path == "/tmp" || path == "/dev/shm" || path == "/proc" ||
+                                                    path == "/dev/pts" || is_write_path(step.target)) {
+      // The mount point, while the root and /dev can still be written.
+      if (!below_own(step.target))
+        out_.shared.push_back({.kind = StepKind::directory, .target = step.target});
+    }
+    out_.own.push_back(std::move(step));
+  }
+  bool is_write_path(const std::string& path) const {
+    return std::ranges::find(plan_.write_paths, path) != plan_.write_paths.end();
+  }
+  bool below_own(const std::string& path) const {
+    const std::string above = parent_of(path);
+    return above != "/" && is_own(above);
+  }
 
   // A link is shown as that link, and what it leads to as well; a directory or file is bound. What the image
   // does not have is not shown.
@@ -160,58 +197,79 @@ class ScriptBuilder {
       place(path, {.kind = StepKind::symlink, .target = path, .text = entry.link});
   }
 
-  std::string hidden(std::string_view name) const { return fmt::format("{}/{}", kHiddenDirectory, name); }
+  static std::string staged(std::string_view name) { return fmt::format("{}/{}", kStaging, name); }
 
-  void add_hidden_place() {
-    const uint64_t size = plan_.limits.scratch_bytes ? plan_.limits.scratch_bytes : kDefaultScratch;
-    out_.push_back({.kind = StepKind::tmpfs,
-                    .target = std::string(kHiddenDirectory),
-                    .mode = 0700,
-                    .access = Access::write,
-                    .size = size});
-    out_.push_back({.kind = StepKind::directory, .target = hidden("no-directory"), .mode = 0});
-    out_.push_back({.kind = StepKind::file, .target = hidden("no-file"), .mode = 0});
+  void add_staging() {
+    out_.shared.push_back({.kind = StepKind::tmpfs,
+                           .target = std::string(kStaging),
+                           .mode = 0700,
+                           .access = Access::write,
+                           .size = kStagingBytes});
+    out_.shared.push_back({.kind = StepKind::directory, .target = staged("no-directory"), .mode = 0});
+    out_.shared.push_back({.kind = StepKind::file, .target = staged("no-file"), .mode = 0});
+    for (const char* name : {"scratch", "storage", "tree"})
+      out_.shared.push_back({.kind = StepKind::directory, .target = staged(name)});
+    // In a user namespace the kernel allows a new /proc only where one is in sight (mnt_already_visible()).
+    if (host_.rootless)
+      out_.shared.push_back(
+          {.kind = StepKind::bind_host, .target = staged("proc-of-host"), .source = "/proc"});
+    // One file system, and so one limit, for everything that the agent writes and that does not stay.
+    out_.own.push_back({.kind = StepKind::tmpfs,
+                        .target = staged("scratch"),
+                        .mode = 0700,
+                        .access = Access::write,
+                        .size = plan_.limits.scratch_bytes ? plan_.limits.scratch_bytes : kDefaultScratch});
+    for (const char* name : {"scratch/tmp", "scratch/shm"})
+      out_.own.push_back({.kind = StepKind::directory, .target = staged(name), .mode = 01777});
+    out_.own.push_back({.kind = StepKind::storage, .target = staged("storage"), .access = Access::write});
+  }
+
+  // A path of the storage, where the sandbox finds it while the script runs.
+  Result<std::string> in_storage(const std::string& path) const {
+    if (!is_within(path, layers_.root))
+      return Error::make("sandbox.layers", "the layer '{}' is not in the storage '{}'", path, layers_.root);
+    return staged("storage") + path.substr(layers_.root.size());
   }
 
   // Where the writable tree is assembled, and from there onto each write path. Of a path below another one
   // the outer bind is enough.
   Result<> add_writable_tree() {
-    const std::string tree = hidden("tree");
+    const std::string tree = staged("tree");
     if (layers_.lower.empty()) {
       if (layers_.upper.empty())
         return Error::make("sandbox.layers", "a sandbox with neither lower nor upper directory");
-      out_.push_back(
-          {.kind = StepKind::bind_layer, .target = tree, .source = layers_.upper, .access = Access::write});
+      out_.own.push_back({.kind = StepKind::bind_own,
+                          .target = tree,
+                          .source = SAW_TRY(in_storage(layers_.upper)),
+                          .access = Access::write});
     } else {
-      Step overlay{.kind = StepKind::overlay,
-                   .target = tree,
-                   .access = Access::write,
-                   .upper = layers_.upper,
-                   .work = layers_.work};
-      for (const std::string& lower : layers_.lower)
-        overlay.lower += (overlay.lower.empty() ? "" : ":") + escape_lower(lower);
-      if (layers_.upper.empty()) {
-        for (const char* name : {"upper", "work"})
-          out_.push_back({.kind = StepKind::directory,
-                          .target = hidden(name),
-                          .owner = std::string_view(name) == "upper" ? Owner::agent : Owner::root});
-        overlay.upper = host_.scratch_directory + hidden("upper");
-        overlay.work = host_.scratch_directory + hidden("work");
-      }
-      out_.push_back(std::move(overlay));
+      out_.own.push_back(SAW_TRY(overlay_at(tree)));
     }
     std::string outer;
     for (const std::string& path : sorted(plan_.write_paths)) {
-      if (!outer.empty() && is_within(path, outer)) {
-        out_.push_back({.kind = StepKind::directory, .target = tree + path, .owner = Owner::agent});
-        continue;
-      }
+      out_.own.push_back({.kind = StepKind::directory, .target = tree + path, .owner = MadeFor::agent});
+      if (!outer.empty() && is_within(path, outer)) continue;
       outer = path;
-      out_.push_back({.kind = StepKind::directory, .target = tree + path, .owner = Owner::agent});
       place(path,
             {.kind = StepKind::bind_own, .target = path, .source = tree + path, .access = Access::write});
     }
     return {};
+  }
+
+  Result<Step> overlay_at(const std::string& tree) {
+    Step overlay{.kind = StepKind::overlay, .target = tree, .access = Access::write};
+    for (const std::string& lower : layers_.lower)
+      overlay.lower += (overlay.lower.empty() ? "" : ":") + escape_lower(SAW_TRY(in_storage(lower)));
+    if (!layers_.upper.empty()) {
+      overlay.upper = SAW_TRY(in_storage(layers_.upper));
+      overlay.work = SAW_TRY(in_storage(layers_.work));
+      return overlay;
+    }
+    overlay.upper = staged("scratch/upper");
+    overlay.work = staged("scratch/work");
+    out_.own.push_back({.kind = StepKind::directory, .target = overlay.upper, .owner = MadeFor::agent});
+    out_.own.push_back({.kind = StepKind::directory, .target = overlay.work});
+    return overlay;
   }
 
   static std::vector<std::string> sorted(std::vector<std::string> paths) {
@@ -220,10 +278,10 @@ class ScriptBuilder {
   }
 
   void add_own_areas() {
-    const uint64_t size = plan_.limits.scratch_bytes ? plan_.limits.scratch_bytes : kDefaultScratch;
-    place("/tmp",
-          {.kind = StepKind::tmpfs, .target = "/tmp", .mode = 01777, .access = Access::write, .size = size});
-    place("/sys", {.kind = StepKind::directory, .target = "/sys"});
+    place("/tmp", {.kind = StepKind::bind_own,
+                   .target = "/tmp",
+                   .source = staged("scratch/tmp"),
+                   .access = Access::write});
     place("/run", {.kind = StepKind::directory, .target = "/run"});
     place("/root", {.kind = StepKind::directory, .target = "/root", .mode = 0700});
     place("/var/tmp", {.kind = StepKind::symlink, .target = "/var/tmp", .text = "../tmp"});
@@ -236,11 +294,10 @@ class ScriptBuilder {
       place(path, {.kind = StepKind::bind_device, .target = path, .source = path, .access = Access::write});
     }
     place("/dev/pts", {.kind = StepKind::terminals, .target = "/dev/pts", .access = Access::write});
-    place("/dev/shm", {.kind = StepKind::tmpfs,
+    place("/dev/shm", {.kind = StepKind::bind_own,
                        .target = "/dev/shm",
-                       .mode = 01777,
-                       .access = Access::write,
-                       .size = size});
+                       .source = staged("scratch/shm"),
+                       .access = Access::write});
     for (auto [link, target] : {std::pair{"/dev/ptmx", "pts/ptmx"},
                                 {"/dev/fd", "/proc/self/fd"},
                                 {"/dev/stdin", "/proc/self/fd/0"},
@@ -268,8 +325,8 @@ class ScriptBuilder {
     size_t number = 0;
     for (const GeneratedFile& file : files_) {
       if (is_shown(parent_of(file.path))) {
-        const std::string copy = hidden(fmt::format("file-{}", number++));
-        out_.push_back({.kind = StepKind::file, .target = copy, .text = file.content, .mode = 0444});
+        const std::string copy = staged(fmt::format("file-{}", number++));
+        out_.shared.push_back({.kind = StepKind::file, .target = copy, .text = file.content, .mode = 0444});
         place(file.path, {.kind = StepKind::bind_own, .target = file.path, .source = copy});
       } else {
         place(file.path, {.kind = StepKind::file, .target = file.path, .text = file.content, .mode = 0444});
@@ -279,12 +336,14 @@ class ScriptBuilder {
 
   void add_masks() {
     for (const char* path : kReadOnlyProc)
-      out_.push_back(
+      out_.own.push_back(
           {.kind = StepKind::bind_own, .target = path, .source = path, .presence = Presence::optional});
-    for (const char* path : kHiddenProc) out_.push_back({.kind = StepKind::hide, .target = path});
+    for (const char* path : kHiddenProc) out_.own.push_back({.kind = StepKind::hide, .target = path});
     pin_ways_to_denied();
-    for (const std::string& path : sorted(plan_.deny_paths))
-      out_.push_back({.kind = in_own_tree(path) ? StepKind::hide_or_create : StepKind::hide, .target = path});
+    for (const std::string& path : sorted(plan_.deny_paths)) {
+      Step mask{.kind = in_own_tree(path) ? StepKind::hide_or_create : StepKind::hide, .target = path};
+      (is_own(path) ? out_.own : out_.shared).push_back(std::move(mask));
+    }
   }
 
   bool in_own_tree(const std::string& path) const {
@@ -306,8 +365,9 @@ class ScriptBuilder {
         if (!placed_.contains(way)) ways.insert(way);  // else it is a mount point already
     for (const std::string& way : ways) {
       const bool own = in_own_tree(way);
-      if (own) out_.push_back({.kind = StepKind::directory, .target = way, .owner = Owner::agent});
-      out_.push_back({.kind = StepKind::bind_own,
+      std::vector<Step>& list = is_own(way) ? out_.own : out_.shared;
+      if (own) list.push_back({.kind = StepKind::directory, .target = way, .owner = MadeFor::agent});
+      list.push_back({.kind = StepKind::bind_own,
                       .target = way,
                       .source = way,
                       .access = Access::write,
@@ -321,21 +381,22 @@ class ScriptBuilder {
   const Image& image_;
   std::vector<GeneratedFile> files_;
   std::map<std::string, Step> placed_;
-  std::vector<Step> out_;
+  MountScript out_;
+  size_t fetched_ = 0;
 };
 
 std::string_view name(StepKind kind) {
-  constexpr std::string_view kNames[] = {"directory", "file",           "symlink",  "bind-image",
-                                         "bind-host", "bind-layer",     "bind-own", "bind-device",
-                                         "tmpfs",     "overlay",        "proc",     "terminals",
-                                         "hide",      "hide-or-create", "seal",     "detach"};
+  constexpr std::string_view kNames[] = {"directory", "file",           "symlink", "bind-image",
+                                         "bind-host", "bind-own",       "storage", "bind-device",
+                                         "tmpfs",     "overlay",        "proc",    "terminals",
+                                         "hide",      "hide-or-create", "seal",    "detach"};
   return kNames[static_cast<int>(kind)];
 }
 
 }  // namespace
 
-Result<std::vector<Step>> make_mount_script(const SandboxPlan& plan, const Layers& layers,
-                                            const ScriptHost& host, const Image& image) {
+Result<MountScript> make_mount_script(const SandboxPlan& plan, const Layers& layers, const ScriptHost& host,
+                                      const Image& image) {
   return ScriptBuilder(plan, layers, host, image).build();
 }
 
@@ -349,7 +410,7 @@ std::string describe(const Step& step) {
     out += fmt::format(" lower {} upper {} work {}", step.lower, step.upper, step.work);
   if (step.access == Access::write) out += " rw";
   if (step.mode != 0755) out += fmt::format(" mode {:o}", step.mode);
-  if (step.owner == Owner::agent) out += " for agent";
+  if (step.owner == MadeFor::agent) out += " for agent";
   return out;
 }
 

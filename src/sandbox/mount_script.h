@@ -1,11 +1,14 @@
-// The file system of a sandbox as a list of steps: a pure function of the plan, decided before anything is
+// The file system of a sandbox as two lists of steps: a pure function of the plan, decided before anything is
 // done, printed by golden tests.
 //
-//   std::vector<Step> script = SAW_TRY(make_mount_script(plan, layers, host_view, image));
-//   for (const Step& step : script) puts(describe(step).c_str());
+//   MountScript script = SAW_TRY(make_mount_script(plan, layers, host_view, image));
+//   for (const Step& step : script.shared) puts(describe(step).c_str());
 //
-// The steps run in the new mount namespace, in order, below the directory that becomes "/" (launch_child.cc).
-// Parents come before what is mounted on them; masks come last, so that `deny` wins over everything.
+// `shared` is what all sandboxes of one mould have in common: it is carried out once, in the mould's mount
+// namespace, which each sandbox starts from as a copy (the kernel copies a tree of mounts in one call).
+// `own` is carried out in every sandbox: its layers, scratch space, /proc, terminals, and masks over those.
+// The steps of each run in order, below the directory that becomes "/" (launch_child.cc). Parents come before
+// what is mounted on them; masks come last, so that `deny` wins over everything.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +16,20 @@
 #include <string>
 #include <vector>
 
-#include "sandbox/launch.h"
+#include "sandbox/plan.h"
 
 namespace saw::sandbox {
+
+// Where the plan's storage ids lie on this host. Directories exist and belong to `uid`.
+struct Layers {
+  std::string root;  // holds all of the others; not on the path to anything of another workspace
+  std::vector<std::string> lower;  // top first; empty for a workspace
+  std::string upper;  // workspace: the directory itself; session: overlay upper; call: empty (tmpfs)
+  std::string work;   // session: overlay work directory
+  uint32_t uid = 0,
+           gid =
+               0;  // who the agent is outside; inside always kAgentUid when rootless, the same number as root
+};
 
 enum class StepKind : uint8_t {
   directory,    // made if missing, with parents, for `owner`
@@ -23,8 +37,8 @@ enum class StepKind : uint8_t {
   symlink,      // to `text`
   bind_image,   // `source` of the image, without links: they were resolved when the script was made
   bind_host,    // `source` of the host, without links: the agent may write where it lies
-  bind_layer,   // `source` of SAW's own storage
   bind_own,     // `source` of the sandbox itself
+  storage,      // the mount of the workspace's storage, which comes as a descriptor
   bind_device,  // `source` of the host, usable as a device
   tmpfs,        // of `size` bytes
   overlay,      // of `layers`, top first; writable in `upper` with `work`
@@ -33,21 +47,37 @@ enum class StepKind : uint8_t {
   hide,            // what lies there is not to be seen; absent: nothing to do
   hide_or_create,  // the same, and nobody may make it either
   seal,            // the mount at `target` becomes read-only
-  detach,          // the mount goes, with its mount point
+  detach,          // the mount goes
 };
-enum class Owner : uint8_t { root, agent };
+constexpr StepKind kEnumLast(StepKind) {
+  return StepKind::detach;
+}
+enum class MadeFor : uint8_t { root, agent };
+constexpr MadeFor kEnumLast(MadeFor) {
+  return MadeFor::agent;
+}
 enum class Presence : uint8_t { required, optional };  // optional: a source that is not there is skipped
+constexpr Presence kEnumLast(Presence) {
+  return Presence::optional;
+}
 
 struct Step {
   StepKind kind = StepKind::directory;
   std::string target;
   std::string source, text;
   uint32_t mode = 0755;
-  Owner owner = Owner::root;
+  MadeFor owner = MadeFor::root;
   Access access = Access::read;
   Presence presence = Presence::required;
   uint64_t size = 0;
   std::string lower, upper, work;  // overlay: lower directories joined by ':' and escaped
+  template <class A> void members(A& a) {
+    a(kind, target, source, text, mode, owner, access, presence, size, lower, upper, work);
+  }
+};
+
+struct MountScript {
+  std::vector<Step> shared, own;
 };
 
 // What lies at a path of the image, without following a last link.
@@ -66,22 +96,23 @@ Image image_at(const std::string& root);
 
 struct ScriptHost {
   bool rootless = false;
-  std::string scratch_directory;  // where the new root is while the script runs
-  uint32_t uid = 0, gid = 0;      // of the agent inside: for /etc/passwd
+  uint32_t uid = 0, gid = 0;  // of the agent inside: for /etc/passwd
 };
 
-Result<std::vector<Step>> make_mount_script(const SandboxPlan& plan, const Layers& layers,
-                                            const ScriptHost& host, const Image& image);
+Result<MountScript> make_mount_script(const SandboxPlan& plan, const Layers& layers, const ScriptHost& host,
+                                      const Image& image);
 std::string describe(const Step& step);
 
 // What Landlock allows, path by path.
 struct PathRights {
   std::string path;
   uint64_t rights = 0;  // os/landlock.h
+  template <class A> void members(A& a) { a(path, rights); }
 };
 std::vector<PathRights> landlock_rights(const SandboxPlan& plan);
 
-constexpr std::string_view kHiddenDirectory = "/.saw";  // inside, while the script runs
+// Where parts wait while the script runs: a directory that every sandbox has, and finds empty.
+constexpr std::string_view kStaging = "/sys";
 constexpr uint64_t kDefaultScratch = uint64_t{1} << 30;
 constexpr uint64_t kDevicesBytes = 1u << 20;
 

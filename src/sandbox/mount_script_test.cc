@@ -61,16 +61,21 @@ SandboxPlan plan_of(Depth depth) {
 
 std::vector<std::string> script_of(const SandboxPlan& plan, const Layers& layers,
                                    const Image& image = merged_image()) {
-  auto script =
-      make_mount_script(plan, layers, {.scratch_directory = "/scratch", .uid = 1000, .gid = 1000}, image);
+  auto script = make_mount_script(plan, layers, {.uid = 1000, .gid = 1000}, image);
   std::vector<std::string> out;
   if (!script) return {"error " + script.error().code};
-  for (const Step& step : *script) out.push_back(describe(step));
+  for (const Step& step : script->shared) out.push_back(describe(step));
+  out.push_back("---- in each sandbox");
+  for (const Step& step : script->own) out.push_back(describe(step));
   return out;
 }
 
-const Layers kWorkspace{.upper = "/store/ws/fs"}, kCall{.lower = {"/store/s/upper", "/store/ws:1/fs"}},
-    kSession{.lower = {"/store/ws/fs"}, .upper = "/store/s/upper", .work = "/store/s/work"};
+const Layers kWorkspace{.root = "/store", .upper = "/store/ws/fs"},
+    kCall{.root = "/store", .lower = {"/store/s/upper", "/store/ws:1/fs"}},
+    kSession{.root = "/store",
+             .lower = {"/store/ws/fs"},
+             .upper = "/store/s/upper",
+             .work = "/store/s/work"};
 
 // Rewrite the files with SAW_ACCEPT=1 after a review.
 TEST(MountScript, the_three_depths_are_what_the_golden_files_say) {
@@ -138,7 +143,27 @@ TEST(MountScript, a_directory_that_must_hold_our_file_is_opened_up_where_there_i
 
 TEST(MountScript, colons_in_layer_paths_are_escaped) {
   EXPECT_THAT(script_of(plan_of(Depth::call), kCall),
-              Contains(HasSubstr("lower /store/s/upper:/store/ws\\:1/fs ")));
+              Contains(HasSubstr("lower /sys/storage/s/upper:/sys/storage/ws\\:1/fs ")));
+}
+
+TEST(MountScript, a_layer_outside_the_workspaces_storage_is_an_error) {
+  for (const Layers& layers : {Layers{.root = "/store", .upper = "/stores/ws"},
+                               Layers{.root = "/store", .lower = {"/store/ok", "/etc"}}})
+    EXPECT_EQ(script_of(plan_of(Depth::call), layers)[0], "error sandbox.layers");
+  EXPECT_NE(script_of(plan_of(Depth::call), kCall)[0], "error sandbox.layers");
+}
+
+// The host is out of sight by then.
+TEST(MountScript, what_a_sandbox_mounts_for_itself_comes_from_inside) {
+  const auto script = script_of(plan_of(Depth::call), kCall);
+  const auto own = std::ranges::find(script, "---- in each sandbox");
+  for (auto line = own; line != script.end(); ++line) {
+    EXPECT_FALSE(line->starts_with("bind-image") || line->starts_with("bind-host") ||
+                 line->starts_with("bind-device"))
+        << *line;
+  }
+  EXPECT_THAT(script, Contains("bind-host /sys/fetched-0 from /srv/data rw"));
+  EXPECT_THAT(script, Contains("bind-own /workspace/data from /sys/fetched-0 rw"));
 }
 
 TEST(MountScript, a_workspace_without_a_directory_is_an_error) {

@@ -9,6 +9,16 @@ class LauncherRuntime final : public Runtime {
   Result<Launched> launch(const SandboxPlan& plan, const Layers& layers) override {
     return launcher_.launch(plan, layers);
   }
+  Result<std::shared_ptr<const Prepared>> prepare(const SandboxPlan& plan, const Layers& layers) override {
+    return launcher_.prepare(plan, layers);
+  }
+  Result<Launching> begin(std::shared_ptr<const Prepared> prepared, const LaunchSpec& spec) override {
+    return launcher_.begin(std::move(prepared), spec);
+  }
+  Result<std::optional<Launched>> finish(Launching& launching) override {
+    return launcher_.finish(launching);
+  }
+  void drop_moulds(const std::string& storage) override { launcher_.drop_moulds(storage); }
   Result<Launcher::Sockets> reopen_sockets(int32_t init_pid) override {
     return launcher_.reopen_sockets(init_pid);
   }

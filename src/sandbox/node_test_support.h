@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "os/process.h"
+#include "os/spawn.h"
 #include "os/unix_path.h"
 #include "sandbox/node.h"
 
@@ -68,6 +69,15 @@ class FakeRuntime final : public Runtime {
     inits[plan.id] = std::move(init);
     return out;
   }
+  Result<std::shared_ptr<const Prepared>> prepare(const SandboxPlan&, const Layers& layers) override {
+    last_layers = layers;
+    return std::make_shared<const Prepared>(Prepared{.storage = layers.root});
+  }
+  Result<Launching> begin(std::shared_ptr<const Prepared>, const LaunchSpec&) override {
+    return Error::make("sandbox.mount", "not in this test");
+  }
+  Result<std::optional<Launched>> finish(Launching&) override { return std::optional<Launched>(); }
+  void drop_moulds(const std::string& storage) override { dropped.push_back(storage); }
   Result<Launcher::Sockets> reopen_sockets(int32_t) override {
     ++reopened;
     return Launcher::Sockets{SAW_TRY(Fd::open("/dev/null", 0)), SAW_TRY(Fd::open("/dev/null", 0))};
@@ -85,6 +95,7 @@ class FakeRuntime final : public Runtime {
   uint64_t ooms = 0;
   bool shy = false;  // new connections get no hello
   Layers last_layers;
+  std::vector<std::string> dropped;  // storage directories
   std::vector<std::string> cgroups;
   std::map<std::string, std::unique_ptr<FakeInit>> inits;
 

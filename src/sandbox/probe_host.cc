@@ -1,11 +1,13 @@
 // What this host can guarantee, found out by doing it: a network is captured, a trial sandbox is built and
 // thrown away.
+#include <csignal>
+
 #include <unistd.h>
 
 #include "base/crypto.h"
 #include "base/file.h"
 #include "os/landlock.h"
-#include "os/process.h"
+#include "os/spawn.h"
 #include "sandbox/launch.h"
 
 namespace saw::sandbox {
@@ -61,13 +63,17 @@ Result<> try_sandbox(const Launcher& launcher, const std::string& directory) {
                          .write_paths = {"/workspace"},
                          .hostname = "trial",
                          .strictness = Strictness::best_effort};
-  const Layers layers{.lower = {directory + "/lower"},
+  const Layers layers{.root = directory,
+                      .lower = {directory + "/lower"},
                       .upper = directory + "/upper",
                       .work = directory + "/work",
                       .uid = kTrialUid,
                       .gid = kTrialUid};
   Launched launched = SAW_TRY(launcher.launch(plan, layers));
-  os::destroy_child(launched.init_pid, launched.init_pidfd);
+  const os::Child init(launched.init_pid, std::move(launched.init_pidfd));
+  init.kill(SIGKILL);
+  init.wait_ended(Launcher::kBuildDeadlineMs);
+  init.reap();
   ::unlink(launched.control_socket.c_str());
   return launcher.release_cgroup(launched.cgroup);
 }

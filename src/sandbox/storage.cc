@@ -153,7 +153,7 @@ Result<uint32_t> Storage::index(const std::string& workspace) const {
 
 Result<Layers> Storage::layers(const SandboxPlan& plan) const {
   const uint32_t owner = SAW_TRY(index(plan.workspace));
-  Layers layers;
+  Layers layers{.root = workspace_path(plan.workspace)};
   if (options_.first_agent_uid) layers.uid = layers.gid = *options_.first_agent_uid + owner;
   const std::string persistent = workspace_path(plan.workspace) + "/fs";
   const std::string session = plan.session.empty() ? "" : session_path(plan.workspace, plan.session);

@@ -196,6 +196,12 @@ TEST(FilesTogether, a_mount_whose_source_the_agent_made_a_link_shows_nothing) {
     box.probe({"symlink-read", victim, "/mnt/shared/data"});
   }
   plan.id += "-2";
+  {  // the mould has the directory that the plan named, wherever it is now
+    TestSandbox box = host.start(plan);
+    EXPECT_EQ(box.probe({"list", "/mnt/data"}), "ok");
+  }
+  host.launcher().drop_moulds(host.directory());
+  plan.id += "-3";
   auto launched = host.launcher().launch(plan, host.layers(Depth::workspace));
   ASSERT_FALSE(launched);
   EXPECT_EQ(launched.error().os_errno, ELOOP);
