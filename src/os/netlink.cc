@@ -1,78 +1,68 @@
 #include "os/netlink.h"
 
-#include <cstring>
-
-#include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <sys/socket.h>
 
-#include "base/fd.h"
+#include "os/netlink_message.h"
 
 namespace saw::os {
 namespace {
 
 constexpr int kLoopbackIndex = 1;  // the first interface of every network namespace
 
-// One request with its acknowledgement.
-Result<> request(const nlmsghdr& message, const char* what) {
-  Fd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
-  if (!socket) return Error::system("netlink.socket", "opening a routing socket");
-  if (::send(socket.get(), &message, message.nlmsg_len, 0) < 0)
-    return Error::system("netlink.send", "{}", what);
-  alignas(nlmsghdr) char buffer[4096];
-  ssize_t n = ::recv(socket.get(), buffer, sizeof buffer, 0);
-  if (n < static_cast<ssize_t>(sizeof(nlmsghdr) + sizeof(nlmsgerr)))
-    return Error::system("netlink.receive", "{}", what);
-  nlmsghdr header;
-  nlmsgerr answer;
-  std::memcpy(&header, buffer, sizeof header);
-  std::memcpy(&answer, buffer + sizeof header, sizeof answer);
-  if (header.nlmsg_type != NLMSG_ERROR)
-    return Error::make("netlink.receive", "{}: an unexpected answer", what);
-  if (answer.error != 0) return std::unexpected(Error::from_errno("netlink.refused", -answer.error, what));
-  return {};
+constexpr void add_loopback_up(NetlinkRequest& request) {
+  request.message(
+      {.type = RTM_NEWLINK, .flags = NLM_F_ACK, .action = "bringing the loopback interface up"}, [&] {
+        request.fixed(ifinfomsg{
+            .ifi_family = AF_UNSPEC, .ifi_index = kLoopbackIndex, .ifi_flags = IFF_UP, .ifi_change = IFF_UP});
+      });
 }
 
-// A local route for every address of one family, to the loopback interface.
-Result<> add_local_route(unsigned char family) {
-  struct {
-    nlmsghdr header;
-    rtmsg route;
-    rtattr attribute;
-    int32_t interface;
-  } message{};
-  message.header = {.nlmsg_len = sizeof message,
-                    .nlmsg_type = RTM_NEWROUTE,
-                    .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL};
-  message.route = {.rtm_family = family,
-                   .rtm_table = RT_TABLE_LOCAL,
-                   .rtm_protocol = RTPROT_BOOT,
-                   .rtm_scope = RT_SCOPE_HOST,
-                   .rtm_type = RTN_LOCAL};
-  message.attribute = {.rta_len = RTA_LENGTH(sizeof message.interface), .rta_type = RTA_OIF};
-  message.interface = kLoopbackIndex;
-  return request(message.header,
-                 family == AF_INET ? "making every IPv4 address local" : "making every IPv6 address local");
+// `tolerated`: an errno of a route that is not wanted there.
+constexpr void add_local_route(NetlinkRequest& request, uint8_t family, const char* action, int tolerated) {
+  request.message({.type = RTM_NEWROUTE,
+                   .flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
+                   .action = action,
+                   .tolerated = tolerated},
+                  [&] {
+                    request.fixed(rtmsg{.rtm_family = family,
+                                        .rtm_table = RT_TABLE_LOCAL,
+                                        .rtm_protocol = RTPROT_BOOT,
+                                        .rtm_scope = RT_SCOPE_HOST,
+                                        .rtm_type = RTN_LOCAL});
+                    request.host_number(RTA_OIF, kLoopbackIndex);
+                  });
+}
+
+constexpr NetlinkRequest loopback_up() {
+  NetlinkRequest request;
+  add_loopback_up(request);
+  return request;
+}
+
+constexpr NetlinkRequest everything_local(Families families) {
+  NetlinkRequest request;
+  add_loopback_up(request);
+  add_local_route(request, AF_INET, "making every IPv4 address local", 0);
+  // EACCES is "IPv6 is disabled on nexthop device", and nothing else of a route's
+  // (net/ipv6/route.c, ip6_route_info_create).
+  if (families == Families::ipv4_and_ipv6)
+    add_local_route(request, AF_INET6, "making every IPv6 address local", EACCES);
+  return request;
 }
 
 }  // namespace
 
 Result<> bring_loopback_up() {
-  struct {
-    nlmsghdr header;
-    ifinfomsg link;
-  } message{};
-  message.header = {
-      .nlmsg_len = sizeof message, .nlmsg_type = RTM_NEWLINK, .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK};
-  message.link = {
-      .ifi_family = AF_UNSPEC, .ifi_index = kLoopbackIndex, .ifi_flags = IFF_UP, .ifi_change = IFF_UP};
-  return request(message.header, "bringing the loopback interface up");
+  static constexpr NetlinkRequest kRequest = loopback_up();
+  return exchange(NETLINK_ROUTE, kRequest);
 }
 
-Result<> make_every_address_local() {
-  SAW_TRY(add_local_route(AF_INET));
-  return add_local_route(AF_INET6);
+Result<> make_every_address_local(Families families) {
+  static constexpr NetlinkRequest kBoth = everything_local(Families::ipv4_and_ipv6);
+  static constexpr NetlinkRequest kIpv4 = everything_local(Families::ipv4_only);
+  return exchange(NETLINK_ROUTE, families == Families::ipv4_and_ipv6 ? kBoth : kIpv4);
 }
 
 }  // namespace saw::os

@@ -1,0 +1,1 @@
+saw_bench(NAME netns DEPS os LIBS fmt::fmt)
