@@ -7,7 +7,7 @@
 //     one that was asked
 //
 // For the DNS socket of a sandbox (IPV6_RECVPKTINFO set, bound to port 53 in a network namespace where every
-// address is local).
+// address is local). On a host without IPv6 that socket is IPv4 (IP_PKTINFO), and so are all its addresses.
 #pragma once
 
 #include <optional>
