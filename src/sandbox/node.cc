@@ -11,6 +11,8 @@ Node::Node(os::Loop& loop, Config config, Parts parts)
       storage_(parts.storage),
       on_ready_(std::move(parts.on_ready)),
       on_start_failed_(std::move(parts.on_start_failed)),
+      calls_(loop, {.bounds = config.sandboxes.bounds, .least = config.sandboxes.least}, parts.runtime,
+             parts.storage, outbox_),
       sandboxes_(loop, std::move(config.sandboxes), parts.runtime, parts.storage, std::move(parts.state),
                  outbox_),
       supervisor_(loop, std::move(config.programs), std::move(parts.spawn),
@@ -33,14 +35,17 @@ Result<> Node::start() {
 void Node::shutdown() {
   if (std::exchange(shutting_down_, true)) return;
   log_info("stopping");
+  calls_.stop_all();
   sandboxes_.stop_each(SandboxSet::Which::all);
-  sandboxes_.when_empty([this] {
-    supervisor_.shutdown(
-        [this] {
-          outbox_.detach();
-          control_.reset();
-        },
-        [this] { loop_.stop(); });
+  calls_.when_empty([this] {
+    sandboxes_.when_empty([this] {
+      supervisor_.shutdown(
+          [this] {
+            outbox_.detach();
+            control_.reset();
+          },
+          [this] { loop_.stop(); });
+    });
   });
 }
 
@@ -72,7 +77,8 @@ void Node::on_control_lost(const std::string& why, int failures) {
   outbox_.detach();
   waiting_for_trash_.clear();
   control_.reset();
-  sandboxes_.stop_each(SandboxSet::Which::calls);  // nobody waits for them any more
+  calls_.stop_all();  // nobody waits for them any more
+  sandboxes_.stop_each(SandboxSet::Which::calls);
   if (ready_ || failures < kMaxStartFailures || shutting_down_) return;
   on_start_failed_(why);
   shutdown();
@@ -103,7 +109,9 @@ void Node::handle(const CreateStorage& message) {
 
 void Node::handle(const RemoveStorage& message) {
   const Ticket ticket = outbox_.ticket(message.request);
-  if (sandboxes_.uses_storage(message.workspace, message.session))
+  calls_.forget(message.workspace, message.session);
+  if (sandboxes_.uses_storage(message.workspace, message.session) ||
+      calls_.uses_storage(message.workspace, message.session))
     return outbox_.fail(ticket, {"storage.busy", "a sandbox still uses this storage"});
   auto removed = message.session.empty() ? storage_.remove_workspace(message.workspace)
                                          : storage_.remove_session(message.workspace, message.session);
@@ -142,22 +150,42 @@ void Node::handle(const StartSandbox& message) {
 }
 
 void Node::handle(const StopSandbox& message) {
-  sandboxes_.stop(message.sandbox, outbox_.ticket(message.request));
+  const Ticket ticket = outbox_.ticket(message.request);
+  calls_.owns(message.sandbox) ? calls_.stop(message.sandbox, ticket)
+                               : sandboxes_.stop(message.sandbox, ticket);
 }
 void Node::handle(const GetSockets& message) {
-  sandboxes_.give_sockets(message.sandbox, outbox_.ticket(message.request));
+  const Ticket ticket = outbox_.ticket(message.request);
+  calls_.owns(message.sandbox) ? calls_.give_sockets(message.sandbox, ticket)
+                               : sandboxes_.give_sockets(message.sandbox, ticket);
 }
 void Node::handle(const StartExec& message) {
   sandboxes_.start_exec(message, outbox_.ticket(message.request));
 }
 void Node::handle(const SignalExec& message) {
-  sandboxes_.signal_exec(message);
+  calls_.owns(message.sandbox) ? calls_.signal(message) : sandboxes_.signal_exec(message);
 }
 void Node::handle(const ResizeExec& message) {
   sandboxes_.resize_exec(message);
 }
+void Node::handle(const PrepareCalls& message) {
+  const Ticket ticket = outbox_.ticket(message.request);
+  if (shutting_down_) return outbox_.fail(ticket, {"node.stopping", "saw-node is stopping"});
+  calls_.prepare(message, ticket);
+}
+void Node::handle(const ForgetCalls& message) {
+  calls_.forget(message.workspace, message.session);
+  outbox_.answer(outbox_.ticket(message.request), Done{});
+}
+void Node::handle(const RunCall& message) {
+  const Ticket ticket = outbox_.ticket(message.request);
+  if (shutting_down_) return outbox_.fail(ticket, {"node.stopping", "saw-node is stopping"});
+  calls_.run(message, ticket);
+}
 void Node::handle(const ListSandboxes& message) {
-  outbox_.answer(outbox_.ticket(message.request), SandboxList{.sandboxes = sandboxes_.list()});
+  std::vector<SandboxInfo> all = sandboxes_.list();
+  for (SandboxInfo& call : calls_.list()) all.push_back(std::move(call));
+  outbox_.answer(outbox_.ticket(message.request), SandboxList{.sandboxes = std::move(all)});
 }
 
 // ---- programs

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "os/userns.h"
+#include "sandbox/node_calls.h"
 #include "sandbox/node_sandboxes.h"
 #include "sandbox/supervisor.h"
 
@@ -70,6 +71,9 @@ class Node {
   void handle(const StopEgress& message);
   void handle(const ControlReady& message);
   void handle(const Shutdown& message);
+  void handle(const PrepareCalls& message);
+  void handle(const ForgetCalls& message);
+  void handle(const RunCall& message);
   void conclude(const Ticket& ticket, const Result<>& result);
   void empty_trash();
 
@@ -81,6 +85,7 @@ class Node {
   std::move_only_function<void()> on_ready_;
   std::move_only_function<void(const std::string&)> on_start_failed_;
   Outbox outbox_;
+  CallPool calls_;
   SandboxSet sandboxes_;
   Supervisor supervisor_;
   std::unique_ptr<os::Link> control_;

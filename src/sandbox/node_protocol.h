@@ -62,6 +62,43 @@ struct StartExec {
   ExecSpec spec;
   template <class A> void members(A& a) { a(request, sandbox, spec); }
 };
+// A program that is started beforehand in sandboxes which nobody uses yet, and waits there for its script: it
+// serves calls whose command line is `command`, "-c", a script and that script's arguments.
+struct WarmRuntime {
+  std::string command;  // "bash", "/usr/bin/python3": as a call writes it
+  enum class Kind : uint8_t { bash, python } kind = Kind::bash;
+  friend constexpr Kind kEnumLast(Kind) { return Kind::python; }
+  template <class A> void members(A& a) { a(command, kind); }
+};
+// Works a call's plan out, once for many calls, and parks sandboxes made to it: they are built, confined and
+// idle. Again with the same plan: only the numbers change. Answer: CallsPrepared.
+struct PrepareCalls {
+  uint64_t request = 0;
+  SandboxPlan plan;  // of depth call; its id is ignored
+  uint32_t parked = 0;
+  std::vector<std::string> environment;  // of its runtimes; a call with another one is served cold
+  std::string directory;
+  std::vector<WarmRuntime> runtimes;
+  template <class A> void members(A& a) { a(request, plan, parked, environment, directory, runtimes); }
+};
+constexpr uint32_t kMaxParked = 64;
+constexpr size_t kMaxRuntimes = 8;
+// Forgets prepared plans of a workspace (or of one session), and ends what is parked for them. Answer: Done.
+struct ForgetCalls {
+  uint64_t request = 0;
+  std::string workspace, session;
+  template <class A> void members(A& a) { a(request, workspace, session); }
+};
+// One command in a sandbox of its own, which ends with it. Answer: CallStarted, with [stdin (write), stdout (read),
+// stderr (read)] and, of a captured network, [capture listener, DNS socket]; then an ExecExited. Until StopSandbox is
+// answered something of it may still be there.
+struct RunCall {
+  uint64_t request = 0;
+  std::string plan;     // digest, from CallsPrepared
+  std::string sandbox;  // what it shall be called
+  ExecSpec spec;        // no terminal
+  template <class A> void members(A& a) { a(request, plan, sandbox, spec); }
+};
 // To the process group of the command. No answer; an unknown exec is ignored (it may just have ended).
 struct SignalExec {
   std::string sandbox;
@@ -106,9 +143,9 @@ struct Shutdown {
   template <class A> void members(A&) {}
 };
 
-using ToNode =
-    std::variant<CreateStorage, RemoveStorage, StartSandbox, StopSandbox, GetSockets, StartExec, SignalExec,
-                 ResizeExec, ListChanges, ListSandboxes, StartEgress, StopEgress, ControlReady, Shutdown>;
+using ToNode = std::variant<CreateStorage, RemoveStorage, StartSandbox, StopSandbox, GetSockets, StartExec,
+                            SignalExec, ResizeExec, ListChanges, ListSandboxes, StartEgress, StopEgress,
+                            ControlReady, Shutdown, PrepareCalls, ForgetCalls, RunCall>;
 
 // ---- saw-node → sawd ------------------------------------------------------------------------------------------------------------
 
@@ -139,6 +176,22 @@ struct ExecStarted {
   uint64_t request = 0, exec = 0;
   int32_t host_pid = 0;  // for the audit event
   template <class A> void members(A& a) { a(request, exec, host_pid); }
+};
+struct CallsPrepared {
+  uint64_t request = 0;
+  std::string plan;  // digest
+  template <class A> void members(A& a) { a(request, plan); }
+};
+enum class Warmth : uint8_t { cold, parked, runtime };
+constexpr Warmth kEnumLast(Warmth) {
+  return Warmth::runtime;
+}
+struct CallStarted {
+  uint64_t request = 0, exec = 0;
+  int32_t host_pid = 0;  // 0: unknown
+  Warmth warmth = Warmth::cold;
+  std::vector<std::string> degraded;
+  template <class A> void members(A& a) { a(request, exec, host_pid, warmth, degraded); }
 };
 enum class ChangeKind : uint8_t { added, changed, deleted };
 constexpr ChangeKind kEnumLast(ChangeKind) {
@@ -204,6 +257,7 @@ struct
 };
 
 using FromNode = std::variant<NodeHello, Done, Failed, SandboxStarted, ExecStarted, Changes, SandboxList,
-                              EgressStarted, ExecExited, SandboxExited, EgressExited, PerimeterStarted>;
+                              EgressStarted, ExecExited, SandboxExited, EgressExited, PerimeterStarted,
+                              CallsPrepared, CallStarted>;
 
 }  // namespace saw::sandbox

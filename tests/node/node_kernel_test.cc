@@ -22,24 +22,11 @@ using testing::IsEmpty;
 using testing_support::As;
 using testing_support::NodeUnderTest;
 
-bool user_namespaces_work() {
-  const pid_t pid = ::fork();
-  if (pid == 0) {
-    if (::geteuid() == 0 && ::setresuid(61'234, 61'234, 61'234) != 0) ::_exit(1);
-    const char* programs = std::getenv("SAW_BIN");  // a checkout below a closed directory, such as /root
-    if (programs && ::access(programs, X_OK) != 0) ::_exit(1);
-    ::_exit(::system("unshare -Ur true 2>/dev/null") == 0 ? 0 : 1);
-  }
-  int status = 1;
-  ::waitpid(pid, &status, 0);
-  return status == 0;
-}
-
 class NodeKernelTest : public testing::TestWithParam<As> {
  protected:
   void SetUp() override {
     if (GetParam() == As::root && ::geteuid() != 0) GTEST_SKIP() << "needs root";
-    if (GetParam() == As::user && !user_namespaces_work())
+    if (GetParam() == As::user && !testing_support::user_namespaces_work())
       GTEST_SKIP() << "an ordinary user cannot make user namespaces here, or cannot reach the programs";
     node_ = std::make_unique<NodeUnderTest>(GetParam());
     ASSERT_TRUE(node_->start());

@@ -28,6 +28,19 @@ std::string program_directory() {
 
 }  // namespace
 
+bool user_namespaces_work() {
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    if (::geteuid() == 0 && ::setresuid(kSomeUser, kSomeUser, kSomeUser) != 0) ::_exit(1);
+    const char* programs = std::getenv("SAW_BIN");  // a checkout below a closed directory, such as /root
+    if (programs && ::access(programs, X_OK) != 0) ::_exit(1);
+    ::_exit(::system("unshare -Ur true 2>/dev/null") == 0 ? 0 : 1);
+  }
+  int status = 1;
+  ::waitpid(pid, &status, 0);
+  return status == 0;
+}
+
 NodeUnderTest::NodeUnderTest(As as) : as_(as), loop_(std::move(*os::Loop::create())) {
   std::string name = "/tmp/saw-node-test-XXXXXX";
   directory_ = ::mkdtemp(name.data());

@@ -19,6 +19,9 @@ namespace saw::testing_support {
 
 enum class As : uint8_t { root, user };
 
+// Whether As::user can work here, and reach the programs.
+bool user_namespaces_work();
+
 class NodeUnderTest {
  public:
   explicit NodeUnderTest(As as);

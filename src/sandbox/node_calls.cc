@@ -1,0 +1,446 @@
+#include "sandbox/node_calls.h"
+
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
+
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/crypto.h"
+#include "sandbox/warm_runtime.h"
+
+namespace saw::sandbox {
+namespace {
+
+constexpr uint64_t kOnlyExec = 1;  // as saw-init numbers it (saw-init/once.h)
+
+std::string real_path_of(const std::string& path) {
+  std::error_code error;
+  const std::string real = std::filesystem::canonical(path, error).string();
+  return error ? path : real;  // what is not there is not shown either
+}
+
+void add_copy(std::vector<Fd>& out, const Fd& fd) {
+  if (!fd) return;
+  if (auto copy = fd.duplicate()) out.push_back(std::move(*copy));
+}
+
+}  // namespace
+
+// One sandbox, from its last guard on.
+struct CallPool::Box {
+  uint64_t number = 0;
+  int runtime = kPlain;
+  Launched launched;
+  os::Child init;
+  std::optional<os::Channel> control;
+  os::Loop::Watch ended, told;
+  std::vector<Ticket> waiting;  // for it to be gone
+};
+
+struct CallPool::Plan {
+  std::string digest;
+  SandboxPlan plan;
+  std::shared_ptr<const Prepared> prepared;
+  uint32_t target = 0;  // of each kind
+  std::vector<std::string> environment;
+  std::string directory;
+  std::vector<WarmRuntime> runtimes;
+  std::deque<std::unique_ptr<Box>> parked;
+  bool refilling = false;
+};
+
+struct CallPool::Call {
+  std::string sandbox, workspace, session;
+  Ticket ticket;
+  ExecSpec spec;
+  std::unique_ptr<Box> box;
+  std::vector<Ticket> stopping;
+  bool told = false;
+};
+
+// A sandbox on its way, for a call that waits or for the pool.
+struct CallPool::Building {
+  std::string digest;
+  int runtime = kPlain;
+  Launching launching;
+  std::unique_ptr<Call> call;
+  os::Loop::Watch watch;
+};
+
+CallPool::CallPool(os::Loop& loop, Config config, Runtime& runtime, Storage& storage, Outbox& outbox)
+    : loop_(loop), config_(std::move(config)), runtime_(runtime), storage_(storage), outbox_(outbox) {}
+CallPool::~CallPool() = default;
+
+// ---- plans
+
+void CallPool::prepare(const PrepareCalls& message, Ticket ticket) {
+  const std::string digest = plan_digest(message.plan);
+  auto done = [&]() -> Result<> {
+    SandboxPlan plan = message.plan;
+    plan.id = "sb-call";
+    if (plan.depth != Depth::call) return Error::make("node.bad_plan", "a plan that is not a call's");
+    SAW_TRY(check_plan(plan, config_.bounds));
+    SAW_TRY(check_resolved(plan, config_.bounds, real_path_of));
+    if (message.parked > kMaxParked || message.runtimes.size() > kMaxRuntimes)
+      return Error::make("node.bad_plan", "{} sandboxes of {} runtimes to be parked", message.parked,
+                         message.runtimes.size());
+    for (const WarmRuntime& warm : message.runtimes)
+      SAW_TRY(check_exec(
+          {.argv = {warm.command}, .environment = message.environment, .directory = message.directory}));
+    if (config_.least == Strictness::strict) plan.strictness = Strictness::strict;
+    auto found = plans_.find(digest);
+    if (found == plans_.end()) {
+      if (plans_.size() >= kMaxPlans) return Error::make("node.full", "{} plans are prepared", plans_.size());
+      const Layers layers = SAW_TRY(storage_.layers(plan));
+      auto fresh = std::make_unique<Plan>(Plan{.digest = digest, .plan = plan});
+      fresh->prepared = SAW_TRY(runtime_.prepare(plan, layers));
+      found = plans_.emplace(digest, std::move(fresh)).first;
+    }
+    Plan& known = *found->second;
+    known.target = message.parked;
+    known.environment = message.environment;
+    known.directory = message.directory;
+    known.runtimes = message.runtimes;
+    // Runtimes may be others now.
+    while (!known.parked.empty()) {
+      discard(std::move(known.parked.front()));
+      known.parked.pop_front();
+    }
+    return {};
+  }();
+  if (!done) return outbox_.fail(ticket, done.error());
+  outbox_.answer(ticket, CallsPrepared{.plan = digest});
+  refill(digest);
+}
+
+void CallPool::forget(const std::string& workspace, const std::string& session) {
+  std::string storage;
+  std::erase_if(plans_, [&](auto& entry) {
+    Plan& plan = *entry.second;
+    if (plan.plan.workspace != workspace || (!session.empty() && plan.plan.session != session)) return false;
+    storage = plan.prepared->storage;
+    for (std::unique_ptr<Box>& box : plan.parked) discard(std::move(box));
+    return true;
+  });
+  if (session.empty() && !storage.empty()) runtime_.drop_moulds(storage);
+}
+
+int CallPool::runtime_for(const Plan& plan, const ExecSpec& spec) const {
+  if (spec.environment != plan.environment || spec.directory != plan.directory) return kPlain;
+  for (size_t i = 0; i < plan.runtimes.size(); ++i)
+    if (serves(plan.runtimes[i], spec.argv)) return static_cast<int>(i);
+  return kPlain;
+}
+
+// ---- the pool
+
+std::unique_ptr<CallPool::Box> CallPool::take_parked(Plan& plan, int runtime) {
+  auto found = std::ranges::find(plan.parked, runtime, [](const auto& box) { return box->runtime; });
+  if (found == plan.parked.end()) return nullptr;
+  std::unique_ptr<Box> box = std::move(*found);
+  plan.parked.erase(found);
+  return box;
+}
+
+void CallPool::refill(const std::string& digest) {
+  const auto found = plans_.find(digest);
+  if (found == plans_.end() || found->second->refilling) return;
+  found->second->refilling = true;
+  // After what is waiting to be handled now: a call that has just been answered goes first.
+  loop_.post([this, digest] {
+    const auto again = plans_.find(digest);
+    if (again == plans_.end()) return;
+    Plan& plan = *again->second;
+    plan.refilling = false;
+    for (int kind = kPlain; kind < static_cast<int>(plan.runtimes.size()); ++kind) {
+      size_t have = 0;
+      for (const auto& box : plan.parked) have += box->runtime == kind ? 1 : 0;
+      for (const auto& [number, building] : building_)
+        have += building->digest == digest && building->runtime == kind && !building->call ? 1 : 0;
+      if (have < plan.target) return build(plan, kind, nullptr);  // one at a time: the next when it is there
+    }
+  });
+}
+
+void CallPool::build(Plan& plan, int runtime, std::unique_ptr<Call> waiting) {
+  LaunchSpec spec{.id = random_id("sb-call-"), .serve = Serve::once, .directory = plan.directory};
+  if (runtime != kPlain) {
+    spec.runtime = warm_command(plan.runtimes[static_cast<size_t>(runtime)]);
+    spec.environment = plan.environment;
+  }
+  auto launching = runtime_.begin(plan.prepared, spec);
+  if (!launching) {
+    if (waiting) return outbox_.fail(waiting->ticket, launching.error());
+    return log_warning("parking a sandbox: {}", launching.error().message);
+  }
+  const uint64_t number = next_++;
+  auto building = std::make_unique<Building>(Building{.digest = plan.digest,
+                                                      .runtime = runtime,
+                                                      .launching = std::move(*launching),
+                                                      .call = std::move(waiting)});
+  building->watch = loop_.watch(building->launching.report.get(), os::Loop::kReadable,
+                                [this, number](uint32_t) { on_build_progress(number); });
+  building_.emplace(number, std::move(building));
+}
+
+void CallPool::on_build_progress(uint64_t number) {
+  auto node = building_.extract(number);
+  Building& building = *node.mapped();
+  auto finished = runtime_.finish(building.launching);
+  if (finished && !*finished) return void(building_.insert(std::move(node)));
+  std::unique_ptr<Call> call = std::move(building.call);
+  if (!finished) {
+    if (call)
+      outbox_.fail(call->ticket, finished.error());
+    else
+      log_warning("parking a sandbox: {}", finished.error().message);
+    return check_empty();
+  }
+  auto box = std::make_unique<Box>(
+      Box{.number = number, .runtime = building.runtime, .launched = std::move(**finished)});
+  box->init = os::Child(box->launched.init_pid, std::move(box->launched.init_pidfd));
+  auto control = os::Channel::adopt(std::move(box->launched.control));
+  if (control) box->control = std::move(*control);
+  const auto plan = plans_.find(building.digest);
+  if (call) {
+    begin_call(std::move(call), std::move(box), Warmth::cold);
+  } else if (plan == plans_.end()) {
+    discard(std::move(box));
+  } else {
+    park(*plan->second, std::move(box));
+  }
+  if (plan != plans_.end()) refill(building.digest);
+}
+
+void CallPool::park(Plan& plan, std::unique_ptr<Box> box) {
+  // It should not end by itself; then it is no longer there to be taken.
+  box->ended = loop_.watch(
+      box->init.pidfd(), os::Loop::kReadable, [this, digest = plan.digest, number = box->number](uint32_t) {
+        const auto home = plans_.find(digest);
+        if (home == plans_.end()) return;
+        auto& parked = home->second->parked;
+        auto dead = std::ranges::find(parked, number, [](const auto& b) { return b->number; });
+        if (dead == parked.end()) return;
+        std::unique_ptr<Box> gone = std::move(*dead);
+        parked.erase(dead);
+        log_warning("a parked sandbox ended by itself");
+        discard(std::move(gone));
+      });
+  plan.parked.push_back(std::move(box));
+}
+
+// ---- calls
+
+void CallPool::run(const RunCall& message, Ticket ticket) {
+  const auto found = plans_.find(message.plan);
+  auto acceptable = [&]() -> Result<> {
+    if (found == plans_.end()) return Error::make("node.unknown_plan", "no such plan is prepared");
+    if (!is_sandbox_id(message.sandbox) || calls_.contains(message.sandbox))
+      return Error::make("node.duplicate", "the sandbox id '{}' is not valid or in use", message.sandbox);
+    if (calls_.size() + building_.size() >= kMaxCalls)
+      return Error::make("node.full", "{} calls are running", calls_.size());
+    if (message.spec.terminal) return Error::make("node.bad_exec", "a call with a terminal");
+    return check_exec(message.spec);
+  }();
+  if (!acceptable) return outbox_.fail(ticket, acceptable.error());
+  Plan& plan = *found->second;
+  auto call = std::make_unique<Call>(Call{.sandbox = message.sandbox,
+                                          .workspace = plan.plan.workspace,
+                                          .session = plan.plan.session,
+                                          .ticket = ticket,
+                                          .spec = message.spec});
+  const int runtime = runtime_for(plan, message.spec);
+  std::unique_ptr<Box> box = runtime == kPlain ? nullptr : take_parked(plan, runtime);
+  Warmth warmth = Warmth::runtime;
+  if (!box) box = take_parked(plan, kPlain), warmth = Warmth::parked;
+  if (!box) return build(plan, kPlain, std::move(call));
+  begin_call(std::move(call), std::move(box), warmth);
+  refill(message.plan);
+}
+
+void CallPool::begin_call(std::unique_ptr<Call> call, std::unique_ptr<Box> box, Warmth warmth) {
+  Launched& launched = box->launched;
+  auto released = [&]() -> Result<> {
+    if (!box->control) return Error::make("node.call", "a sandbox without a control channel");
+    if (box->runtime != kPlain) {
+      const Plan* plan = nullptr;
+      for (const auto& [digest, known] : plans_)
+        if (known->plan.workspace == call->workspace && known->plan.session == call->session &&
+            runtime_for(*known, call->spec) == box->runtime)
+          plan = known.get();
+      if (plan == nullptr) return Error::make("node.call", "the runtime's plan is gone");
+      SAW_TRY(write_all(launched.script,
+                        warm_script(plan->runtimes[static_cast<size_t>(box->runtime)], call->spec.argv)));
+      return write_all(launched.go_pipe, "g");
+    }
+    auto go = SAW_TRY(os::Channel::adopt(std::move(launched.go_pipe)));
+    auto sent = go.send(wire::encode_struct(StartCommand{.exec = kOnlyExec,
+                                                         .argv = call->spec.argv,
+                                                         .environment = call->spec.environment,
+                                                         .directory = call->spec.directory}));
+    launched.go_pipe = std::move(go).take();
+    return sent;
+  }();
+  if (!released) {
+    outbox_.fail(call->ticket, released.error());
+    return discard(std::move(box));
+  }
+  std::vector<Fd> fds = std::move(launched.streams);
+  add_copy(fds, launched.capture_listener);
+  add_copy(fds, launched.dns_socket);
+  outbox_.answer(call->ticket,
+                 CallStarted{.exec = kOnlyExec, .warmth = warmth, .degraded = launched.degraded},
+                 std::move(fds));
+  Call* raw = call.get();
+  box->told =
+      loop_.watch(box->control->fd(), os::Loop::kReadable, [this, raw](uint32_t) { on_control(*raw); });
+  box->ended.cancel();  // it may have been parked
+  box->ended = loop_.watch(box->init.pidfd(), os::Loop::kReadable,
+                           [this, sandbox = call->sandbox](uint32_t) { on_gone(sandbox); });
+  call->box = std::move(box);
+  calls_.emplace(raw->sandbox, std::move(call));
+}
+
+// What saw-init says is hostile: one CommandEnded, and nothing else.
+void CallPool::on_control(Call& call) {
+  Box& box = *call.box;
+  auto got = box.control->receive();
+  if (got && got->state == os::Channel::State::empty) return;
+  box.told.cancel();
+  if (!got || got->state == os::Channel::State::closed) return box.init.kill(SIGKILL);
+  auto message = wire::decode<FromInit>(got->payload);
+  const auto* ended = message ? std::get_if<CommandEnded>(&*message) : nullptr;
+  if (ended == nullptr || !got->fds.empty() || call.told) return box.init.kill(SIGKILL);
+  ExecExited event{.sandbox = call.sandbox, .exec = kOnlyExec};
+  int32_t refused = 0;  // why it could not become the command
+  if (box.runtime == kPlain &&
+      ::recv(box.launched.go_pipe.get(), &refused, sizeof refused, MSG_DONTWAIT) == sizeof refused) {
+    event.end = ExecEnd::not_started;
+    event.status = refused;
+  } else if (WIFSIGNALED(ended->wait_status)) {
+    event.status = WTERMSIG(ended->wait_status);
+    event.end = event.status == SIGKILL && runtime_.oom_kills(box.launched.cgroup) > 0
+                    ? ExecEnd::out_of_memory
+                    : ExecEnd::signalled;
+  } else {
+    event.status = WEXITSTATUS(ended->wait_status);
+  }
+  tell_end(call, event);
+  box.init.kill(SIGKILL);  // it ends by itself; this is for one that does not
+}
+
+void CallPool::tell_end(Call& call, ExecExited event) {
+  if (std::exchange(call.told, true)) return;
+  outbox_.event(std::move(event));
+}
+
+void CallPool::on_gone(const std::string& sandbox) {
+  auto node = calls_.extract(sandbox);
+  if (node.empty()) return;
+  Call& call = *node.mapped();
+  if (!call.told) on_control(call);  // its last words may be there still
+  if (!call.told) {
+    const bool starved = runtime_.oom_kills(call.box->launched.cgroup) > 0;
+    tell_end(call, {.sandbox = sandbox,
+                    .exec = kOnlyExec,
+                    .end = starved ? ExecEnd::out_of_memory : ExecEnd::sandbox_gone,
+                    .status = SIGKILL});
+  }
+  call.box->init.reap();
+  clean(std::move(call.box), std::move(call.stopping));
+  loop_.post([dead = std::move(node)] {});  // this runs in its own watch
+}
+
+void CallPool::signal(const SignalExec& message) {
+  constexpr int kLastSignal = 64;
+  const auto found = calls_.find(message.sandbox);
+  if (found == calls_.end() || message.signal < 1 || message.signal > kLastSignal) return;
+  const Box& box = *found->second->box;
+  auto sent = box.control->send(wire::encode(ToInit{SignalCommand{kOnlyExec, message.signal}}));
+  if (!sent) box.init.kill(SIGKILL);  // it does not listen
+}
+
+void CallPool::stop(const std::string& sandbox, Ticket ticket) {
+  const auto found = calls_.find(sandbox);
+  if (found == calls_.end()) return outbox_.answer(ticket, Done{});
+  found->second->stopping.push_back(ticket);
+  found->second->box->init.kill(SIGKILL);
+}
+
+void CallPool::give_sockets(const std::string& sandbox, Ticket ticket) {
+  const Launched& launched = calls_.at(sandbox)->box->launched;
+  std::vector<Fd> fds;
+  add_copy(fds, launched.capture_listener);
+  add_copy(fds, launched.dns_socket);
+  outbox_.answer(ticket, SandboxStarted{.sandbox = sandbox, .degraded = launched.degraded}, std::move(fds));
+}
+
+void CallPool::stop_all() {
+  for (auto& [sandbox, call] : calls_) call->box->init.kill(SIGKILL);
+  // Whoever waits for these is gone, or will be told that nothing comes.
+  for (auto& [number, building] : building_)
+    if (building->call) outbox_.fail(building->call->ticket, {"node.stopping", "saw-node is stopping", 0});
+  for (auto& [number, building] : building_) building->call.reset();
+  std::vector<std::string> workspaces;
+  for (const auto& [digest, plan] : plans_) workspaces.push_back(plan->plan.workspace);
+  for (const std::string& workspace : workspaces) forget(workspace, "");
+}
+
+// ---- ends
+
+// Not used, or never to be used.
+void CallPool::discard(std::unique_ptr<Box> box) {
+  box->told.cancel();
+  box->ended.cancel();
+  box->init.kill(SIGKILL);
+  const uint64_t number = box->number;
+  box->ended = loop_.watch(box->init.pidfd(), os::Loop::kReadable, [this, number](uint32_t) {
+    auto node = dying_.extract(number);
+    if (node.empty()) return;
+    node.mapped()->init.reap();
+    clean(std::move(node.mapped()), {});
+  });
+  dying_.emplace(number, std::move(box));
+}
+
+void CallPool::clean(std::unique_ptr<Box> box, std::vector<Ticket> waiting) {
+  auto released = runtime_.release_cgroup(box->launched.cgroup);
+  if (!released) log_error("a call left something behind: {}", released.error().message);
+  for (const Ticket& ticket : waiting) {
+    if (released)
+      outbox_.answer(ticket, Done{});
+    else
+      outbox_.fail(ticket, released.error());
+  }
+  loop_.post([dead = std::move(box)] {});  // this may run in its own watch
+  check_empty();
+}
+
+void CallPool::check_empty() {
+  if (!calls_.empty() || !building_.empty() || !dying_.empty()) return;
+  for (auto& done : std::exchange(when_empty_, {})) done();
+}
+
+void CallPool::when_empty(std::move_only_function<void()> done) {
+  when_empty_.push_back(std::move(done));
+  check_empty();
+}
+
+bool CallPool::uses_storage(const std::string& workspace, const std::string& session) const {
+  return std::ranges::any_of(calls_, [&](const auto& entry) {
+    return entry.second->workspace == workspace && (session.empty() || entry.second->session == session);
+  });
+}
+
+std::vector<SandboxInfo> CallPool::list() const {
+  std::vector<SandboxInfo> out;
+  for (const auto& [sandbox, call] : calls_)
+    out.push_back(
+        {.sandbox = sandbox, .workspace = call->workspace, .session = call->session, .depth = Depth::call});
+  return out;
+}
+
+}  // namespace saw::sandbox

@@ -1,0 +1,94 @@
+// Calls: single commands in sandboxes of their own, most of them taken from a pool.
+//
+//   CallPool calls(loop, {…}, runtime, storage, outbox);
+//   calls.prepare(message, ticket);        // works the plan out, parks sandboxes
+//   calls.run(message, ticket);            // → CallStarted, later ExecExited
+//
+// A parked sandbox is complete, confined and used once: in it a process waits that becomes the command, or a
+// runtime that has started already. Nothing of an earlier call can be in it, since there was none. It serves
+// only calls of the very plan (digest) that it was built for, and dies with saw-node, as every call does; so
+// nothing about calls is written to disk. With nothing parked a call's sandbox is built while it waits.
+// What is taken from the pool is replaced when saw-node has nothing else to do.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "os/channel.h"
+#include "os/loop.h"
+#include "os/spawn.h"
+#include "sandbox/init_protocol.h"
+#include "sandbox/node_check.h"
+#include "sandbox/node_outbox.h"
+#include "sandbox/node_runtime.h"
+#include "sandbox/storage.h"
+
+namespace saw::sandbox {
+
+class CallPool {
+ public:
+  static constexpr size_t kMaxCalls = 1024, kMaxPlans = 4096;
+  static constexpr int64_t kBuildTimeoutMs = 10'000;
+
+  struct Config {
+    PlanBounds bounds;
+    Strictness least = Strictness::best_effort;
+  };
+
+  CallPool(os::Loop& loop, Config config, Runtime& runtime, Storage& storage, Outbox& outbox);
+  ~CallPool();
+
+  void prepare(const PrepareCalls& message, Ticket ticket);
+  void forget(const std::string& workspace, const std::string& session);
+  void run(const RunCall& message, Ticket ticket);
+
+  bool owns(const std::string& sandbox) const { return calls_.contains(sandbox); }
+  void signal(const SignalExec& message);
+  void stop(const std::string& sandbox, Ticket ticket);
+  void give_sockets(const std::string& sandbox, Ticket ticket);
+  void stop_all();
+  // Calls `done` once no call is left, at once if there is none.
+  void when_empty(std::move_only_function<void()> done);
+  // Running calls; parked sandboxes are ended by forget().
+  bool uses_storage(const std::string& workspace, const std::string& session) const;
+  std::vector<SandboxInfo> list() const;
+
+ private:
+  struct Box;
+  struct Plan;
+  struct Call;
+  struct Building;
+  static constexpr int kPlain = -1;  // no runtime: becomes whatever the call wants
+
+  int runtime_for(const Plan& plan, const ExecSpec& spec) const;
+  std::unique_ptr<Box> take_parked(Plan& plan, int runtime);
+  void build(Plan& plan, int runtime, std::unique_ptr<Call> waiting);
+  void on_build_progress(uint64_t building);
+  void park(Plan& plan, std::unique_ptr<Box> box);
+  void refill(const std::string& digest);
+  void begin_call(std::unique_ptr<Call> call, std::unique_ptr<Box> box, Warmth warmth);
+  void on_control(Call& call);
+  void on_gone(const std::string& sandbox);
+  void tell_end(Call& call, ExecExited event);
+  void discard(std::unique_ptr<Box> box);
+  void clean(std::unique_ptr<Box> box, std::vector<Ticket> waiting);
+  void check_empty();
+
+  os::Loop& loop_;
+  Config config_;
+  Runtime& runtime_;
+  Storage& storage_;
+  Outbox& outbox_;
+  std::map<std::string, std::unique_ptr<Plan>> plans_;  // by digest
+  std::map<std::string, std::unique_ptr<Call>> calls_;  // by sandbox
+  std::map<uint64_t, std::unique_ptr<Building>> building_;
+  std::map<uint64_t, std::unique_ptr<Box>> dying_;
+  std::vector<std::move_only_function<void()>> when_empty_;
+  uint64_t next_ = 1;
+};
+
+}  // namespace saw::sandbox

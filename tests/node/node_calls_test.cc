@@ -1,0 +1,265 @@
+// Calls through a real saw-node: parked, cold and by runtimes, as root and as an ordinary user.
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "node_under_test.h"
+#include "sandbox/plan.h"
+
+namespace saw::sandbox {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing_support::As;
+using testing_support::NodeUnderTest;
+
+constexpr size_t kMaxOutput = 1u << 20;
+
+struct Ran {
+  Warmth warmth = Warmth::cold;
+  std::string output, errors;
+  ExecExited end;
+};
+
+class NodeCallsTest : public testing::TestWithParam<As> {
+ protected:
+  void SetUp() override {
+    if (GetParam() == As::root && ::geteuid() != 0) GTEST_SKIP() << "needs root";
+    if (GetParam() == As::user && !testing_support::user_namespaces_work())
+      GTEST_SKIP() << "an ordinary user cannot make user namespaces here, or cannot reach the programs";
+    node_ = std::make_unique<NodeUnderTest>(GetParam());
+    ASSERT_TRUE(node_->start());
+    node_->send(CreateStorage{.request = ++request_, .workspace = "w"});
+    ASSERT_NE(node_->await<Done>(request_), nullptr);
+  }
+  void TearDown() override {
+    if (!node_) return;
+    node_->send(Shutdown{});
+    EXPECT_TRUE(node_->wait_node_ended());
+    EXPECT_THAT(node_->cgroups(), IsEmpty());
+  }
+
+  SandboxPlan plan() const {
+    return {.depth = Depth::call,
+            .workspace = "w",
+            .image_root = "/",
+            .read_paths = {"/usr", "/bin", "/lib", "/lib64", "/etc"},
+            .write_paths = {"/workspace", "/home/agent"},
+            .limits = {.pids = 64},
+            .hostname = "dev",
+            .strictness = Strictness::best_effort};
+  }
+  std::string prepare(uint32_t parked, std::vector<WarmRuntime> runtimes = {}) {
+    node_->send(PrepareCalls{.request = ++request_,
+                             .plan = plan(),
+                             .parked = parked,
+                             .environment = base_environment(),
+                             .directory = "/workspace",
+                             .runtimes = std::move(runtimes)});
+    auto* prepared = node_->await<CallsPrepared>(request_);
+    return prepared ? prepared->plan : "";
+  }
+  uint64_t start(const std::string& digest, const std::string& sandbox, std::vector<std::string> argv,
+                 std::string directory = "/workspace") {
+    node_->send(RunCall{
+        .request = ++request_,
+        .plan = digest,
+        .sandbox = sandbox,
+        .spec = {
+            .argv = std::move(argv), .environment = base_environment(), .directory = std::move(directory)}});
+    return request_;
+  }
+  std::optional<ExecExited> await_end(const std::string& sandbox) {
+    const auto fits = [&](const ExecExited& e) { return e.sandbox == sandbox; };
+    if (!node_->run_until([&] { return node_->peek<ExecExited>(fits) != nullptr; })) return std::nullopt;
+    return *node_->peek<ExecExited>(fits);
+  }
+  Ran run(const std::string& digest, std::vector<std::string> argv, std::string directory = "/workspace") {
+    const std::string sandbox = "sb-test-" + std::to_string(++number_);
+    const uint64_t request = start(digest, sandbox, std::move(argv), std::move(directory));
+    auto* started = node_->await<CallStarted>(request);
+    if (!started) {
+      auto* failed = node_->await<Failed>(request);
+      ADD_FAILURE() << (failed ? failed->message : "no answer");
+      return {};
+    }
+    Ran out{.warmth = started->warmth};
+    std::vector<Fd> fds = node_->take_fds<CallStarted>(request);
+    EXPECT_EQ(fds.size(), 5u);
+    fds[0].reset();
+    out.output = read_all(fds[1], kMaxOutput).value_or("?");
+    out.errors = read_all(fds[2], kMaxOutput).value_or("?");
+    auto end = await_end(sandbox);
+    EXPECT_TRUE(end);
+    if (end) out.end = *end;
+    stop(sandbox);
+    return out;
+  }
+  void stop(const std::string& sandbox) {
+    node_->send(StopSandbox{.request = ++request_, .sandbox = sandbox});
+    EXPECT_NE(node_->await<Done>(request_), nullptr);
+  }
+  // Until the pool serves that kind.
+  Ran run_warm(const std::string& digest, const std::vector<std::string>& argv, Warmth wanted) {
+    for (int i = 0; i < 200; ++i) {
+      Ran ran = run(digest, argv);
+      if (ran.warmth == wanted) return ran;
+      ::usleep(20'000);
+    }
+    ADD_FAILURE() << "the pool never had one";
+    return {};
+  }
+
+  std::unique_ptr<NodeUnderTest> node_;
+  uint64_t request_ = 0;
+  int number_ = 0;
+};
+
+TEST_P(NodeCallsTest, output_status_and_signals_come_back_cold_and_parked) {
+  for (uint32_t parked : {0u, 2u}) {
+    const std::string plan = prepare(parked);
+    for (int i = 0; i < 5; ++i) {
+      Ran ran = run(plan, {"sh", "-c", "echo out; echo err >&2; pwd; exit 3"});
+      EXPECT_EQ(ran.output, "out\n/workspace\n");
+      EXPECT_EQ(ran.errors, "err\n");
+      EXPECT_EQ(ran.end.end, ExecEnd::exited);
+      EXPECT_EQ(ran.end.status, 3);
+    }
+    Ran killed = run(plan, {"sh", "-c", "kill -TERM $$"});
+    EXPECT_EQ(killed.end.end, ExecEnd::signalled);
+    EXPECT_EQ(killed.end.status, SIGTERM);
+    if (parked) EXPECT_EQ(run_warm(plan, {"true"}, Warmth::parked).end.status, 0);
+  }
+}
+
+TEST_P(NodeCallsTest, a_command_that_cannot_start_says_why) {
+  for (uint32_t parked : {0u, 1u}) {
+    const std::string plan = prepare(parked);
+    Ran ran = run(plan, {"no-such-program"});
+    EXPECT_EQ(ran.end.end, ExecEnd::not_started);
+    EXPECT_EQ(ran.end.status, ENOENT);
+    EXPECT_EQ(run(plan, {"true"}, "/no/such/directory").end.status, ENOENT);
+    EXPECT_EQ(run(plan, {"true"}).end.end, ExecEnd::exited);
+  }
+}
+
+// R15: whatever the first left behind, in files, processes or shared memory.
+TEST_P(NodeCallsTest, a_call_finds_nothing_of_the_one_before) {
+  const std::string plan = prepare(2);
+  EXPECT_EQ(
+      run(plan,
+          {"sh", "-c",
+           "touch /tmp/a /dev/shm/a /workspace/a /home/agent/a; sleep 1000 >/dev/null 2>&1 & echo done"})
+          .output,
+      "done\n");
+  Ran second = run(plan, {"sh", "-c", "ls /tmp /dev/shm /workspace /home/agent; ls -d /proc/[0-9]* | wc -l"});
+  EXPECT_THAT(second.output, testing::Not(HasSubstr("a\n")));
+  EXPECT_THAT(second.output, HasSubstr("3\n"));  // sh, ls, wc: saw-init is not shown
+}
+
+TEST_P(NodeCallsTest, descendants_die_with_the_command) {
+  const std::string plan = prepare(1);
+  Ran ran =
+      run(plan,
+          {"bash", "-c",
+           "for i in 1 2 3; do setsid sh -c 'sleep 4321.5 & sleep 4321.5' >/dev/null 2>&1 & done; echo up"});
+  EXPECT_EQ(ran.output, "up\n");
+  EXPECT_TRUE(node_->run_until([] {
+    for (const auto& process : std::filesystem::directory_iterator("/proc")) {
+      std::ifstream in(process.path() / "cmdline");
+      std::string line;
+      std::getline(in, line);
+      if (line.find("4321.5") != line.npos) return false;
+    }
+    return true;
+  }));
+}
+
+TEST_P(NodeCallsTest, a_signal_reaches_the_command_and_stop_ends_it) {
+  const std::string plan = prepare(1);
+  uint64_t request = start(
+      plan, "sb-one", {"sh", "-c", "trap 'echo caught; exit 9' USR1; echo up; while :; do sleep 0.05; done"});
+  ASSERT_NE(node_->await<CallStarted>(request), nullptr);
+  std::vector<Fd> fds = node_->take_fds<CallStarted>(request);
+  char up[3];
+  ASSERT_EQ(::read(fds[1].get(), up, sizeof up), 3);
+  node_->send(SignalExec{.sandbox = "sb-one", .exec = 1, .signal = SIGUSR1});
+  EXPECT_EQ(await_end("sb-one")->status, 9);
+  request = start(plan, "sb-two", {"sleep", "1000"});
+  ASSERT_NE(node_->await<CallStarted>(request), nullptr);
+  stop("sb-two");
+  EXPECT_EQ(await_end("sb-two")->end, ExecEnd::sandbox_gone);
+}
+
+TEST_P(NodeCallsTest, a_warm_shell_runs_scripts_as_a_new_one_does) {
+  const std::string plan = prepare(1, {{"bash", WarmRuntime::Kind::bash}});
+  const std::vector<std::vector<std::string>> commands = {
+      {"bash", "-c", "echo hi"},
+      {"bash", "-c", "echo \"$0\" \"$#\" \"$*\"; exit 7", "name", "a b", "c"},
+      {"bash", "-c", "echo \"$0\"; cd /tmp && pwd; x=1; set | grep -c '^MAPFILE\\|^REPLY'"},
+      {"bash", "-c", "# a comment\necho $((6*7)); false"},
+      {"bash", "-c", "ls /proc/self/fd | tr '\\n' ' '; echo $LINENO $SHLVL; env | sort | grep -v ^_="},
+      {"bash", "-c", "kill -9 $$"},
+      {"bash", "-c", "trap 'echo bye' EXIT; echo $-; unset HOME; echo ${HOME-none}"}};
+  for (const auto& argv : commands) {
+    const Ran cold = run(prepare(0), argv);
+    prepare(1, {{"bash", WarmRuntime::Kind::bash}});
+    const Ran warm = run_warm(plan, argv, Warmth::runtime);
+    EXPECT_EQ(warm.output, cold.output) << argv[2];
+    EXPECT_EQ(warm.errors, cold.errors) << argv[2];
+    EXPECT_EQ(warm.end.end, cold.end.end) << argv[2];
+    EXPECT_EQ(warm.end.status, cold.end.status) << argv[2];
+  }
+}
+
+TEST_P(NodeCallsTest, a_warm_python_runs_scripts_as_a_new_one_does) {
+  if (!std::filesystem::exists("/usr/bin/python3")) GTEST_SKIP() << "no python3 here";
+  const std::vector<WarmRuntime> runtimes = {{"/usr/bin/python3", WarmRuntime::Kind::python}};
+  for (const std::vector<std::string>& argv : std::vector<std::vector<std::string>>{
+           {"/usr/bin/python3", "-c", "print(1)"},
+           {"/usr/bin/python3", "-c", "import sys; print(sys.argv, sys.path[0] == ''); sys.exit(5)", "a",
+            "b c"},
+           {"/usr/bin/python3", "-c",
+            "print(sorted(n for n in globals() if not n.startswith('__')), __name__)"}}) {
+    const Ran cold = run(prepare(0), argv), warm = run_warm(prepare(1, runtimes), argv, Warmth::runtime);
+    EXPECT_EQ(warm.output, cold.output) << argv[2];
+    EXPECT_EQ(warm.errors, cold.errors) << argv[2];
+    EXPECT_EQ(warm.end.status, cold.end.status) << argv[2];
+  }
+}
+
+TEST_P(NodeCallsTest, another_environment_or_directory_is_not_served_by_a_runtime) {
+  const std::string plan = prepare(1, {{"bash", WarmRuntime::Kind::bash}});
+  run_warm(plan, {"bash", "-c", "true"}, Warmth::runtime);
+  EXPECT_EQ(run(plan, {"bash", "-c", "pwd"}, "/tmp").output, "/tmp\n");
+  EXPECT_NE(run(plan, {"bash", "-c", "pwd"}, "/tmp").warmth, Warmth::runtime);
+  EXPECT_NE(run(plan, {"bash", "-x", "-c", "true"}).warmth, Warmth::runtime);
+}
+
+TEST_P(NodeCallsTest, a_forgotten_plan_and_a_bad_one_are_refused) {
+  const std::string plan = prepare(2);
+  EXPECT_EQ(run(plan, {"true"}).end.status, 0);
+  node_->send(ForgetCalls{.request = ++request_, .workspace = "w"});
+  ASSERT_NE(node_->await<Done>(request_), nullptr);
+  const uint64_t request = start(plan, "sb-late", {"true"});
+  auto* failed = node_->await<Failed>(request);
+  ASSERT_NE(failed, nullptr);
+  EXPECT_EQ(failed->code, "node.unknown_plan");
+  SandboxPlan bad = this->plan();
+  bad.depth = Depth::workspace;
+  node_->send(PrepareCalls{.request = ++request_, .plan = bad});
+  EXPECT_NE(node_->await<Failed>(request_), nullptr);
+}
+
+INSTANTIATE_TEST_SUITE_P(As, NodeCallsTest, testing::Values(As::root, As::user),
+                         [](const auto& p) { return p.param == As::root ? "root" : "user"; });
+
+}  // namespace
+}  // namespace saw::sandbox
