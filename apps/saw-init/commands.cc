@@ -70,13 +70,6 @@ int execute(const sandbox::StartCommand& command) {
   return error;
 }
 
-void reset_signals() {
-  for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
-  sigset_t none;
-  ::sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
-}
-
 // In the new process; returns errno when it could not become the command.
 int become(const sandbox::StartCommand& command, const int (&stdio)[3]) {
   prepare_command();
@@ -103,7 +96,11 @@ int await_become(pid_t pid, const Fd& failure) {
 }  // namespace
 
 void prepare_command() {
-  reset_signals();
+  // The mould has made every other signal default (launch_child.cc).
+  ::signal(SIGPIPE, SIG_DFL);
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
   ::setsid();
   const int score = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
   if (score < 0) return;

@@ -1,6 +1,7 @@
 #include "os/cgroup.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <optional>
 #include <set>
@@ -216,6 +217,19 @@ Result<> CgroupTree::remove(const std::string& name) const {
     ::rmdir((h.base + "/" + instance_).c_str());  // succeeds with the last one
   }
   return {};
+}
+
+bool CgroupTree::is_pristine(const std::string& name) const {
+  if (hierarchies_.empty() || oom_kills(name) != 0) return false;
+  for (const Hierarchy& h : hierarchies_) {
+    const std::string path = directory(h, name);
+    auto processes = read_file(path + (h.version == 1 ? "/tasks" : "/cgroup.procs"), kMaxProcFile);
+    if (!processes || !processes->empty()) return false;
+    if (h.controller != "memory") continue;
+    auto used = read_file(path + (h.version == 1 ? "/memory.usage_in_bytes" : "/memory.current"), kMaxProcFile);
+    if (!used || std::strtoull(used->c_str(), nullptr, 10) > kPristineBytes) return false;
+  }
+  return true;
 }
 
 uint64_t CgroupTree::oom_kills(const std::string& name) const {

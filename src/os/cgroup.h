@@ -46,6 +46,10 @@ class CgroupTree {
   Result<Cgroup> create(const std::string& name, const CgroupLimits& limits) const;
   // Waits for the last process to leave, at most kRemoveWaitMs. An absent group is fine.
   Result<> remove(const std::string& name) const;
+  // Whether it is as good as new: no process, nothing killed for want of memory, hardly any memory charged.
+  // A group that cannot be asked is not.
+  bool is_pristine(const std::string& name) const;
+  static constexpr uint64_t kPristineBytes = 2u << 20;  // what the kernel still holds of its last process
   std::vector<std::string> names() const;
   // How many processes of the group the kernel has killed for want of memory; 0 when nothing counts them.
   uint64_t oom_kills(const std::string& name) const;

@@ -99,8 +99,9 @@ Result<> Channel::send(std::string_view payload, std::span<const int> fds) const
 Result<Channel::Received> Channel::receive() const {
   Received out;
   char kind = 0;
-  std::string buffer(kMaxInline, '\0');
-  iovec parts[] = {{&kind, 1}, {buffer.data(), buffer.size()}};
+  // Most messages are small: nothing is cleared, and no page touched, that they do not fill.
+  static thread_local char buffer[kMaxInline];
+  iovec parts[] = {{&kind, 1}, {buffer, sizeof buffer}};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * (kMaxDescriptors + 1))] = {};
   msghdr message{.msg_iov = parts, .msg_iovlen = 2, .msg_control = control, .msg_controllen = sizeof control};
   ssize_t n;
@@ -124,8 +125,7 @@ Result<Channel::Received> Channel::receive() const {
   if (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
     return Error::make("channel.malformed", "a message that was too long");
   if (kind == kInline) {
-    buffer.resize(static_cast<size_t>(n) - 1);
-    out.payload = std::move(buffer);
+    out.payload.assign(buffer, static_cast<size_t>(n) - 1);
   } else if (kind == kInMemfd && n == 1 && !out.fds.empty()) {
     Fd file = std::move(out.fds.back());
     out.fds.pop_back();

@@ -20,6 +20,7 @@
 #include "os/spawn.h"
 #include "os/unix_path.h"
 #include "sandbox/moulds.h"
+#include "sandbox/spares.h"
 
 namespace saw::sandbox {
 namespace {
@@ -62,16 +63,6 @@ Error explain(const Report& report, const Prepared& prepared) {
   if (report.stage == Stage::landlock && report.index < prepared.spec.rights.size())
     what += " (" + prepared.spec.rights[report.index].path + ")";
   return Error::from_errno("sandbox.build", report.error, std::move(what));
-}
-
-struct SandboxNetwork {
-  Fd netns;
-  os::CapturedSockets sockets;
-};
-Result<SandboxNetwork> build_network(Network wanted) {
-  if (wanted == Network::none) return SandboxNetwork{SAW_TRY(os::create_dead_network()), {}};
-  os::CapturedNetwork net = SAW_TRY(os::create_captured_network());
-  return SandboxNetwork{std::move(net.netns), std::move(net.sockets)};
 }
 
 // The sandbox's ends of what it talks through; ours go into `out`.
@@ -143,14 +134,17 @@ Result<> Launched::go() {
   return {};
 }
 
-Launcher::Launcher(Host host, os::CgroupTree cgroups)
+Launcher::Launcher(Host host, std::unique_ptr<os::CgroupTree> cgroups)
     : host_(std::move(host)),
       cgroups_(std::move(cgroups)),
       filter_(os::compile_seccomp(os::sandbox_syscalls(), os::Verdict::unknown)),
       landlock_abi_(os::landlock_abi()),
-      moulds_(std::make_unique<Moulds>(host_.init_path)) {}
+      moulds_(std::make_unique<Moulds>(host_.init_path)),
+      spares_(std::make_unique<Spares>(*cgroups_)) {}
 Launcher::Launcher(Launcher&&) noexcept = default;
-Launcher::~Launcher() = default;
+Launcher::~Launcher() {
+  if (spares_) spares_->forget("");  // nullptr: moved from
+}
 
 Result<Launcher> Launcher::create(Host host) {
   SAW_TRY(Fd::open(host.init_path, O_PATH), "looking for saw-init");
@@ -158,8 +152,7 @@ Result<Launcher> Launcher::create(Host host) {
   SAW_TRY(Fd::open(host.run_directory, O_PATH | O_DIRECTORY), "looking for the run directory");
   // One directory of control groups per instance of SAW: two on one host must not clean up each other's.
   const std::string instance = "saw-" + to_hex(view(sha256(host.run_directory)).substr(0, kInstanceBytes));
-  os::CgroupTree cgroups = os::CgroupTree::find(instance);
-  return Launcher(std::move(host), std::move(cgroups));
+  return Launcher(std::move(host), std::make_unique<os::CgroupTree>(os::CgroupTree::find(instance)));
 }
 
 // What this sandbox will not have. With Strictness::strict that is an error.
@@ -221,10 +214,18 @@ Error Launcher::undo(Launched& out, Error error) const {
 }
 
 Result<Launching> Launcher::begin(std::shared_ptr<const Prepared> prepared, const LaunchSpec& spec) const {
-  os::Cgroup cgroup = SAW_TRY(cgroups_.create(spec.id, prepared->limits), "setting limits");
   Launching launching;
   Launched& out = launching.out;
-  out.cgroup = spec.id;
+  os::Cgroup cgroup;
+  if (spec.serve == Serve::once) {
+    Spares::CallCgroup lent =
+        SAW_TRY(spares_->call_cgroup(prepared->storage, prepared->limits), "setting limits");
+    out.cgroup = std::move(lent.name);
+    cgroup = std::move(lent.group);
+  } else {
+    cgroup = SAW_TRY(cgroups_->create(spec.id, prepared->limits), "setting limits");
+    out.cgroup = spec.id;
+  }
   launching.prepared = std::move(prepared);
   auto degraded = check_features(launching.prepared->strictness, cgroup);
   if (!degraded) return std::unexpected(undo(out, std::move(degraded).error()));
@@ -239,7 +240,7 @@ Result<Launching> Launcher::begin(std::shared_ptr<const Prepared> prepared, cons
 Result<> Launcher::fill(const Prepared& prepared, const LaunchSpec& spec, const os::Cgroup& cgroup,
                         Launching& launching) const {
   Launched& out = launching.out;
-  SandboxNetwork network = SAW_TRY(build_network(prepared.network));
+  SandboxNetwork network = SAW_TRY(spares_->network(prepared.network));
   const Fd storage = SAW_TRY(os::detached_mount(prepared.storage));
   const Ends ends = SAW_TRY(spec.serve == Serve::once
                                 ? connect_once(spec, prepared.uid, out)
@@ -309,6 +310,11 @@ Result<Launched> Launcher::launch(const SandboxPlan& plan, const Layers& layers)
 
 void Launcher::drop_moulds(const std::string& storage) const {
   moulds_->drop(storage);
+  spares_->forget(storage);
+}
+
+bool Launcher::restock() const {
+  return spares_->restock();
 }
 
 Result<Launcher::Sockets> Launcher::reopen_sockets(int32_t init_pid) const {
@@ -317,13 +323,13 @@ Result<Launcher::Sockets> Launcher::reopen_sockets(int32_t init_pid) const {
 }
 
 Result<> Launcher::release_cgroup(const std::string& name) const {
-  return cgroups_.remove(name);
+  return spares_->give_back(name);
 }
 std::vector<std::string> Launcher::existing_cgroups() const {
-  return cgroups_.names();
+  return cgroups_->names();
 }
 uint64_t Launcher::oom_kills(const std::string& cgroup) const {
-  return cgroups_.oom_kills(cgroup);
+  return cgroups_->oom_kills(cgroup);
 }
 
 }  // namespace saw::sandbox

@@ -30,6 +30,7 @@
 namespace saw::sandbox {
 
 class Moulds;  // moulds.h
+class Spares;  // spares.h
 
 struct Host {
   bool rootless = false;
@@ -100,13 +101,16 @@ class Launcher {
 
   // Ends the moulds of one storage directory (empty: all): they hold mounts of it.
   void drop_moulds(const std::string& storage) const;
+  // Makes one thing beforehand that the next sandbox will need; whether there is more to make.
+  bool restock() const;
 
   // After a restart of saw-node: listener and DNS socket anew, in the network namespace of a living saw-init.
   struct Sockets {
     Fd capture_listener, dns_socket;
   };
   Result<Sockets> reopen_sockets(int32_t init_pid) const;
-  // Removes the cgroup; waits (bounded) for its last process. An absent one is fine.
+  // Removes the cgroup, or keeps a call's for another; waits (bounded) for its last process. An absent one is
+  // fine.
   Result<> release_cgroup(const std::string& name) const;
   // Every cgroup of ours that exists, for the clean-up of what a killed saw-node left.
   std::vector<std::string> existing_cgroups() const;
@@ -114,17 +118,18 @@ class Launcher {
   uint64_t oom_kills(const std::string& cgroup) const;
 
  private:
-  Launcher(Host host, os::CgroupTree cgroups);
+  Launcher(Host host, std::unique_ptr<os::CgroupTree> cgroups);
   Result<std::vector<std::string>> check_features(Strictness strictness, const os::Cgroup& cgroup) const;
   Result<> fill(const Prepared& prepared, const LaunchSpec& spec, const os::Cgroup& cgroup,
                 Launching& out) const;
   Error undo(Launched& out, Error error) const;
 
   Host host_;
-  os::CgroupTree cgroups_;
+  std::unique_ptr<os::CgroupTree> cgroups_;
   os::SeccompProgram filter_;
   int landlock_abi_ = 0;
   std::unique_ptr<Moulds> moulds_;
+  std::unique_ptr<Spares> spares_;
 };
 
 // One guarantee of this host, for `saw doctor` and NodeHello.

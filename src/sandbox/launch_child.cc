@@ -94,6 +94,8 @@ class Script {
         return mount_at(step, new_proc());
       case StepKind::terminals:
         return mount_at(step, new_terminals());
+      case StepKind::mask:
+        return make_mask(step);
       case StepKind::hide:
       case StepKind::hide_or_create:
         return hide(step);
@@ -113,6 +115,12 @@ class Script {
   int make_directory(const Step& step) {
     Scoped made(os::make_path(root_, step.target.c_str(), step.mode, owner(step)));
     return error_of(made.fd);
+  }
+
+  // The place to mount on: in a fork of the mould it is there nearly always.
+  int place(const Step& step, os::Owner made_for) {
+    const int there = os::open_path(root_, step.target.c_str(), os::Links::refuse);
+    return there == -ENOENT ? os::make_path(root_, step.target.c_str(), 0755, made_for) : there;
   }
 
   int make_parent(const Step& step) {
@@ -147,7 +155,7 @@ class Script {
     if (step.access == Access::read) flags |= os::kReadOnly;
     if (int error = error_of(os::set_mount_flags(tree.fd, flags, os::Reach::recursive))) return error;
     if (os::kind_of(source.fd) == os::PathKind::directory) {
-      Scoped target(os::make_path(root_, step.target.c_str(), 0755, owner(step)));
+      Scoped target(place(step, owner(step)));
       return target.fd < 0 ? -target.fd : error_of(os::attach(tree.fd, target.fd));
     }
     if (int error = make_parent(step)) return error;
@@ -158,7 +166,7 @@ class Script {
   int mount_at(const Step& step, int raw) {
     Scoped mount(raw);
     if (mount.fd < 0) return -mount.fd;
-    Scoped target(os::make_path(root_, step.target.c_str(), 0755, {}));
+    Scoped target(place(step, {}));
     return target.fd < 0 ? -target.fd : error_of(os::attach(mount.fd, target.fd));
   }
 
@@ -194,6 +202,18 @@ class Script {
     return os::new_filesystem("devpts", options, os::kNoSuid | os::kNoExecute);
   }
 
+  // Onto itself, so that it is a mount.
+  int make_mask(const Step& step) {
+    Scoped at(os::open_path(root_, step.target.c_str(), os::Links::refuse));
+    if (at.fd < 0) return -at.fd;
+    Scoped mount(os::clone_mount(at.fd));
+    if (mount.fd < 0) return -mount.fd;
+    if (int error = error_of(
+            os::set_mount_flags(mount.fd, kPlain | os::kReadOnly | os::kNoExecute, os::Reach::this_mount)))
+      return error;
+    return error_of(os::attach(mount.fd, at.fd));
+  }
+
   int hide(const Step& step) {
     int raw = os::open_path(root_, step.target.c_str(), os::Links::refuse);
     if (raw == -ENOENT || raw == -ENOTDIR) {
@@ -202,15 +222,12 @@ class Script {
     }
     Scoped target(raw);
     if (target.fd < 0) return -target.fd;
+    // Mounts of these two, with all flags, were made with the staging place: copies have the same flags.
     const bool directory = os::kind_of(target.fd) == os::PathKind::directory;
     Scoped source(os::open_path(root_, directory ? "/sys/no-directory" : "/sys/no-file", os::Links::refuse));
     if (source.fd < 0) return -source.fd;
     Scoped mask(os::clone_mount(source.fd));
-    if (mask.fd < 0) return -mask.fd;
-    if (int error = error_of(
-            os::set_mount_flags(mask.fd, kPlain | os::kReadOnly | os::kNoExecute, os::Reach::this_mount)))
-      return error;
-    return error_of(os::attach(mask.fd, target.fd));
+    return mask.fd < 0 ? -mask.fd : error_of(os::attach(mask.fd, target.fd));
   }
 
   int seal(const Step& step) {
@@ -250,6 +267,7 @@ class Mould {
     if (int error = error_of(os::set_mount_flags(mount, os::kReadOnly, os::Reach::this_mount)))
       return {error, kBefore};
     for (int fd : {mount, scratch, root, image, host}) ::close(fd);
+    if (int error = os::reset_signals()) return {error, kBefore};
     return {limit_privileges(), kBefore};
   }
 
@@ -280,7 +298,6 @@ class Child {
     drop_privileges();
     check(Stage::parent_again, os::die_with_parent());  // the change of uid made the kernel forget it
     confine_paths();
-    check(Stage::descriptors, os::reset_signals());
     arrange_descriptors();
     check(Stage::filter, os::load_seccomp(filter_));
   }

@@ -207,6 +207,8 @@ class ScriptBuilder {
                            .size = kStagingBytes});
     out_.shared.push_back({.kind = StepKind::directory, .target = staged("no-directory"), .mode = 0});
     out_.shared.push_back({.kind = StepKind::file, .target = staged("no-file"), .mode = 0});
+    for (const char* name : {"no-directory", "no-file"})
+      out_.shared.push_back({.kind = StepKind::mask, .target = staged(name)});
     for (const char* name : {"scratch", "storage", "tree"})
       out_.shared.push_back({.kind = StepKind::directory, .target = staged(name)});
     // In a user namespace the kernel allows a new /proc only where one is in sight (mnt_already_visible()).
@@ -386,10 +388,10 @@ class ScriptBuilder {
 };
 
 std::string_view name(StepKind kind) {
-  constexpr std::string_view kNames[] = {"directory", "file",           "symlink", "bind-image",
-                                         "bind-host", "bind-own",       "storage", "bind-device",
-                                         "tmpfs",     "overlay",        "proc",    "terminals",
-                                         "hide",      "hide-or-create", "seal",    "detach"};
+  constexpr std::string_view kNames[] = {
+      "directory", "file",        "symlink",        "bind-image", "bind-host", "bind-own",
+      "storage",   "bind-device", "tmpfs",          "overlay",    "proc",      "terminals",
+      "mask",      "hide",        "hide-or-create", "seal",       "detach"};
   return kNames[static_cast<int>(kind)];
 }
 

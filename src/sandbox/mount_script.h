@@ -44,6 +44,7 @@ enum class StepKind : uint8_t {
   overlay,      // of `layers`, top first; writable in `upper` with `work`
   proc,
   terminals,       // devpts
+  mask,            // becomes a mount of itself with the flags of a mask: what `hide` covers things with
   hide,            // what lies there is not to be seen; absent: nothing to do
   hide_or_create,  // the same, and nobody may make it either
   seal,            // the mount at `target` becomes read-only

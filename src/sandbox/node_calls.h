@@ -32,7 +32,7 @@ namespace saw::sandbox {
 class CallPool {
  public:
   static constexpr size_t kMaxCalls = 1024, kMaxPlans = 4096;
-  static constexpr int64_t kBuildTimeoutMs = 10'000;
+  static constexpr int64_t kRestockDelayMs = 1;
 
   struct Config {
     PlanBounds bounds;
@@ -70,6 +70,7 @@ class CallPool {
   void on_build_progress(uint64_t building);
   void park(Plan& plan, std::unique_ptr<Box> box);
   void refill(const std::string& digest);
+  void restock();
   void begin_call(std::unique_ptr<Call> call, std::unique_ptr<Box> box, Warmth warmth);
   void on_control(Call& call);
   void on_gone(const std::string& sandbox);
@@ -88,6 +89,8 @@ class CallPool {
   std::map<uint64_t, std::unique_ptr<Building>> building_;
   std::map<uint64_t, std::unique_ptr<Box>> dying_;
   std::vector<std::move_only_function<void()>> when_empty_;
+  os::Loop::Timer restock_timer_;
+  bool restocking_ = false;
   uint64_t next_ = 1;
 };
 

@@ -18,6 +18,7 @@ class LauncherRuntime final : public Runtime {
   Result<std::optional<Launched>> finish(Launching& launching) override {
     return launcher_.finish(launching);
   }
+  bool restock() override { return launcher_.restock(); }
   void drop_moulds(const std::string& storage) override { launcher_.drop_moulds(storage); }
   Result<Launcher::Sockets> reopen_sockets(int32_t init_pid) override {
     return launcher_.reopen_sockets(init_pid);

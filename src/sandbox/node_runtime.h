@@ -18,6 +18,7 @@ class Runtime {
   virtual Result<Launching> begin(std::shared_ptr<const Prepared> prepared, const LaunchSpec& spec) = 0;
   virtual Result<std::optional<Launched>> finish(Launching& launching) = 0;
   virtual void drop_moulds(const std::string& storage) = 0;
+  virtual bool restock() = 0;
   virtual Result<Launcher::Sockets> reopen_sockets(int32_t init_pid) = 0;
   virtual Result<> release_cgroup(const std::string& name) = 0;
   virtual std::vector<std::string> existing_cgroups() = 0;

@@ -77,6 +77,7 @@ class FakeRuntime final : public Runtime {
     return Error::make("sandbox.mount", "not in this test");
   }
   Result<std::optional<Launched>> finish(Launching&) override { return std::optional<Launched>(); }
+  bool restock() override { return false; }
   void drop_moulds(const std::string& storage) override { dropped.push_back(storage); }
   Result<Launcher::Sockets> reopen_sockets(int32_t) override {
     ++reopened;
