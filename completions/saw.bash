@@ -27,7 +27,7 @@ _saw() {
     'doctor') words='--json --socket --dir --help' ;;
     'advise') words='--autonomous --internal --internet --serves-others --long-running --json --socket --dir --help' ;;
     'conform') words='--json --socket --dir --help' ;;
-    'workspace create') words='--profile --policy --channel --image --isolation --mount --memory --cpus --pids --disk --json --socket --dir --help' ;;
+    'workspace create') words='--profile --policy --channel --image --isolation --mount --warm --memory --cpus --pids --disk --json --socket --dir --help' ;;
     'workspace list') words='--json --socket --dir --help' ;;
     'workspace show') words='--json --socket --dir --help' ;;
     'workspace start') words='--json --socket --dir --help' ;;

@@ -42,6 +42,7 @@ complete -c saw -n '__fish_seen_subcommand_from workspace; and __fish_seen_subco
 complete -c saw -n '__fish_seen_subcommand_from workspace; and __fish_seen_subcommand_from create' -l image -r -d 'where system files come from (default host)'
 complete -c saw -n '__fish_seen_subcommand_from workspace; and __fish_seen_subcommand_from create' -l isolation -r -d 'namespace or vm'
 complete -c saw -n '__fish_seen_subcommand_from workspace; and __fish_seen_subcommand_from create' -l mount -r -d 'a directory of this host inside the workspace'
+complete -c saw -n '__fish_seen_subcommand_from workspace; and __fish_seen_subcommand_from create' -l warm -r -d 'keep a started bash or python3 ready for calls of the form PROGRAM -c SCRIPT'
 complete -c saw -n '__fish_seen_subcommand_from workspace; and __fish_seen_subcommand_from create' -l memory -r -d 'memory limit: 512MiB, 2GiB'
 complete -c saw -n '__fish_seen_subcommand_from workspace; and __fish_seen_subcommand_from create' -l cpus -r -d 'processor limit: 1.5'
 complete -c saw -n '__fish_seen_subcommand_from workspace; and __fish_seen_subcommand_from create' -l pids -r -d 'limit of processes and threads'

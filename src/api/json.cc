@@ -114,7 +114,8 @@ Json to_json(const WorkspaceView& v) {
               {"image", v.image},
               {"mounts", mounts},
               {"credentials", credentials},
-              {"degraded", v.degraded}};
+              {"degraded", v.degraded},
+              {"warm", v.warm}};
   if (!v.sandbox.empty()) out["sandbox"] = v.sandbox;
   if (!v.error.empty()) out["error"] = v.error;
   return out;

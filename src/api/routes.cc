@@ -105,6 +105,7 @@ Result<WorkspaceSpec> workspace_spec(const HttpRequest& request) {
   members.number("memory", spec.memory_bytes, INT64_MAX);
   members.number("pids", spec.pids, INT32_MAX);
   read_mounts(members, spec.mounts);
+  members.texts("warm", spec.warm);
   if (const Json* cpus = members.value("cpus")) {
     if (!cpus->is_number() || cpus->get<double>() < 0 || cpus->get<double>() > kMaxCpus)
       members.fail("member 'cpus' is not a number of processors");

@@ -43,6 +43,8 @@ void show(const Output& out, const json& w) {
               fmt::format("{} on {} ({})", text_of(m, "source"), text_of(m, "target"), text_of(m, "access")));
   for (const json& c : list_of(w, "credentials"))
     out.field("credential", fmt::format("{} (placeholder in ${})", text_of(c, "name"), text_of(c, "env")));
+  for (const json& each : list_of(w, "warm"))
+    if (each.is_string()) out.field("kept started", each.get<std::string>());
   for (const json& d : list_of(w, "degraded"))
     out.field("degraded", d.is_string() ? d.get<std::string>() : d.dump());
 }
@@ -110,6 +112,7 @@ Attempt<json> create_body(Context& context) {
   const std::string image = args.text("--image", "host");
   body["image"] = image == "host" ? image : absolute(context.places, image);
   body["mounts"] = CLI_TRY(mounts_of(context));
+  if (args.has("--warm")) body["warm"] = args.list("--warm");
   if (const auto profile = args.find("--profile")) body["profile"] = *profile;
   if (const auto isolation = args.find("--isolation")) body["isolation"] = *isolation;
   if (const auto memory = args.find("--memory")) {
@@ -187,6 +190,9 @@ std::vector<Command> workspace_commands() {
                    {"--isolation", "I", "namespace or vm"},
                    {"--mount", "SRC:DST[:ro]", "a directory of this host inside the workspace",
                     Occurs::repeatedly},
+                   {"--warm", "PROGRAM",
+                    "keep a started bash or python3 ready for calls of the form PROGRAM -c SCRIPT",
+                    Occurs::repeatedly},
                    {"--memory", "M", "memory limit: 512MiB, 2GiB"},
                    {"--cpus", "N", "processor limit: 1.5"},
                    {"--pids", "N", "limit of processes and threads"},
@@ -194,7 +200,8 @@ std::vector<Command> workspace_commands() {
        .text = "The same call again, with the same content, is fine and changes nothing; other content under "
                "the same name is a conflict.",
        .examples = {"saw workspace create dev --profile local --policy policies/local-dev.yaml",
-                    "saw workspace create scratch --memory 1GiB --mount ./data:/data:ro"},
+                    "saw workspace create scratch --memory 1GiB --mount ./data:/data:ro",
+                    "saw workspace create tools --warm bash --warm python3"},
        .run = workspace_create},
       {.path = "workspace list",
        .summary = "your workspaces",

@@ -42,6 +42,12 @@ void Cell::on_sockets(NodeClient::Answer answer) {
     egress_.bind(sandbox_, identity_, std::move(answer.fds));
 }
 
+void Cell::came_up(std::vector<std::string> degraded, std::vector<Fd> sockets) {
+  state_ = State::up;
+  degraded_ = std::move(degraded);
+  if (use_ == ChannelUse::open && !sockets.empty()) egress_.bind(sandbox_, identity_, std::move(sockets));
+}
+
 void Cell::rebind() {
   if (state_ != State::up || use_ == ChannelUse::closed || rebinding_) return;
   rebinding_ = true;

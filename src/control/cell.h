@@ -27,6 +27,8 @@ class Cell {
       : plane_(plane), egress_(egress), sandbox_(std::move(sandbox)), identity_(std::move(identity)) {}
 
   void start(sandbox::SandboxPlan plan, Reply<> reply);
+  // saw-node has made it already.
+  void came_up(std::vector<std::string> degraded, std::vector<Fd> sockets);
   void stop(Reply<> reply);
   void rebind();  // saw-egress is new: give it this sandbox's sockets
   void use_channel(ChannelUse use);

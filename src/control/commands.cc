@@ -12,6 +12,8 @@
 namespace saw::control {
 namespace {
 
+constexpr size_t kStreams = 3;
+
 Exit to_exit(const sandbox::ExecExited& exited) {
   switch (exited.end) {
     case sandbox::ExecEnd::exited:
@@ -78,10 +80,9 @@ void Commands::start(Workspace& workspace, ExecRequest request, Reply<std::uniqu
                      return fail(*recorded,
                                  Error{"workspace.conflict", "the workspace or session is being stopped", 0});
                    if (!still_authorized(*recorded)) return;
-                   if (recorded->request.kind == ExecKind::call)
-                     build(*recorded, workspace);
-                   else
-                     execute(key);
+                   if (recorded->request.kind != ExecKind::call) return execute(key);
+                   if (recorded->request.terminal) return build(*recorded, workspace);
+                   run_call(key, workspace);
                  }));
 }
 
@@ -110,6 +111,54 @@ void Commands::build(Command& command, Workspace& workspace) {
   }));
 }
 
+// The usual way of a call: one message, and most often a sandbox that waits for it.
+void Commands::run_call(const std::string& key, Workspace& workspace) {
+  Command& command = *find(key);
+  command.stage = Stage::building;
+  command.cell = std::make_unique<Cell>(plane_, workspace.egress(), command.sandbox, command.who);
+  workspace.call_plans().get(
+      command.who.session, alive_.guard([this, key, &workspace](Result<std::string> plan) {
+        Command* prepared = find(key);
+        if (!prepared) return;
+        if (!plan) return fail(*prepared, std::move(plan).error());
+        if (prepared->exit)
+          return fail(*prepared, Error{"workspace.conflict", "the call was ended before it started", 0});
+        if (!still_authorized(*prepared)) return;
+        prepared->stage = Stage::starting;
+        prepared->plan = *plan;
+        plane_.node.request(sandbox::RunCall{.plan = *plan,
+                                             .sandbox = prepared->sandbox,
+                                             .spec = {.argv = prepared->request.argv,
+                                                      .environment = prepared->environment,
+                                                      .directory = prepared->request.directory}},
+                            alive_.guard([this, key, &workspace](Result<NodeClient::Answer> answer) {
+                              on_call_started(key, workspace, std::move(answer));
+                            }));
+      }));
+}
+
+void Commands::on_call_started(const std::string& key, Workspace& workspace,
+                               Result<NodeClient::Answer> answer) {
+  Command* command = find(key);
+  if (!command) return;
+  if (!answer && answer.error().code == "node.unknown_plan" && !std::exchange(command->retried, true)) {
+    workspace.call_plans().drop(command->plan);
+    return run_call(key, workspace);
+  }
+  if (!answer) return fail(*command, std::move(answer).error());
+  auto* started = std::get_if<sandbox::CallStarted>(&answer->message);
+  if (!started || answer->fds.size() < kStreams)
+    return fail(*command, Error{"node.malformed", "saw-node answered a RunCall with something else", 0});
+  command->exec = started->exec;
+  command->pid = started->host_pid;
+  std::vector<Fd> sockets;
+  for (size_t i = kStreams; i < answer->fds.size(); ++i) sockets.push_back(std::move(answer->fds[i]));
+  answer->fds.resize(kStreams);
+  if (!still_authorized(*command)) return;  // its sandbox goes, without ever having had a network
+  command->cell->came_up(started->degraded, std::move(sockets));
+  on_running(*command, std::move(answer->fds));
+}
+
 void Commands::execute(const std::string& key) {
   Command& command = *find(key);
   command.stage = Stage::starting;
@@ -130,7 +179,7 @@ void Commands::on_started(const std::string& key, Result<NodeClient::Answer> ans
   if (!command) return;
   if (!answer) return fail(*command, std::move(answer).error());
   auto* started = std::get_if<sandbox::ExecStarted>(&answer->message);
-  const size_t wanted = command->request.terminal ? 1 : 3;
+  const size_t wanted = command->request.terminal ? 1 : kStreams;
   if (!started || answer->fds.size() != wanted)
     return fail(*command, Error{"node.malformed", "saw-node answered a StartExec with something else", 0});
   command->exec = started->exec;
@@ -139,16 +188,23 @@ void Commands::on_started(const std::string& key, Result<NodeClient::Answer> ans
     plane_.node.send(sandbox::SignalExec{command->sandbox, started->exec, SIGKILL});
     return;
   }
-  command->stage = Stage::running;
+  on_running(*command, std::move(answer->fds));
+}
+
+// `streams`: stdin, stdout, stderr, or a terminal.
+void Commands::on_running(Command& command, std::vector<Fd> streams) {
+  const std::string key = command.key;
+  command.stage = Stage::running;
   std::unique_ptr<CommandHandle> handle(new CommandHandle(*this, alive_.watch(), key));
-  handle->credential = command->who.credential_id;
-  handle->trace = command->who.trace;
-  handle->input = std::move(answer->fds[0]);
-  if (wanted == 3) handle->output = std::move(answer->fds[1]), handle->error = std::move(answer->fds[2]);
-  if (command->request.timeout_ms > 0)
-    command->timer = plane_.loop.after(command->request.timeout_ms, [this, key] { time_out(key); });
-  if (command->exit)
-    finish(*command, *std::exchange(command->exit, std::nullopt));  // somebody ended it meanwhile
+  handle->credential = command.who.credential_id;
+  handle->trace = command.who.trace;
+  handle->input = std::move(streams[0]);
+  if (streams.size() == kStreams)
+    handle->output = std::move(streams[1]), handle->error = std::move(streams[2]);
+  if (command.request.timeout_ms > 0)
+    command.timer = plane_.loop.after(command.request.timeout_ms, [this, key] { time_out(key); });
+  if (command.exit)
+    finish(command, *std::exchange(command.exit, std::nullopt));  // somebody ended it meanwhile
   if (Command* still = find(key)) std::exchange(still->reply, {})(std::move(handle));
 }
 

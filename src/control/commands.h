@@ -75,7 +75,8 @@ class Commands final : public RunningCommands {
     std::unique_ptr<Cell> cell;  // of a call
     uint64_t exec = 0;
     int32_t pid = 0;
-    bool timed_out = false, abandoned = false;
+    std::string plan;  // of a call: the digest
+    bool timed_out = false, abandoned = false, retried = false;
     std::optional<Exit> exit;  // decided; told once the sandbox is gone
     std::move_only_function<void(Exit)> on_exit;
     Reply<std::unique_ptr<CommandHandle>> reply;
@@ -92,6 +93,9 @@ class Commands final : public RunningCommands {
   void record_process(const Command& command, audit::ProcessActivity::Activity activity, Reply<> durable);
   bool still_authorized(Command& command);  // else it has failed
   void build(Command& command, Workspace& workspace);
+  void run_call(const std::string& key, Workspace& workspace);
+  void on_call_started(const std::string& key, Workspace& workspace, Result<NodeClient::Answer> answer);
+  void on_running(Command& command, std::vector<Fd> streams);
   void execute(const std::string& key);
   void on_started(const std::string& key, Result<NodeClient::Answer> answer);
   void fail(Command& command, Error error);

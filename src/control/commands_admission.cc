@@ -38,25 +38,6 @@ Result<> check_request(const ExecRequest& request) {
   return {};
 }
 
-// The base, then what the request sets; one value for each name.
-std::vector<std::string> merge(const std::vector<std::string>& base,
-                               const std::map<std::string, std::string>& set) {
-  std::map<std::string, std::string> merged;
-  for (const std::string& entry : base) {
-    size_t equals = entry.find('=');
-    merged[entry.substr(0, equals)] = entry.substr(equals + 1);
-  }
-  for (const auto& [name, value] : set) merged[name] = value;
-  std::vector<std::string> out;
-  for (const auto& [name, value] : merged) out.push_back(name + "=" + value);
-  return out;
-}
-
-std::string default_directory(const policy::Policy& policy) {
-  const auto& write = policy.filesystem().write;
-  return std::ranges::find(write, "/workspace") != write.end() ? "/workspace" : "/";
-}
-
 bool is_plain(std::string_view argument) {
   return !argument.empty() && std::ranges::all_of(argument, [](unsigned char c) {
     return std::isalnum(c) ||
@@ -121,8 +102,8 @@ Result<std::unique_ptr<Commands::Command>> Commands::admit(Workspace& workspace,
   command->who.agent_name = agent.name;
   command->request = std::move(request);
   SAW_TRY(resolve_authority(*command, workspace, agent));
-  command->environment = merge(workspace.environment(), command->request.environment);
-  if (command->request.directory.empty()) command->request.directory = default_directory(workspace.policy());
+  command->environment = merge_environment(workspace.environment(), command->request.environment);
+  if (command->request.directory.empty()) command->request.directory = workspace.directory();
   const int64_t wall_clock = static_cast<int64_t>(workspace.policy().limits().wall_clock_ms);
   int64_t& timeout = command->request.timeout_ms;
   if (command->request.kind != ExecKind::workspace && wall_clock > 0 &&

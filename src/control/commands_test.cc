@@ -60,7 +60,7 @@ TEST_F(CommandsTest, a_call_has_a_sandbox_of_its_own_that_is_gone_before_its_exi
 TEST_F(CommandsTest, the_admission_is_in_the_audit_log_before_the_command_starts) {
   size_t recorded = 0;
   node_->fate = [&](size_t) {
-    if (node_->log.back() == "StartSandbox" && !recorded) recorded = events("command admitted");
+    if (node_->log.back() == "PrepareCalls" && !recorded) recorded = events("command admitted");
     return FakeNode::Fate::live;
   };
   node_->log = {""};
@@ -207,9 +207,26 @@ TEST_F(CommandsTest, a_call_in_a_session_lies_on_the_session_and_ends_with_it) {
   EXPECT_EQ(world_.sandboxes.size(), 1u);
 }
 
+TEST_F(CommandsTest, a_plan_that_saw_node_has_forgotten_is_prepared_again_once) {
+  ASSERT_TRUE(run(call()));
+  run_quiet();
+  node_->calls.clear();
+  node_->log.clear();
+  EXPECT_TRUE(run(call())) << refusal_.message;
+  EXPECT_EQ((std::vector<std::string>(node_->log.begin(), node_->log.begin() + 3)),
+            (std::vector<std::string>{"RunCall", "PrepareCalls", "RunCall"}));
+}
+
+TEST_F(CommandsTest, what_is_parked_for_a_workspace_goes_when_it_stops) {
+  ASSERT_TRUE(run(call()));
+  EXPECT_EQ(node_->calls.size(), 1u);
+  ASSERT_TRUE(wait<WorkspaceView>([&](auto r) { control_->stop_workspace(kOwner, "dev", std::move(r)); }));
+  EXPECT_TRUE(node_->calls.empty());
+}
+
 // The moment is each message to saw-node that a call's start consists of, and the wait for the audit log.
 TEST_F(CommandsTest, what_is_admitted_when_its_agent_is_suspended_does_not_start) {
-  for (const std::string at : {"admitted", "StartSandbox", "StartExec"}) {
+  for (const std::string at : {"admitted", "RunCall"}) {
     ASSERT_TRUE(control_->change_agent(kOwner, "default", AgentVerb::resume));
     run_quiet();
     node_->log = {""};
@@ -219,7 +236,7 @@ TEST_F(CommandsTest, what_is_admitted_when_its_agent_is_suspended_does_not_start
       EXPECT_TRUE(control_->change_agent(kOwner, "default", AgentVerb::suspend));
     };
     node_->fate = [&](size_t) {
-      if (node_->log.back() == (at == "StartSandbox" ? "" : "StartSandbox")) suspend();
+      if (at == "RunCall") suspend();
       return FakeNode::Fate::live;
     };
     std::unique_ptr<CommandHandle> handle;

@@ -133,8 +133,9 @@ class FakeNode {
 
   static constexpr bool rootless = true;
   std::map<std::string, std::unique_ptr<FakeEgress>> egresses;  // by workspace
-  std::map<uint64_t, sandbox::StartExec> execs;
-  std::map<uint64_t, std::vector<Fd>> pipes;  // the command's ends
+  std::map<uint64_t, sandbox::StartExec> execs;                 // of calls too
+  std::map<std::string, sandbox::SandboxPlan> calls;            // prepared, by digest
+  std::map<uint64_t, std::vector<Fd>> pipes;                    // the command's ends
   std::vector<sandbox::SignalExec> signals;
   std::vector<std::string> log;  // names of requests, in order
   size_t clients = 0;
@@ -190,6 +191,34 @@ class FakeNode {
       world_.storage.insert(m.plan.workspace + "/" + m.plan.session);
     answer(sandbox::SandboxStarted{.request = m.request, .sandbox = m.plan.id}, sockets());
   }
+  void handle(sandbox::PrepareCalls& m) {
+    log.push_back("PrepareCalls");
+    if (!refuse_sandboxes.empty())
+      return answer(sandbox::Failed{m.request, refuse_sandboxes, "refused by the test"});
+    const std::string digest = sandbox::plan_digest(m.plan);
+    calls[digest] = m.plan;
+    answer(sandbox::CallsPrepared{.request = m.request, .plan = digest});
+  }
+  void handle(sandbox::ForgetCalls& m) {
+    log.push_back("ForgetCalls");
+    std::erase_if(calls, [&](const auto& entry) {
+      return entry.second.workspace == m.workspace &&
+             (m.session.empty() || entry.second.session == m.session);
+    });
+    answer(sandbox::Done{m.request});
+  }
+  void handle(sandbox::RunCall& m) {
+    log.push_back("RunCall");
+    if (!calls.contains(m.plan)) return answer(sandbox::Failed{m.request, "node.unknown_plan", "forgotten"});
+    EXPECT_FALSE(world_.sandboxes.contains(m.sandbox)) << "a duplicate";
+    ++world_.starts[m.sandbox];
+    world_.sandboxes[m.sandbox] = calls[m.plan];
+    const uint64_t exec = ++last_exec_;
+    execs[exec] = sandbox::StartExec{.sandbox = m.sandbox, .spec = m.spec};
+    std::vector<Fd> fds = streams(exec);
+    for (Fd& socket : sockets()) fds.push_back(std::move(socket));
+    answer(sandbox::CallStarted{.request = m.request, .exec = exec, .host_pid = 4711}, std::move(fds));
+  }
   void handle(sandbox::StopSandbox& m) {
     log.push_back("StopSandbox"), world_.sandboxes.erase(m.sandbox), answer(sandbox::Done{m.request});
   }
@@ -201,12 +230,15 @@ class FakeNode {
   }
   void handle(sandbox::StartExec& m) {
     log.push_back("StartExec");
-    Pipe in = std::move(*Pipe::create()), out = std::move(*Pipe::create()), err = std::move(*Pipe::create());
     const uint64_t exec = ++last_exec_;
     execs[exec] = m;
+    answer(sandbox::ExecStarted{.request = m.request, .exec = exec, .host_pid = 4242}, streams(exec));
+  }
+  // The client's ends.
+  std::vector<Fd> streams(uint64_t exec) {
+    Pipe in = std::move(*Pipe::create()), out = std::move(*Pipe::create()), err = std::move(*Pipe::create());
     pipes[exec] = fds_of(std::move(in.read), std::move(out.write), std::move(err.write));
-    answer(sandbox::ExecStarted{.request = m.request, .exec = exec, .host_pid = 4242},
-           fds_of(std::move(in.write), std::move(out.read), std::move(err.read)));
+    return fds_of(std::move(in.write), std::move(out.read), std::move(err.read));
   }
   void handle(sandbox::SignalExec& m) { signals.push_back(m); }
   void handle(sandbox::ResizeExec&) {}

@@ -31,6 +31,7 @@ struct WorkspaceSpec {
   std::string name, profile, policy_yaml, policy_file, image = "host", isolation;
   std::vector<MountSpec> mounts;
   uint64_t memory_bytes = 0, pids = 0, cpu_millis = 0;  // 0: as the policy says; never more than it says
+  std::vector<std::string> warm;  // "bash", "/usr/bin/python3": shells and interpreters kept started for calls
 };
 
 enum class WorkspaceState : uint8_t { stopped, starting, running, stopping, failed };
@@ -46,7 +47,7 @@ struct WorkspaceView {
   Nanos created = 0;
   std::vector<MountSpec> mounts;
   std::vector<CredentialView> credentials;
-  std::vector<std::string> degraded;
+  std::vector<std::string> degraded, warm;
 };
 enum class Created : uint8_t { now, before };  // before: the same content existed (idempotent repetition)
 struct WorkspaceCreated {

@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
+#include "control/workspace_spec.h"
 
 namespace saw::control {
 
@@ -47,7 +48,9 @@ Workspace::Workspace(Surroundings around, store::Workspace record, policy::Polic
                .on_ready = [this] { on_egress_ready(); },
                .on_ask = [this](egress::ReviewAsk ask) { on_ask(std::move(ask)); },
                .on_abandoned = [this](uint64_t ask) { around_.reviews.abandon(record_.id, ask); },
-               .on_lost = [this] { around_.reviews.abandon_all(record_.id); }}) {}
+               .on_lost = [this] { around_.reviews.abandon_all(record_.id); }}),
+      call_plans_(around.plane, record_.id,
+                  {.make = [this](const std::string& session) { return calls_to_prepare(session); }}) {}
 
 Workspace::~Workspace() = default;
 
@@ -72,7 +75,8 @@ WorkspaceView Workspace::view() const {
                   .error = problem_,
                   .state = state_,
                   .created = record_.created,
-                  .degraded = cell_->degraded()};
+                  .degraded = cell_->degraded(),
+                  .warm = record_.warm};
   if (state_ == WorkspaceState::running) v.sandbox = cell_->sandbox();
   for (const store::Mount& mount : record_.mounts)
     v.mounts.push_back({mount.source, mount.target, mount.writable});
@@ -125,6 +129,21 @@ std::vector<std::string> Workspace::environment() const {
   std::vector<std::string> out = sandbox::base_environment();
   for (const auto& [secret, placeholder] : record_.placeholders)
     out.push_back(secret_variable(secret) + "=" + placeholder);
+  return merge_environment(out, {});
+}
+
+std::string Workspace::directory() const {
+  const auto& write = policy_.filesystem().write;
+  return std::ranges::find(write, "/workspace") != write.end() ? "/workspace" : "/";
+}
+
+Result<sandbox::PrepareCalls> Workspace::calls_to_prepare(const std::string& session) const {
+  sandbox::PrepareCalls out{.plan = SAW_TRY(plan(sandbox::Depth::call, session, "")),
+                            .parked = session.empty() ? CallPlans::kParked : CallPlans::kParkedOfSession,
+                            .environment = environment(),
+                            .directory = directory()};
+  for (const std::string& command : record_.warm)
+    out.runtimes.push_back({.command = command, .kind = SAW_TRY(warm_kind(command))});
   return out;
 }
 

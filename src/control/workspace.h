@@ -17,6 +17,7 @@
 
 #include "control/agents.h"
 #include "control/alive.h"
+#include "control/call_plans.h"
 #include "control/cell.h"
 #include "control/egress_control.h"
 #include "control/plane.h"
@@ -95,8 +96,10 @@ class Workspace {
 
   Result<sandbox::SandboxPlan> plan(sandbox::Depth depth, const std::string& session,
                                     const std::string& sandbox) const;
-  std::vector<std::string> environment()
-      const;  // of every command: the base, and the placeholders of credentials
+  // Of every command: the base, and the placeholders of credentials. Sorted, a value for each name.
+  std::vector<std::string> environment() const;
+  std::string directory() const;  // where commands start that do not say where
+  CallPlans& call_plans() { return call_plans_; }
   void agent_changed(const std::string& agent);
   void secret_changed(std::string_view secret);
   // About the workspace itself, or one session of it.
@@ -123,6 +126,8 @@ class Workspace {
   Reply<NodeClient::Answer> then(Step next);
   Reply<> then_done(Step next);
   Result<egress::Configure> egress_configuration() const;
+  Result<sandbox::PrepareCalls> calls_to_prepare(const std::string& session) const;
+  void forget_calls();
   void on_egress_ready();
   void on_ask(egress::ReviewAsk ask);
   Cell* cell_of(std::string_view sandbox);
@@ -133,6 +138,7 @@ class Workspace {
   store::Workspace record_;
   policy::Policy policy_;
   EgressControl egress_;
+  CallPlans call_plans_;
   std::unique_ptr<Cell> cell_;
   std::map<std::string, std::unique_ptr<Session>> sessions_;  // by id
   WorkspaceState state_ = WorkspaceState::stopped;

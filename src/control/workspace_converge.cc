@@ -50,6 +50,10 @@ void Workspace::settle(Result<> result) {
                     fmt::format("workspace '{}' failed: {}", record_.name, problem_));
   } else if (target_ == Desired::running) {
     state_ = WorkspaceState::running;
+    call_plans_.get("", [name = record_.name](Result<std::string> prepared) {
+      if (!prepared)
+        log_warning("workspace '{}': calls will be slow to start: {}", name, prepared.error().message);
+    });
     lifecycle_event(audit::Lifecycle::Activity::start, audit::Verdict::allowed,
                     fmt::format("workspace '{}' is running", record_.name));
   } else {
@@ -111,7 +115,11 @@ void Workspace::start_session_cell(Session& session, Reply<> reply) {
 // -------------------------------------------------------------------------------------------------------------------------
 
 void Workspace::end_commands() {
-  around_.commands.end_commands(record_.id, "", then_done(&Workspace::stop_next_session));
+  around_.commands.end_commands(record_.id, "", then_done(&Workspace::forget_calls));
+}
+
+void Workspace::forget_calls() {
+  call_plans_.forget("", then_done(&Workspace::stop_next_session));
 }
 
 void Workspace::stop_next_session() {
@@ -258,6 +266,9 @@ void Workspace::finish_session_end(Session& session, Reply<> reply) {
   };
   auto remove = [this, id, drop = std::move(drop)](Result<> stopped) mutable {
     if (!stopped) return drop(std::unexpected(std::move(stopped).error()));
+    call_plans_.forget(id, [](Result<> forgotten) {
+      if (!forgotten) log_warning("ending a session: {}", forgotten.error().message);
+    });
     around_.plane.node.request(sandbox::RemoveStorage{.workspace = record_.id, .session = id},
                                alive_.guard(std::move(drop)));
   };

@@ -1,5 +1,7 @@
 #include "control/workspace_spec.h"
 
+#include <algorithm>
+
 #include "base/bytes.h"
 #include "base/crypto.h"
 #include "base/wire.h"
@@ -69,11 +71,41 @@ bool is_canonical_path(std::string_view path) {
   return path.back() != '/';
 }
 
+Result<sandbox::WarmRuntime::Kind> warm_kind(std::string_view command) {
+  const size_t slash = command.rfind('/');
+  const std::string_view program = slash == command.npos ? command : command.substr(slash + 1);
+  if (slash != command.npos && !is_canonical_path(command))
+    return Error::make("request.warm", "'{}' is neither a program's name nor an absolute path",
+                       printable(command, 80));
+  if (program == "bash") return sandbox::WarmRuntime::Kind::bash;
+  const std::string_view python = "python3";
+  if (program.starts_with(python) && std::ranges::all_of(program.substr(python.size()), [](char c) {
+        return c == '.' || (c >= '0' && c <= '9');
+      }))
+    return sandbox::WarmRuntime::Kind::python;
+  return Error::make("request.warm", "'{}' cannot be kept started; bash and python3 can",
+                     printable(command, 80));
+}
+
+std::vector<std::string> merge_environment(const std::vector<std::string>& base,
+                                           const std::map<std::string, std::string>& set) {
+  std::map<std::string, std::string> merged;
+  for (const std::string& entry : base) {
+    size_t equals = entry.find('=');
+    merged[entry.substr(0, equals)] = entry.substr(equals + 1);
+  }
+  for (const auto& [name, value] : set) merged[name] = value;
+  std::vector<std::string> out;
+  for (const auto& [name, value] : merged) out.push_back(name + "=" + value);
+  return out;
+}
+
 std::string spec_digest(const WorkspaceSpec& spec) {
   wire::Writer writer;
   writer(spec.name, spec.profile, spec.policy_yaml, spec.image, spec.memory_bytes, spec.pids,
          spec.cpu_millis);
   for (const MountSpec& mount : spec.mounts) writer(mount.source, mount.target, mount.writable);
+  for (const std::string& runtime : spec.warm) writer(runtime);
   return digest_text(sha256(std::move(writer).take()));
 }
 
@@ -94,7 +126,11 @@ Result<Accepted> accept(const WorkspaceSpec& spec, const Caller& caller) {
                      .policy_digest = digest_text(policy.digest()),
                      .memory_bytes = spec.memory_bytes,
                      .pids = spec.pids,
-                     .cpu_millis = spec.cpu_millis};
+                     .cpu_millis = spec.cpu_millis,
+                     .warm = spec.warm};
+  if (spec.warm.size() > sandbox::kMaxRuntimes)
+    return Error::make("request.warm", "at most {} runtimes can be kept started", sandbox::kMaxRuntimes);
+  for (const std::string& runtime : spec.warm) SAW_TRY(warm_kind(runtime));
   for (const MountSpec& mount : spec.mounts) w.mounts.push_back({mount.source, mount.target, mount.writable});
   return Accepted{std::move(w), std::move(policy)};
 }

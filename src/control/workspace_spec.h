@@ -8,10 +8,13 @@
 // operator (saw-node would open them with its own rights).
 #pragma once
 
+#include <map>
 #include <string>
+#include <vector>
 
 #include "control/types.h"
 #include "policy/policy.h"
+#include "sandbox/node_protocol.h"
 #include "store/store.h"
 
 namespace saw::control {
@@ -27,5 +30,11 @@ std::string spec_digest(const WorkspaceSpec& spec);
 
 // "/a/b": absolute, no empty, "." or ".." segment, no NUL, at most 4096 bytes.
 bool is_canonical_path(std::string_view path);
+
+// What kind of runtime a command is, by its name: bash, python3, python3.11, with or without a path.
+Result<sandbox::WarmRuntime::Kind> warm_kind(std::string_view command);
+// Variables of `base`, then those that a request sets; sorted, one value for each name.
+std::vector<std::string> merge_environment(const std::vector<std::string>& base,
+                                           const std::map<std::string, std::string>& set);
 
 }  // namespace saw::control

@@ -35,11 +35,19 @@ constexpr const char* kMigrations[] = {R"sql(
     updated INTEGER NOT NULL, PRIMARY KEY (owner, name)) STRICT;
   CREATE TABLE revoked_credentials (id TEXT PRIMARY KEY, until INTEGER NOT NULL) STRICT;
   CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
+)sql",
+                                       // The shells and interpreters that wait, started, for a workspace's calls.
+                                       R"sql(
+  ALTER TABLE workspaces ADD COLUMN warm BLOB NOT NULL DEFAULT x'00000000';
 )sql"};
 constexpr int64_t kVersion = std::size(kMigrations);
 
 struct Mounts {
   std::vector<Mount> list;
+  template <class A> void members(A& a) { a(list); }
+};
+struct Warm {
+  std::vector<std::string> list;
   template <class A> void members(A& a) { a(list); }
 };
 struct Placeholders {
@@ -50,7 +58,7 @@ struct Placeholders {
 #define WORKSPACE_COLUMNS                                                                                   \
   "id, owner, name, desired, sandbox, spec_digest, profile, image, policy_yaml, policy_file, policy_name, " \
   "policy_digest, "                                                                                         \
-  "mounts, memory_bytes, pids, cpu_millis, ca_certificate, ca_key_sealed, placeholders, created"
+  "mounts, memory_bytes, pids, cpu_millis, ca_certificate, ca_key_sealed, placeholders, created, warm"
 #define REVIEW_COLUMNS                                                                                       \
   "id, state, workspace, agent, sponsor, session, call, trace, method, scheme, host, target, rule, reason, " \
   "digest, "                                                                                                 \
@@ -58,10 +66,11 @@ struct Placeholders {
 
 Result<Workspace> to_workspace(const Row& row) {
   Workspace w;
-  std::string mounts, placeholders;
+  std::string mounts, placeholders, warm;
   row.into(w.id, w.owner, w.name, w.desired, w.sandbox, w.spec_digest, w.profile, w.image, w.policy_yaml,
            w.policy_file, w.policy_name, w.policy_digest, mounts, w.memory_bytes, w.pids, w.cpu_millis,
-           w.ca_certificate, w.ca_key_sealed, placeholders, w.created);
+           w.ca_certificate, w.ca_key_sealed, placeholders, w.created, warm);
+  w.warm = SAW_TRY(wire::decode_struct<Warm>(warm), "warm runtimes of workspace " + w.id).list;
   w.mounts = SAW_TRY(wire::decode_struct<Mounts>(mounts), "mounts of workspace " + w.id).list;
   w.placeholders =
       SAW_TRY(wire::decode_struct<Placeholders>(placeholders), "placeholders of workspace " + w.id).map;
@@ -130,9 +139,10 @@ class Sqlite final : public Store {
   }
   Result<> put(const Workspace& w) override {
     const std::string mounts = wire::encode_struct(Mounts{w.mounts}),
-                      placeholders = wire::encode_struct(Placeholders{w.placeholders});
+                      placeholders = wire::encode_struct(Placeholders{w.placeholders}),
+                      warm = wire::encode_struct(Warm{w.warm});
     return db_.run("INSERT INTO workspaces (" WORKSPACE_COLUMNS
-                   ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+                   ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
                    " ON CONFLICT (id) DO UPDATE SET desired = excluded.desired, sandbox = excluded.sandbox",
                    {w.id,
                     w.owner,
@@ -153,7 +163,8 @@ class Sqlite final : public Store {
                     w.ca_certificate,
                     Value::blob(w.ca_key_sealed),
                     Value::blob(placeholders),
-                    w.created});
+                    w.created,
+                    Value::blob(warm)});
   }
   Result<> remove_workspace(std::string_view id) override {
     return db_.run("DELETE FROM workspaces WHERE id = ?", {id});

@@ -43,6 +43,7 @@ struct Workspace {
   uint64_t memory_bytes = 0, pids = 0, cpu_millis = 0;  // 0: as the policy says
   std::string ca_certificate;                           // PEM
   std::string ca_key_sealed;
+  std::vector<std::string> warm;                    // runtimes that wait, started, for calls: "bash"
   std::map<std::string, std::string> placeholders;  // secret name → what the sandbox sees instead
   Nanos created = 0;
 };

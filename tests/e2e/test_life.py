@@ -124,18 +124,20 @@ class Call(SawCase):
         out, _ = running.communicate(timeout=20)
         self.assertEqual((out, running.returncode), ("caught\n", 5))
 
+    def await_end_of(self, name):
+        """Of every process of that name. Parked sandboxes come and go meanwhile."""
+        wait_for(f"the end of every {name}", lambda: name not in self.saw.residue()["processes"].values())
+
     def test_a_timeout_kills_the_command_with_all_its_descendants(self):
-        before = set(self.saw.residue()["processes"])
         began = time.monotonic()
         done = self.saw("run", "--timeout", "1s", "dev", "--", "sh", "-c", "setsid sleep 600 & sleep 600 & sleep 600")
         self.assertLess(time.monotonic() - began, 15)
         self.assertEqual(done.returncode, 137, done.stderr)
-        wait_for("the end of every descendant", lambda: set(self.saw.residue()["processes"]) <= before)
+        self.await_end_of("sleep")
 
     def test_a_call_leaves_no_process_behind_even_a_detached_one(self):
-        before = set(self.saw.residue()["processes"])
         self.sh("run", "setsid sleep 600 >/dev/null 2>&1 </dev/null & true")
-        wait_for("the end of every descendant", lambda: set(self.saw.residue()["processes"]) <= before)
+        self.await_end_of("sleep")
 
     def test_a_fork_bomb_and_a_full_scratch_hurt_only_the_call(self):
         self.saw("run", "--timeout", "10s", "dev", "--", "sh", "-c", "bomb() { bomb | bomb & }; bomb; sleep 2", timeout=60)
