@@ -94,7 +94,8 @@ bool NodeUnderTest::start(sandbox::Strictness strictness) {
   told_.clear();
   Pipe ready = std::move(*Pipe::create());
   ready_ = std::move(ready.read);
-  spawn_node({}, std::move(ready.write));
+  Fd output = log_ ? std::move(*log_.duplicate()) : Fd();
+  spawn_node(std::move(output), std::move(ready.write));
   return run_until([&] { return link_ != nullptr || !is_running(); }) && link_ != nullptr;
 }
 

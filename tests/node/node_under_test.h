@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,9 @@ class NodeUnderTest {
   std::pair<std::string, int> start_again();
   void kill_node();
   [[nodiscard]] bool wait_node_ended();
+  // Where the next start's saw-node writes, instead of this program's own output.
+  void log_to(Fd file) { log_ = std::move(file); }
+  int32_t pid() const { return node_.pid(); }
 
   void send(const sandbox::ToNode& message) { link_->send(wire::encode(message)); }
   template <class T> T* await(uint64_t request = 0);
@@ -46,6 +50,20 @@ class NodeUnderTest {
   }
   // The descriptors that came with it.
   template <class T> std::vector<Fd> take_fds(uint64_t request = 0);
+  // The first message of the type that `fits`, with its descriptors, taken out; nullopt if none has come.
+  template <class T> struct Taken {
+    T message;
+    std::vector<Fd> fds;
+  };
+  template <class T, class Fits> std::optional<Taken<T>> take(Fits fits) {
+    for (auto told = told_.begin(); told != told_.end(); ++told)
+      if (auto* message = std::get_if<T>(&told->message); message != nullptr && fits(*message)) {
+        Taken<T> out{std::move(*message), std::move(told->fds)};
+        told_.erase(told);
+        return out;
+      }
+    return std::nullopt;
+  }
   void forget() { told_.clear(); }
   template <class Done> bool run_until(Done done);
 
@@ -70,6 +88,7 @@ class NodeUnderTest {
   os::Loop loop_;
   std::string directory_;
   Fd listener_, ready_;  // ready_: where saw-node announces itself
+  Fd log_;
   os::Loop::Watch accepting_;
   os::Child node_;
   std::unique_ptr<os::Link> link_;

@@ -1,0 +1,171 @@
+// What a tool call in a sandbox of its own costs, against a bare spawn of the same program, bubblewrap and
+// crun.
+//
+//   call_bench [--n N] [--every MS] [--only tight|paced] [--leaks[=CALLS]] [-- COMMAND…]
+//
+// Latency: every contender once a round, in shuffled order, N (1,000) rounds in a tight loop and again with
+// one call per MS (12) milliseconds. Throughput: two calls under way at any time. --leaks instead: CALLS
+// (10,000) calls, and what saw-node holds before and after; 1 if anything grew. Needs root. The table goes to
+// stderr, JSON to stdout.
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <thread>
+
+#include <sys/wait.h>
+
+#include "support/bench_node.h"
+#include "support/leaks.h"
+
+namespace {
+
+using namespace saw;
+using namespace saw::bench;
+using sandbox::Network;
+
+constexpr int kSustainedCalls = 1000, kAtOnce = 2;
+constexpr int kWarmUpCalls = 300;  // before the first count: whatever is cached is cached then
+constexpr int kSettleRounds = 50, kSettleMs = 100;
+
+struct Options {
+  int rounds = 1000, every_ms = 12, leak_calls = 0;
+  bool tight = true, paced = true;
+  Command command = {"/bin/true"};
+};
+
+std::optional<Options> parse(int argc, char** argv) {
+  Options out;
+  const auto number = [](const char* text) -> int {
+    int value = 0;
+    const char* end = text + std::strlen(text);
+    return std::from_chars(text, end, value).ptr == end ? value : 0;
+  };
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    const char* value = i + 1 < argc ? argv[i + 1] : nullptr;
+    if (word == "--") {
+      out.command.assign(argv + i + 1, argv + argc);
+      return out.command.empty() ? std::nullopt : std::optional(out);
+    }
+    if (word == "--leaks")
+      out.leak_calls = 10'000;
+    else if (word.starts_with("--leaks=") && (out.leak_calls = number(argv[i] + 8)) > 0)
+      continue;
+    else if (word == "--n" && value && (out.rounds = number(value)) > 0)
+      ++i;
+    else if (word == "--every" && value && (out.every_ms = number(value)) > 0)
+      ++i;
+    else if (word == "--only" && value &&
+             (value == std::string_view("tight") || value == std::string_view("paced")))
+      (std::string_view(argv[++i]) == "tight" ? out.paced : out.tight) = false;
+    else
+      return std::nullopt;
+  }
+  return out;
+}
+
+Result<double> sustained_spawns(const Command& command, int count, int at_once) {
+  const double start = now_us();
+  int running = 0;
+  for (int begun = 0; begun < count || running > 0;) {
+    while (begun < count && running < at_once) {
+      SAW_TRY(spawn(command));
+      ++begun, ++running;
+    }
+    int status = 0;
+    const pid_t ended = ::wait(&status);
+    if (ended < 0) return Error::system("bench.wait", "waiting for a command");
+    SAW_TRY(expect_success(ended, status));
+    --running;
+  }
+  return count * 1e6 / (now_us() - start);
+}
+
+Result<> throughput(BenchNode& node, const Options& options, Report& report, bool has_bubblewrap) {
+  const std::string section = fmt::format("sustained, {} at once", kAtOnce);
+  const auto add = [&](const std::string& name, double value) {
+    report.amount({.section = section, .name = name, .unit = "calls/s", .value = value});
+  };
+  add("bare spawn", SAW_TRY(sustained_spawns(options.command, kSustainedCalls, kAtOnce)));
+  for (const Network network : {Network::none, Network::captured})
+    add(network == Network::none ? "SAW cold, no egress" : "SAW cold, own netns",
+        SAW_TRY(sustained_calls(node, options.command, network, kSustainedCalls, kAtOnce)));
+  if (has_bubblewrap)
+    add("bubblewrap",
+        SAW_TRY(sustained_spawns(bubblewrap_command(options.command), kSustainedCalls, kAtOnce)));
+  return {};
+}
+
+Result<> latency(BenchNode& node, const Options& options) {
+  Report report(
+      {.bench = "call",
+       .method = fmt::format(
+           "'{}'; every contender once a round, shuffled; n rounds; result = exit status and output known",
+           fmt::join(options.command, " "))});
+  std::vector<std::unique_ptr<Contender>> contenders;
+  contenders.push_back(bare_spawn(options.command));
+  for (const Network network : {Network::none, Network::captured})
+    contenders.push_back(cold_call(node, options.command, network));
+  contenders.push_back(bubblewrap(options.command));
+  const bool has_bubblewrap = contenders.back()->absent().empty();
+  contenders.push_back(crun(options.command, node.process().directory() + "/crun"));
+  if (options.tight) SAW_TRY(race({.rounds = options.rounds}, contenders, report, "tight loop"));
+  if (options.paced)
+    SAW_TRY(race({.rounds = options.rounds, .pace_ms = options.every_ms}, contenders, report,
+                 fmt::format("one call per {} ms", options.every_ms)));
+  SAW_TRY(throughput(node, options, report, has_bubblewrap));
+  report.print();
+  if (!node.lacking().empty())
+    fmt::print(stderr, "\nguarantees that this host did not give: {}\n", node.lacking());
+  return {};
+}
+
+Holdings count(BenchNode& node) {
+  return count_holdings(node.process().pid(), node.process().directory(), node.process().cgroups());
+}
+
+Result<int> leaks(BenchNode& node, const Options& options) {
+  for (const Network network : {Network::none, Network::captured})
+    SAW_TRY(sustained_calls(node, options.command, network, kWarmUpCalls / 2, kAtOnce));
+  std::this_thread::sleep_for(std::chrono::seconds(1));  // the kernel frees network namespaces by and by
+  const Holdings before = count(node);
+  const double start = now_us();
+  for (const Network network : {Network::none, Network::captured})
+    SAW_TRY(sustained_calls(node, options.command, network, options.leak_calls / 2, kAtOnce));
+  const double seconds = (now_us() - start) / 1e6;
+  Holdings after = count(node);
+  for (int i = 0; i < kSettleRounds && !growth(before, after).empty(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(kSettleMs));
+    after = count(node);
+  }
+  fmt::print(stderr,
+             "# leaks: {} calls of '{}', half of them with a network of their own, {} at once, {:.1f} s\n{}",
+             options.leak_calls, fmt::join(options.command, " "), kAtOnce, seconds, describe(before, after));
+  const auto grown = growth(before, after);
+  for (const std::string& what : grown) fmt::print(stderr, "GREW  {}\n", what);
+  return grown.empty() ? 0 : 1;
+}
+
+Result<int> run(const Options& options) {
+  auto node = SAW_TRY(BenchNode::start());
+  if (options.leak_calls > 0) return leaks(*node, options);
+  SAW_TRY(latency(*node, options));
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const auto options = parse(argc, argv);
+  if (!options) {
+    std::fputs(
+        "usage: call_bench [--n N] [--every MS] [--only tight|paced] [--leaks[=CALLS]] [-- COMMAND…]\n",
+        stderr);
+    return 2;
+  }
+  auto status = run(*options);
+  if (status) return *status;
+  std::fprintf(stderr, "call_bench: %s\n", status.error().message.c_str());
+  return 1;
+}

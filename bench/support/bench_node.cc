@@ -1,0 +1,205 @@
+#include "support/bench_node.h"
+
+#include <cstdlib>
+#include <filesystem>
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/crypto.h"
+#include "base/file.h"
+
+namespace saw::bench {
+namespace {
+
+using sandbox::Depth;
+using sandbox::Network;
+
+constexpr const char* kPolicy = R"(apiVersion: saw/v1
+kind: Policy
+metadata: {name: bench}
+profile: local
+isolation: namespace
+filesystem:
+  read: [/usr, /lib, /lib64, /bin, /sbin, /etc/alternatives, /etc/ssl]
+  write: [/workspace, /home/agent, /tmp]
+process:
+  limits: {memory: 512MiB, pids: 128, openFiles: 512}
+)";
+constexpr const char* kWorkspace = "bench";
+constexpr const char* kCaBundle = "/etc/ssl/certs/ca-certificates.crt";
+constexpr size_t kMaxOutput = 1u << 20;
+
+// The other programs of SAW lie where this one does.
+Result<> find_programs() {
+  std::error_code error;
+  const std::string here = std::filesystem::read_symlink("/proc/self/exe", error).parent_path().string();
+  if (error || ::setenv("SAW_BIN", here.c_str(), 0) != 0)
+    return Error::make("bench.programs", "cannot find this program's own directory");
+  return {};
+}
+
+class ColdCall : public Contender {
+ public:
+  ColdCall(BenchNode& node, Command command, Network network)
+      : node_(node), command_(std::move(command)), network_(network) {}
+  std::string name() const override {
+    return network_ == Network::captured ? "SAW cold, own netns" : "SAW cold, no egress";
+  }
+  bool is_gone_later() const override { return true; }
+  Result<Timing> run() override {
+    StepwiseCall call(node_, SAW_TRY(node_.plan(Depth::call, network_)), command_);
+    Result<bool> over = false;
+    const bool in_time = node_.process().run_until([&] {
+      over = call.advance();
+      return !over || *over;
+    });
+    if (!over) return std::unexpected(over.error());
+    if (!in_time) return Error::make("bench.silent", "a call does not end");
+    return call.timing();
+  }
+
+ private:
+  BenchNode& node_;
+  Command command_;
+  Network network_;
+};
+
+}  // namespace
+
+BenchNode::BenchNode(policy::Policy policy)
+    : policy_(std::move(policy)),
+      ca_bundle_(read_file(kCaBundle).value_or("no CA bundle on this host\n")),
+      process_(testing_support::As::root) {}
+
+Result<std::unique_ptr<BenchNode>> BenchNode::start() {
+  if (::geteuid() != 0) return Error::make("bench.root", "saw-node is measured as root");
+  SAW_TRY(find_programs());
+  auto policy = policy::Policy::compile(kPolicy, "bench.yaml");
+  SAW_CHECK(policy.has_value(), "{}", policy.error()[0].text());
+  std::unique_ptr<BenchNode> node(new BenchNode(std::move(*policy)));
+  node->process_.log_to(SAW_TRY(
+      Fd::open(node->process_.directory() + "/saw-node.log", O_WRONLY | O_CREAT | O_TRUNC | O_APPEND)));
+  if (!node->process_.start()) return Error::make("bench.start", "saw-node does not start");
+  SAW_TRY(node->ask<sandbox::Done>(sandbox::CreateStorage{.workspace = kWorkspace}));
+  return node;
+}
+
+BenchNode::~BenchNode() {
+  if (!process_.is_running()) return;
+  process_.send(sandbox::Shutdown{});
+  static_cast<void>(process_.wait_node_ended());
+}
+
+Result<sandbox::SandboxPlan> BenchNode::plan(Depth depth, Network network) const {
+  sandbox::SandboxPlan plan =
+      SAW_TRY(sandbox::make_plan(policy_, {.id = random_id("sb-"),
+                                           .depth = depth,
+                                           .workspace = kWorkspace,
+                                           .session = depth == Depth::session ? "s" : "",
+                                           .hostname = "bench",
+                                           .system_ca_bundle = ca_bundle_}));
+  plan.network = network;
+  return plan;
+}
+
+std::optional<Error> BenchNode::failure_of(uint64_t request) {
+  auto failed =
+      process_.take<sandbox::Failed>([&](const sandbox::Failed& f) { return f.request == request; });
+  if (!failed) return std::nullopt;
+  return Error{failed->message.code, failed->message.message, 0};
+}
+
+void BenchNode::note_lacking(const std::vector<std::string>& degraded) {
+  lacking_.clear();
+  for (const std::string& name : degraded) lacking_ += (lacking_.empty() ? "" : ", ") + name;
+}
+
+StepwiseCall::StepwiseCall(BenchNode& node, sandbox::SandboxPlan plan, Command command)
+    : node_(node), command_(std::move(command)), sandbox_(plan.id), began_(now_us()) {
+  request_ = node_.next_request();
+  node_.process().send(sandbox::StartSandbox{.request = request_, .plan = std::move(plan)});
+}
+
+void StepwiseCall::begin_exec() {
+  request_ = node_.next_request();
+  node_.process().send(sandbox::StartExec{
+      .request = request_,
+      .sandbox = sandbox_,
+      .spec = {.argv = command_, .environment = sandbox::base_environment(), .directory = "/workspace"}});
+  step_ = Step::executing;
+}
+
+void StepwiseCall::begin_stop() {
+  request_ = node_.next_request();
+  node_.process().send(sandbox::StopSandbox{.request = request_, .sandbox = sandbox_});
+  step_ = Step::stopping;
+}
+
+Result<bool> StepwiseCall::take_end() {
+  auto end = node_.process().take<sandbox::ExecExited>(
+      [&](const sandbox::ExecExited& e) { return e.sandbox == sandbox_ && e.exec == exec_; });
+  if (!end) return false;
+  for (size_t i = 1; i < streams_.size(); ++i) SAW_TRY(read_all(streams_[i], kMaxOutput));
+  streams_.clear();
+  timing_.result_us = now_us() - began_;
+  if (end->message.end != sandbox::ExecEnd::exited || end->message.status != 0)
+    return Error::make("bench.status", "the command ended with status {}", end->message.status);
+  return true;
+}
+
+Result<bool> StepwiseCall::advance() {
+  using namespace sandbox;
+  const auto answers = [&](const auto& message) { return message.request == request_; };
+  if (auto failure = node_.failure_of(request_)) return std::unexpected(*failure);
+  if (step_ == Step::starting)
+    if (auto started = node_.process().take<SandboxStarted>(answers)) {
+      node_.note_lacking(started->message.degraded);
+      begin_exec();
+    }
+  if (step_ == Step::executing)
+    if (auto started = node_.process().take<ExecStarted>(answers)) {
+      exec_ = started->message.exec;
+      streams_ = std::move(started->fds);
+      if (!streams_.empty()) streams_[0].reset();  // no input
+      step_ = Step::running;
+    }
+  if (step_ == Step::running && SAW_TRY(take_end())) begin_stop();
+  if (step_ == Step::stopping && node_.process().take<Done>(answers)) {
+    timing_.gone_us = now_us() - began_;
+    step_ = Step::over;
+  }
+  return step_ == Step::over;
+}
+
+std::unique_ptr<Contender> cold_call(BenchNode& node, Command command, Network network) {
+  return std::make_unique<ColdCall>(node, std::move(command), network);
+}
+
+Result<double> sustained_calls(BenchNode& node, const Command& command, Network network, int count,
+                               int at_once) {
+  const double start = now_us();
+  std::vector<std::unique_ptr<StepwiseCall>> calls;
+  int begun = 0;
+  while (begun < count || !calls.empty()) {
+    while (begun < count && std::ssize(calls) < at_once) {
+      calls.push_back(
+          std::make_unique<StepwiseCall>(node, SAW_TRY(node.plan(Depth::call, network)), command));
+      ++begun;
+    }
+    std::optional<Error> failure;
+    const bool moved = node.process().run_until([&] {
+      return std::erase_if(calls, [&](const auto& call) {
+               auto over = call->advance();
+               if (!over) failure = over.error();
+               return !over || *over;
+             }) > 0;
+    });
+    if (failure) return std::unexpected(*failure);
+    if (!moved) return Error::make("bench.silent", "no call ends");
+  }
+  return count * 1e6 / (now_us() - start);
+}
+
+}  // namespace saw::bench

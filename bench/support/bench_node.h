@@ -1,0 +1,98 @@
+// A real saw-node with this program as its sawd, and calls, sessions and workspaces driven through the node
+// protocol.
+//
+//   auto node = SAW_TRY(BenchNode::start());                    // root only
+//   auto cold = node->cold_call({"true"}, sandbox::Network::captured);
+//
+// The plans are those of a policy like the shipped ones: image of the host, CA bundle, memory, process and
+// file limits.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "node_under_test.h"
+#include "policy/policy.h"
+#include "support/contender.h"
+#include "support/peers.h"
+
+namespace saw::bench {
+
+class BenchNode {
+ public:
+  static Result<std::unique_ptr<BenchNode>> start();
+  ~BenchNode();  // stops everything and waits for it
+
+  testing_support::NodeUnderTest& process() { return process_; }
+  // Of workspace "bench", session "s" where the depth is one.
+  Result<sandbox::SandboxPlan> plan(sandbox::Depth depth, sandbox::Network network) const;
+  // "": every guarantee; otherwise what the last started sandbox lacks.
+  const std::string& lacking() const { return lacking_; }
+
+  // One request and its answer; Failed is an error. The descriptors that came are closed.
+  template <class Answer, class Request> Result<Answer> ask(Request request);
+
+  uint64_t next_request() { return ++requests_; }
+  std::optional<Error> failure_of(uint64_t request);
+  void note_lacking(const std::vector<std::string>& degraded);
+
+ private:
+  explicit BenchNode(policy::Policy policy);
+
+  policy::Policy policy_;
+  std::string ca_bundle_;
+  testing_support::NodeUnderTest process_;
+  uint64_t requests_ = 0;
+  std::string lacking_;
+};
+
+// A call made of the protocol's single steps: start the sandbox, run the command, stop the sandbox. Several
+// may be under way at once.
+class StepwiseCall {
+ public:
+  // The plan gets an id of its own.
+  StepwiseCall(BenchNode& node, sandbox::SandboxPlan plan, Command command);
+  // Takes what has come and sends what is next. true once the call is over.
+  Result<bool> advance();
+  const Timing& timing() const { return timing_; }
+
+ private:
+  enum class Step : uint8_t { starting, executing, running, stopping, over };
+  void begin_exec();
+  void begin_stop();
+  Result<bool> take_end();
+
+  BenchNode& node_;
+  Command command_;
+  std::string sandbox_;
+  Step step_ = Step::starting;
+  uint64_t request_ = 0, exec_ = 0;
+  std::vector<Fd> streams_;
+  double began_;
+  Timing timing_;
+};
+
+std::unique_ptr<Contender> cold_call(BenchNode& node, Command command, sandbox::Network network);
+
+// `count` calls with `at_once` under way at any time. Calls per second.
+Result<double> sustained_calls(BenchNode& node, const Command& command, sandbox::Network network, int count,
+                               int at_once);
+
+template <class Answer, class Request> Result<Answer> BenchNode::ask(Request request) {
+  request.request = next_request();
+  process_.send(request);
+  std::optional<Error> failure;
+  std::optional<testing_support::NodeUnderTest::Taken<Answer>> answer;
+  const bool came = process_.run_until([&] {
+    answer = process_.take<Answer>([&](const Answer& a) { return a.request == request.request; });
+    if (!answer) failure = failure_of(request.request);
+    return answer || failure;
+  });
+  if (failure) return std::unexpected(*failure);
+  if (!came) return Error::make("bench.silent", "saw-node does not answer");
+  return std::move(answer->message);
+}
+
+}  // namespace saw::bench
