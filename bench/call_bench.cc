@@ -125,11 +125,27 @@ Holdings count(BenchNode& node) {
   return count_holdings(node.process().pid(), node.process().directory(), node.process().cgroups());
 }
 
+// A count that does not see a running sandbox would not see a leaked one.
+Result<> prove_that_counting_counts(BenchNode& node, const Holdings& before) {
+  sandbox::SandboxPlan plan = SAW_TRY(node.plan(sandbox::Depth::call, Network::captured));
+  const std::string id = plan.id;
+  SAW_TRY(node.ask<sandbox::SandboxStarted>(sandbox::StartSandbox{.plan = std::move(plan)}));
+  const Holdings during = count(node);
+  SAW_TRY(node.ask<sandbox::Done>(sandbox::StopSandbox{.sandbox = id}));
+  for (const std::string_view name : {"processes", "control groups", "fds of saw-node",
+                                      "network namespaces of its processes", "files in its run directory"})
+    for (size_t i = 0; i < before.size(); ++i)
+      if (before[i].name == name && during[i].count <= before[i].count)
+        return Error::make("bench.blind", "the count of {} does not see a running sandbox", name);
+  return {};
+}
+
 Result<int> leaks(BenchNode& node, const Options& options) {
   for (const Network network : {Network::none, Network::captured})
     SAW_TRY(sustained_calls(node, options.command, network, kWarmUpCalls / 2, kAtOnce));
   std::this_thread::sleep_for(std::chrono::seconds(1));  // the kernel frees network namespaces by and by
   const Holdings before = count(node);
+  SAW_TRY(prove_that_counting_counts(node, before));
   const double start = now_us();
   for (const Network network : {Network::none, Network::captured})
     SAW_TRY(sustained_calls(node, options.command, network, options.leak_calls / 2, kAtOnce));

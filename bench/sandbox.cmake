@@ -1,8 +1,11 @@
 # Figures, peers and a driven saw-node: what the benchmarks of sandboxes share.
-add_library(bench_support STATIC support/figures.cc support/contender.cc support/peers.cc support/bench_node.cc support/leaks.cc)
+add_library(bench_support STATIC support/figures.cc support/contender.cc support/peers.cc support/bench_node.cc support/leaks.cc support/installation.cc)
 target_include_directories(bench_support PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
 target_link_libraries(bench_support PUBLIC node_under_test saw_policy PRIVATE nlohmann_json::nlohmann_json fmt::fmt)
 saw_compile_options(bench_support)
 
 saw_bench(NAME call LIBS bench_support fmt::fmt)
-add_dependencies(call_bench fake_program saw-node saw-init)
+saw_bench(NAME api DEPS cli LIBS bench_support nlohmann_json::nlohmann_json fmt::fmt)
+foreach(bench call api)
+  add_dependencies(${bench}_bench fake_program saw-node saw-init sawd saw-egress saw-perimeter saw)
+endforeach()

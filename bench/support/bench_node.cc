@@ -9,6 +9,7 @@
 
 #include "base/crypto.h"
 #include "base/file.h"
+#include "support/policy.h"
 
 namespace saw::bench {
 namespace {
@@ -16,17 +17,6 @@ namespace {
 using sandbox::Depth;
 using sandbox::Network;
 
-constexpr const char* kPolicy = R"(apiVersion: saw/v1
-kind: Policy
-metadata: {name: bench}
-profile: local
-isolation: namespace
-filesystem:
-  read: [/usr, /lib, /lib64, /bin, /sbin, /etc/alternatives, /etc/ssl]
-  write: [/workspace, /home/agent, /tmp]
-process:
-  limits: {memory: 512MiB, pids: 128, openFiles: 512}
-)";
 constexpr const char* kWorkspace = "bench";
 constexpr const char* kCaBundle = "/etc/ssl/certs/ca-certificates.crt";
 constexpr size_t kMaxOutput = 1u << 20;
@@ -76,7 +66,7 @@ BenchNode::BenchNode(policy::Policy policy)
 Result<std::unique_ptr<BenchNode>> BenchNode::start() {
   if (::geteuid() != 0) return Error::make("bench.root", "saw-node is measured as root");
   SAW_TRY(find_programs());
-  auto policy = policy::Policy::compile(kPolicy, "bench.yaml");
+  auto policy = policy::Policy::compile(kBenchPolicy, "bench.yaml");
   SAW_CHECK(policy.has_value(), "{}", policy.error()[0].text());
   std::unique_ptr<BenchNode> node(new BenchNode(std::move(*policy)));
   node->process_.log_to(SAW_TRY(
