@@ -17,7 +17,6 @@ namespace {
 using sandbox::Depth;
 using sandbox::Network;
 
-constexpr const char* kWorkspace = "bench";
 constexpr const char* kCaBundle = "/etc/ssl/certs/ca-certificates.crt";
 constexpr size_t kMaxOutput = 1u << 20;
 
@@ -87,11 +86,36 @@ Result<sandbox::SandboxPlan> BenchNode::plan(Depth depth, Network network) const
       SAW_TRY(sandbox::make_plan(policy_, {.id = random_id("sb-"),
                                            .depth = depth,
                                            .workspace = kWorkspace,
-                                           .session = depth == Depth::session ? "s" : "",
+                                           .session = depth == Depth::session ? kSession : "",
                                            .hostname = "bench",
                                            .system_ca_bundle = ca_bundle_}));
   plan.network = network;
   return plan;
+}
+
+Result<> BenchNode::run_inside(const std::string& sandbox, const Command& command) {
+  const uint64_t request = next_request();
+  process_.send(sandbox::StartExec{
+      .request = request,
+      .sandbox = sandbox,
+      .spec = {.argv = command, .environment = sandbox::base_environment(), .directory = "/workspace"}});
+  std::optional<testing_support::NodeUnderTest::Taken<sandbox::ExecStarted>> started;
+  std::optional<testing_support::NodeUnderTest::Taken<sandbox::ExecExited>> ended;
+  std::optional<Error> failure;
+  const bool over = process_.run_until([&] {
+    if (!started)
+      started = process_.take<sandbox::ExecStarted>([&](const auto& s) { return s.request == request; });
+    if (started)
+      ended = process_.take<sandbox::ExecExited>(
+          [&](const auto& e) { return e.sandbox == sandbox && e.exec == started->message.exec; });
+    failure = failure_of(request);
+    return ended || failure;
+  });
+  if (failure) return std::unexpected(*failure);
+  if (!over) return Error::make("bench.silent", "'{}' does not end", command[0]);
+  if (ended->message.end != sandbox::ExecEnd::exited || ended->message.status != 0)
+    return Error::make("bench.status", "'{}' ended with status {}", command[0], ended->message.status);
+  return {};
 }
 
 std::optional<Error> BenchNode::failure_of(uint64_t request) {

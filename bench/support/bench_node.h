@@ -26,13 +26,16 @@ class BenchNode {
   ~BenchNode();  // stops everything and waits for it
 
   testing_support::NodeUnderTest& process() { return process_; }
-  // Of workspace "bench", session "s" where the depth is one.
+  // Of workspace kWorkspace, session kSession where the depth is one.
+  static constexpr const char *kWorkspace = "bench", *kSession = "s";
   Result<sandbox::SandboxPlan> plan(sandbox::Depth depth, sandbox::Network network) const;
   // "": every guarantee; otherwise what the last started sandbox lacks.
   const std::string& lacking() const { return lacking_; }
 
   // One request and its answer; Failed is an error. The descriptors that came are closed.
   template <class Answer, class Request> Result<Answer> ask(Request request);
+  // A command in a running sandbox, to its end; an exit status other than 0 is an error.
+  Result<> run_inside(const std::string& sandbox, const Command& command);
 
   uint64_t next_request() { return ++requests_; }
   std::optional<Error> failure_of(uint64_t request);

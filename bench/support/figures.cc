@@ -36,9 +36,9 @@ Row& Report::row(const std::string& section, const std::string& name) {
 }
 
 const Row* Report::reference(const Row& row) const {
-  const auto found = std::ranges::find_if(rows_, [&](const Row& other) {
-    return other.section == row.section && other.group == row.group && !other.micros.empty();
-  });
+  if (title_.compare == Compare::nothing) return nullptr;
+  const auto found = std::ranges::find_if(
+      rows_, [&](const Row& other) { return other.section == row.section && !other.micros.empty(); });
   return found == rows_.end() ? nullptr : &*found;
 }
 
@@ -49,16 +49,19 @@ std::string Report::table() const {
     if (row.section != section) {
       section = row.section;
       out += fmt::format("\n{:<44} {:>9} {:>9} {:>9} {:>8} {:>8} {:>7}\n", section + ", µs", "median", "p95",
-                         "p99", "n", "× first", "p99/p50");
+                         "p99", "n", title_.compare == Compare::nothing ? "" : "× first", "p99/p50");
     }
     if (row.micros.empty()) {
       out += fmt::format("{:<43} {}\n", row.name, row.note.empty() ? "no samples" : row.note);
       continue;
     }
     const Percentiles p = percentiles(row.micros);
-    out += fmt::format("{:<43} {:>9.0f} {:>9.0f} {:>9.0f} {:>8} {:>8.2f} {:>7.2f}{}\n", row.name, p.median,
-                       p.p95, p.p99, row.micros.size(), p.median / percentiles(reference(row)->micros).median,
-                       p.p99 / p.median, row.note.empty() ? "" : "   " + row.note);
+    const Row* first = reference(row);
+    const std::string ratio =
+        first ? fmt::format("{:.2f}", p.median / percentiles(first->micros).median) : "";
+    out += fmt::format("{:<43} {:>9.0f} {:>9.0f} {:>9.0f} {:>8} {:>8} {:>7.2f}{}\n", row.name, p.median,
+                       p.p95, p.p99, row.micros.size(), ratio, p.p99 / p.median,
+                       row.note.empty() ? "" : "   " + row.note);
   }
   section.clear();
   for (const Amount& amount : amounts_) {
@@ -78,8 +81,10 @@ std::string Report::json() const {
       out["median_us"] = p.median;
       out["p95_us"] = p.p95;
       out["p99_us"] = p.p99;
-      out["ratio"] = p.median / percentiles(reference(row)->micros).median;
-      out["ratio_to"] = reference(row)->name;
+      if (const Row* first = reference(row)) {
+        out["ratio"] = p.median / percentiles(first->micros).median;
+        out["ratio_to"] = first->name;
+      }
     }
     rows.push_back(std::move(out));
   }

@@ -5,9 +5,10 @@
 //   row.micros.push_back(…);
 //   report.print();                 // the table to stderr, one JSON document to stdout
 //
-// Rows of one section are compared at the median with the section's first row.
+// Rows of one section are compared at the median with the section's first row, unless Title says otherwise.
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <string>
 #include <vector>
@@ -17,8 +18,7 @@ namespace saw::bench {
 struct Row {
   std::string section, name;
   std::vector<double> micros = {};
-  std::string note = {};   // instead of figures: "not installed"
-  std::string group = {};  // compared with the first row of this group only; empty: of the section
+  std::string note = {};  // instead of figures: "not installed"
 };
 
 // A figure that is not a latency: calls per second, bytes a sandbox.
@@ -32,10 +32,13 @@ struct Percentiles {
 };
 Percentiles percentiles(std::vector<double> samples);  // of at least one
 
+enum class Compare : uint8_t { with_first_row, nothing };
+
 class Report {
  public:
   struct Title {
     std::string bench, method;
+    Compare compare = Compare::with_first_row;
   };
   explicit Report(Title title) : title_(std::move(title)) {}
 
@@ -47,7 +50,7 @@ class Report {
  private:
   std::string table() const;
   std::string json() const;
-  const Row* reference(const Row& row) const;
+  const Row* reference(const Row& row) const;  // null where nothing is compared
 
   Title title_;
   std::deque<Row> rows_;

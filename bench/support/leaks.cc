@@ -83,10 +83,11 @@ int64_t lines(const std::string& path) {
   return count;
 }
 
-int64_t rss_kib(int32_t pid) {
-  std::ifstream file(fmt::format("/proc/{}/status", pid));
-  for (std::string line; std::getline(file, line);)
-    if (line.starts_with("VmRSS:")) return std::stoll(line.substr(6));
+// A line such as "VmRSS:   123 kB" of a file in /proc/<pid>; 0 if it is not there.
+int64_t kib_of(int32_t pid, const char* file, std::string_view name) {
+  std::ifstream in(fmt::format("/proc/{}/{}", pid, file));
+  for (std::string line; std::getline(in, line);)
+    if (line.starts_with(name)) return std::stoll(line.substr(name.size()));
   return 0;
 }
 
@@ -130,7 +131,7 @@ Holdings count_holdings(int32_t pid, const std::string& directory, const std::ve
           {"network namespaces of the kernel", kernel_network_namespaces(), kToleratedKernelNetns},
           {"files in its run directory", entries(directory + "/run")},
           {"files in its state directory", entries(directory + "/state")},
-          {"resident KiB of saw-node", rss_kib(pid), kToleratedRssKib}};
+          {"resident KiB of saw-node", kib_of(pid, "status", "VmRSS:"), kToleratedRssKib}};
 }
 
 std::vector<std::string> growth(const Holdings& before, const Holdings& after) {
@@ -138,6 +139,17 @@ std::vector<std::string> growth(const Holdings& before, const Holdings& after) {
   for (size_t i = 0; i < before.size(); ++i)
     if (after[i].count > before[i].count + before[i].tolerated)
       out.push_back(fmt::format("{}: {} → {}", before[i].name, before[i].count, after[i].count));
+  return out;
+}
+
+Memory memory_of_descendants(int32_t pid) {
+  Memory out;
+  for (const int32_t process : descendants(processes(), pid)) {
+    if (process == pid) continue;
+    ++out.processes;
+    out.pss_kib += kib_of(process, "smaps_rollup", "Pss:");
+    out.rss_kib += kib_of(process, "status", "VmRSS:");
+  }
   return out;
 }
 

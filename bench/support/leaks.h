@@ -26,4 +26,10 @@ std::vector<std::string> growth(const Holdings& before, const Holdings& after);
 
 std::string describe(const Holdings& before, const Holdings& after);
 
+// Of everything that descends from `pid`, itself excluded.
+struct Memory {
+  int64_t pss_kib = 0, rss_kib = 0, processes = 0;
+};
+Memory memory_of_descendants(int32_t pid);
+
 }  // namespace saw::bench
