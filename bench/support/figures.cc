@@ -11,8 +11,17 @@
 namespace saw::bench {
 namespace {
 
+constexpr int kQuantiles = 200;  // of a distribution, for plots
+
 double at(const std::vector<double>& sorted, double share) {
   return sorted[static_cast<size_t>(share * static_cast<double>(sorted.size() - 1))];
+}
+
+std::vector<double> quantiles(std::vector<double> samples) {
+  std::ranges::sort(samples);
+  std::vector<double> out;
+  for (int i = 0; i <= kQuantiles; ++i) out.push_back(at(samples, static_cast<double>(i) / kQuantiles));
+  return out;
 }
 
 std::string host() {
@@ -81,6 +90,7 @@ std::string Report::json() const {
       out["median_us"] = p.median;
       out["p95_us"] = p.p95;
       out["p99_us"] = p.p99;
+      out["quantiles_us"] = quantiles(row.micros);  // from the least to the greatest, evenly
       if (const Row* first = reference(row)) {
         out["ratio"] = p.median / percentiles(first->micros).median;
         out["ratio_to"] = first->name;
