@@ -1,7 +1,7 @@
 // What a tool call in a sandbox of its own costs, against a bare spawn of the same program, bubblewrap and
 // crun.
 //
-//   call_bench [--n N] [--every MS] [--only tight|paced] [--leaks[=CALLS]] [-- COMMAND…]
+//   call_bench [--n N] [--every MS] [--only tight|paced|sustained] [--leaks[=CALLS]] [-- COMMAND…]
 //
 // Latency: every contender once a round, in shuffled order, N (1,000) rounds in a tight loop and again with
 // one call per MS (12) milliseconds. Throughput: two calls under way at any time. --leaks instead: CALLS
@@ -30,7 +30,7 @@ constexpr int kSettleRounds = 50, kSettleMs = 100;
 
 struct Options {
   int rounds = 1000, every_ms = 12, leak_calls = 0;
-  bool tight = true, paced = true;
+  bool tight = true, paced = true, sustained = true;
   Command command = {"/bin/true"};
 };
 
@@ -56,10 +56,11 @@ std::optional<Options> parse(int argc, char** argv) {
       ++i;
     else if (word == "--every" && value && (out.every_ms = number(value)) > 0)
       ++i;
-    else if (word == "--only" && value &&
-             (value == std::string_view("tight") || value == std::string_view("paced")))
-      (std::string_view(argv[++i]) == "tight" ? out.paced : out.tight) = false;
-    else
+    else if (word == "--only" && value) {
+      const std::string_view mode = argv[++i];
+      out.tight = mode == "tight", out.paced = mode == "paced", out.sustained = mode == "sustained";
+      if (!out.tight && !out.paced && !out.sustained) return std::nullopt;
+    } else
       return std::nullopt;
   }
   return out;
@@ -114,7 +115,7 @@ Result<> latency(BenchNode& node, const Options& options) {
   if (options.paced)
     SAW_TRY(race({.rounds = options.rounds, .pace_ms = options.every_ms}, contenders, report,
                  fmt::format("one call per {} ms", options.every_ms)));
-  SAW_TRY(throughput(node, options, report, has_bubblewrap));
+  if (options.sustained) SAW_TRY(throughput(node, options, report, has_bubblewrap));
   report.print();
   if (!node.lacking().empty())
     fmt::print(stderr, "\nguarantees that this host did not give: {}\n", node.lacking());
@@ -176,7 +177,8 @@ int main(int argc, char** argv) {
   const auto options = parse(argc, argv);
   if (!options) {
     std::fputs(
-        "usage: call_bench [--n N] [--every MS] [--only tight|paced] [--leaks[=CALLS]] [-- COMMAND…]\n",
+        "usage: call_bench [--n N] [--every MS] [--only tight|paced|sustained] [--leaks[=CALLS]] [-- "
+        "COMMAND…]\n",
         stderr);
     return 2;
   }

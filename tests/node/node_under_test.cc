@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -80,6 +81,7 @@ void NodeUnderTest::spawn_node(Fd output, Fd ready) {
         (::setgroups(0, nullptr) != 0 || ::setresgid(kSomeUser, kSomeUser, kSomeUser) != 0 ||
          ::setresuid(kSomeUser, kSomeUser, kSomeUser) != 0))
       ::_exit(126);
+    ::prctl(PR_SET_PDEATHSIG, SIGTERM);  // a test that is killed leaves nothing
     ::execl(program.c_str(), "saw-node", "--dir", (directory_ + "/state").c_str(), "--socket", run.c_str(),
             "--bin", bin.c_str(), "--foreground", "--ready-fd", ready_fd.c_str(),
             strictness_ == sandbox::Strictness::strict ? "--strict" : nullptr, nullptr);
