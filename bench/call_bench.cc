@@ -7,6 +7,7 @@
 // one call per MS (12) milliseconds. Throughput: two calls under way at any time. --leaks instead: CALLS
 // (10,000) calls, and what saw-node holds before and after; 1 if anything grew. Needs root. The table goes to
 // stderr, JSON to stdout.
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <cstring>
@@ -25,6 +26,7 @@ using namespace saw::bench;
 using sandbox::Network;
 
 constexpr int kSustainedCalls = 1000, kAtOnce = 2;
+constexpr uint32_t kParked = 4;
 constexpr int kWarmUpCalls = 300;  // before the first count: whatever is cached is cached then
 constexpr int kSettleRounds = 50, kSettleMs = 100;
 
@@ -83,15 +85,45 @@ Result<double> sustained_spawns(const Command& command, int count, int at_once) 
   return count * 1e6 / (now_us() - start);
 }
 
+bool ends_with_any(std::string_view text, std::initializer_list<std::string_view> ends) {
+  return std::ranges::any_of(ends, [&](std::string_view end) { return text.ends_with(end); });
+}
+
+// A command that a started runtime can serve: bash -c …, python3 -c ….
+std::vector<sandbox::WarmRuntime> runtime_of(const Command& command) {
+  using Kind = sandbox::WarmRuntime::Kind;
+  if (command.size() < 3 || command[1] != "-c") return {};
+  if (ends_with_any(command[0], {"bash"})) return {{.command = command[0], .kind = Kind::bash}};
+  if (ends_with_any(command[0], {"python3"})) return {{.command = command[0], .kind = Kind::python}};
+  return {};
+}
+
+std::vector<CallKind> call_kinds(const Command& command) {
+  std::vector<CallKind> out;
+  for (const Network network : {Network::none, Network::captured}) {
+    const std::string where = network == Network::captured ? ", own netns" : ", no egress";
+    out.push_back({.name = "SAW warm" + where, .network = network, .parked = kParked});
+    out.push_back({.name = "SAW cold" + where, .network = network});
+  }
+  if (auto runtimes = runtime_of(command); !runtimes.empty())
+    out.push_back({.name = "SAW started " + command[0] + ", own netns",
+                   .parked = kParked,
+                   .runtimes = std::move(runtimes),
+                   .wanted = sandbox::Warmth::runtime});
+  return out;
+}
+
 Result<> throughput(BenchNode& node, const Options& options, Report& report, bool has_bubblewrap) {
   const std::string section = fmt::format("sustained, {} at once", kAtOnce);
   const auto add = [&](const std::string& name, double value) {
     report.amount({.section = section, .name = name, .unit = "calls/s", .value = value});
   };
   add("bare spawn", SAW_TRY(sustained_spawns(options.command, kSustainedCalls, kAtOnce)));
-  for (const Network network : {Network::none, Network::captured})
-    add(network == Network::none ? "SAW cold, no egress" : "SAW cold, own netns",
-        SAW_TRY(sustained_calls(node, options.command, network, kSustainedCalls, kAtOnce)));
+  for (const CallKind& kind : call_kinds(options.command)) {
+    const std::string plan = SAW_TRY(prepare(node, kind));
+    add(kind.name, SAW_TRY(sustained_calls(node, plan, options.command, kSustainedCalls, kAtOnce)));
+    SAW_TRY(forget_calls(node));
+  }
   if (has_bubblewrap)
     add("bubblewrap",
         SAW_TRY(sustained_spawns(bubblewrap_command(options.command), kSustainedCalls, kAtOnce)));
@@ -106,8 +138,8 @@ Result<> latency(BenchNode& node, const Options& options) {
            fmt::join(options.command, " "))});
   std::vector<std::unique_ptr<Contender>> contenders;
   contenders.push_back(bare_spawn(options.command));
-  for (const Network network : {Network::none, Network::captured})
-    contenders.push_back(cold_call(node, options.command, network));
+  for (const CallKind& kind : call_kinds(options.command))
+    contenders.push_back(SAW_TRY(node_call(node, kind, options.command)));
   contenders.push_back(bubblewrap(options.command));
   const bool has_bubblewrap = contenders.back()->absent().empty();
   contenders.push_back(crun(options.command, node.process().directory() + "/crun"));
@@ -115,6 +147,7 @@ Result<> latency(BenchNode& node, const Options& options) {
   if (options.paced)
     SAW_TRY(race({.rounds = options.rounds, .pace_ms = options.every_ms}, contenders, report,
                  fmt::format("one call per {} ms", options.every_ms)));
+  SAW_TRY(forget_calls(node));
   if (options.sustained) SAW_TRY(throughput(node, options, report, has_bubblewrap));
   report.print();
   if (!node.lacking().empty())
@@ -141,23 +174,36 @@ Result<> prove_that_counting_counts(BenchNode& node, const Holdings& before) {
   return {};
 }
 
+// Counted when it has come to rest: pools filled, namespaces freed.
+Holdings count_at_rest(BenchNode& node) {
+  Holdings last = count(node);
+  for (int i = 0; i < kSettleRounds; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(kSettleMs));
+    Holdings next = count(node);
+    const bool rests = growth(last, next).empty() && growth(next, last).empty();
+    last = std::move(next);
+    if (rests && i > kSettleRounds / 5) break;
+  }
+  return last;
+}
+
 Result<int> leaks(BenchNode& node, const Options& options) {
-  for (const Network network : {Network::none, Network::captured})
-    SAW_TRY(sustained_calls(node, options.command, network, kWarmUpCalls / 2, kAtOnce));
-  std::this_thread::sleep_for(std::chrono::seconds(1));  // the kernel frees network namespaces by and by
-  const Holdings before = count(node);
+  std::vector<std::string> plans;
+  for (const CallKind& kind : call_kinds(options.command)) plans.push_back(SAW_TRY(prepare(node, kind)));
+  const auto run_all = [&](int calls) -> Result<> {
+    for (const std::string& plan : plans)
+      SAW_TRY(sustained_calls(node, plan, options.command, calls / static_cast<int>(plans.size()), kAtOnce));
+    return {};
+  };
+  SAW_TRY(run_all(kWarmUpCalls));
+  const Holdings before = count_at_rest(node);
   SAW_TRY(prove_that_counting_counts(node, before));
   const double start = now_us();
-  for (const Network network : {Network::none, Network::captured})
-    SAW_TRY(sustained_calls(node, options.command, network, options.leak_calls / 2, kAtOnce));
+  SAW_TRY(run_all(options.leak_calls));
   const double seconds = (now_us() - start) / 1e6;
-  Holdings after = count(node);
-  for (int i = 0; i < kSettleRounds && !growth(before, after).empty(); ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(kSettleMs));
-    after = count(node);
-  }
+  const Holdings after = count_at_rest(node);
   fmt::print(stderr,
-             "# leaks: {} calls of '{}', half of them with a network of their own, {} at once, {:.1f} s\n{}",
+             "# leaks: {} calls of '{}', warm and cold, with and without a network, {} at once, {:.1f} s\n{}",
              options.leak_calls, fmt::join(options.command, " "), kAtOnce, seconds, describe(before, after));
   const auto grown = growth(before, after);
   for (const std::string& what : grown) fmt::print(stderr, "GREW  {}\n", what);

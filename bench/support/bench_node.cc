@@ -18,6 +18,7 @@ using sandbox::Depth;
 using sandbox::Network;
 
 constexpr const char* kCaBundle = "/etc/ssl/certs/ca-certificates.crt";
+constexpr const char* kDirectory = "/workspace";
 constexpr size_t kMaxOutput = 1u << 20;
 
 // The other programs of SAW lie where this one does.
@@ -29,16 +30,17 @@ Result<> find_programs() {
   return {};
 }
 
-class ColdCall : public Contender {
+class PreparedCall : public Contender {
  public:
-  ColdCall(BenchNode& node, Command command, Network network)
-      : node_(node), command_(std::move(command)), network_(network) {}
-  std::string name() const override {
-    return network_ == Network::captured ? "SAW cold, own netns" : "SAW cold, no egress";
-  }
+  PreparedCall(BenchNode& node, CallKind kind, std::string plan, Command command)
+      : node_(node), kind_(std::move(kind)), plan_(std::move(plan)), command_(std::move(command)) {}
+  std::string name() const override { return kind_.name; }
   bool is_gone_later() const override { return true; }
+  std::string remark() const override {
+    return others_ == 0 ? "" : fmt::format("{} calls found nothing ready", others_);
+  }
   Result<Timing> run() override {
-    StepwiseCall call(node_, SAW_TRY(node_.plan(Depth::call, network_)), command_);
+    NodeCall call(node_, plan_, command_);
     Result<bool> over = false;
     const bool in_time = node_.process().run_until([&] {
       over = call.advance();
@@ -46,13 +48,16 @@ class ColdCall : public Contender {
     });
     if (!over) return std::unexpected(over.error());
     if (!in_time) return Error::make("bench.silent", "a call does not end");
+    others_ += call.warmth() != kind_.wanted;
     return call.timing();
   }
 
  private:
   BenchNode& node_;
+  CallKind kind_;
+  std::string plan_;
   Command command_;
-  Network network_;
+  int others_ = 0;
 };
 
 }  // namespace
@@ -98,7 +103,7 @@ Result<> BenchNode::run_inside(const std::string& sandbox, const Command& comman
   process_.send(sandbox::StartExec{
       .request = request,
       .sandbox = sandbox,
-      .spec = {.argv = command, .environment = sandbox::base_environment(), .directory = "/workspace"}});
+      .spec = {.argv = command, .environment = sandbox::base_environment(), .directory = kDirectory}});
   std::optional<testing_support::NodeUnderTest::Taken<sandbox::ExecStarted>> started;
   std::optional<testing_support::NodeUnderTest::Taken<sandbox::ExecExited>> ended;
   std::optional<Error> failure;
@@ -130,56 +135,62 @@ void BenchNode::note_lacking(const std::vector<std::string>& degraded) {
   for (const std::string& name : degraded) lacking_ += (lacking_.empty() ? "" : ", ") + name;
 }
 
-StepwiseCall::StepwiseCall(BenchNode& node, sandbox::SandboxPlan plan, Command command)
-    : node_(node), command_(std::move(command)), sandbox_(plan.id), began_(now_us()) {
-  request_ = node_.next_request();
-  node_.process().send(sandbox::StartSandbox{.request = request_, .plan = std::move(plan)});
+Result<std::string> prepare(BenchNode& node, const CallKind& kind) {
+  sandbox::SandboxPlan plan = SAW_TRY(node.plan(Depth::call, kind.network));
+  plan.hostname = fmt::format("bench-{}", node.next_request());  // kinds do not share a plan
+  return SAW_TRY(node.ask<sandbox::CallsPrepared>(
+                     sandbox::PrepareCalls{.plan = std::move(plan),
+                                           .parked = kind.parked,
+                                           .environment = sandbox::base_environment(),
+                                           .directory = kDirectory,
+                                           .runtimes = kind.runtimes}))
+      .plan;
 }
 
-void StepwiseCall::begin_exec() {
-  request_ = node_.next_request();
-  node_.process().send(sandbox::StartExec{
+Result<> forget_calls(BenchNode& node) {
+  SAW_TRY(node.ask<sandbox::Done>(sandbox::ForgetCalls{.workspace = BenchNode::kWorkspace}));
+  return {};
+}
+
+NodeCall::NodeCall(BenchNode& node, const std::string& plan, const Command& command)
+    : node_(node), sandbox_(random_id("sb-")), request_(node.next_request()), began_(now_us()) {
+  node_.process().send(sandbox::RunCall{
       .request = request_,
+      .plan = plan,
       .sandbox = sandbox_,
-      .spec = {.argv = command_, .environment = sandbox::base_environment(), .directory = "/workspace"}});
-  step_ = Step::executing;
+      .spec = {.argv = command, .environment = sandbox::base_environment(), .directory = kDirectory}});
 }
 
-void StepwiseCall::begin_stop() {
-  request_ = node_.next_request();
-  node_.process().send(sandbox::StopSandbox{.request = request_, .sandbox = sandbox_});
-  step_ = Step::stopping;
-}
-
-Result<bool> StepwiseCall::take_end() {
+Result<bool> NodeCall::take_end() {
   auto end = node_.process().take<sandbox::ExecExited>(
       [&](const sandbox::ExecExited& e) { return e.sandbox == sandbox_ && e.exec == exec_; });
   if (!end) return false;
-  for (size_t i = 1; i < streams_.size(); ++i) SAW_TRY(read_all(streams_[i], kMaxOutput));
-  streams_.clear();
+  for (size_t i = 1; i <= 2 && i < streams_.size(); ++i) SAW_TRY(read_all(streams_[i], kMaxOutput));
   timing_.result_us = now_us() - began_;
+  streams_.clear();
   if (end->message.end != sandbox::ExecEnd::exited || end->message.status != 0)
     return Error::make("bench.status", "the command ended with status {}", end->message.status);
   return true;
 }
 
-Result<bool> StepwiseCall::advance() {
+Result<bool> NodeCall::advance() {
   using namespace sandbox;
   const auto answers = [&](const auto& message) { return message.request == request_; };
   if (auto failure = node_.failure_of(request_)) return std::unexpected(*failure);
   if (step_ == Step::starting)
-    if (auto started = node_.process().take<SandboxStarted>(answers)) {
+    if (auto started = node_.process().take<CallStarted>(answers)) {
       node_.note_lacking(started->message.degraded);
-      begin_exec();
-    }
-  if (step_ == Step::executing)
-    if (auto started = node_.process().take<ExecStarted>(answers)) {
       exec_ = started->message.exec;
+      warmth_ = started->message.warmth;
       streams_ = std::move(started->fds);
       if (!streams_.empty()) streams_[0].reset();  // no input
       step_ = Step::running;
     }
-  if (step_ == Step::running && SAW_TRY(take_end())) begin_stop();
+  if (step_ == Step::running && SAW_TRY(take_end())) {
+    request_ = node_.next_request();
+    node_.process().send(StopSandbox{.request = request_, .sandbox = sandbox_});
+    step_ = Step::stopping;
+  }
   if (step_ == Step::stopping && node_.process().take<Done>(answers)) {
     timing_.gone_us = now_us() - began_;
     step_ = Step::over;
@@ -187,21 +198,18 @@ Result<bool> StepwiseCall::advance() {
   return step_ == Step::over;
 }
 
-std::unique_ptr<Contender> cold_call(BenchNode& node, Command command, Network network) {
-  return std::make_unique<ColdCall>(node, std::move(command), network);
+Result<std::unique_ptr<Contender>> node_call(BenchNode& node, const CallKind& kind, Command command) {
+  return std::make_unique<PreparedCall>(node, kind, SAW_TRY(prepare(node, kind)), std::move(command));
 }
 
-Result<double> sustained_calls(BenchNode& node, const Command& command, Network network, int count,
+Result<double> sustained_calls(BenchNode& node, const std::string& plan, const Command& command, int count,
                                int at_once) {
   const double start = now_us();
-  std::vector<std::unique_ptr<StepwiseCall>> calls;
+  std::vector<std::unique_ptr<NodeCall>> calls;
   int begun = 0;
   while (begun < count || !calls.empty()) {
-    while (begun < count && std::ssize(calls) < at_once) {
-      calls.push_back(
-          std::make_unique<StepwiseCall>(node, SAW_TRY(node.plan(Depth::call, network)), command));
-      ++begun;
-    }
+    for (; begun < count && std::ssize(calls) < at_once; ++begun)
+      calls.push_back(std::make_unique<NodeCall>(node, plan, command));
     std::optional<Error> failure;
     const bool moved = node.process().run_until([&] {
       return std::erase_if(calls, [&](const auto& call) {

@@ -2,7 +2,8 @@
 // protocol.
 //
 //   auto node = SAW_TRY(BenchNode::start());                    // root only
-//   auto cold = node->cold_call({"true"}, sandbox::Network::captured);
+//   CallKind kind{.name = "warm", .network = sandbox::Network::captured, .parked = 4};
+//   auto warm = SAW_TRY(node_call(*node, kind, {"true"}));        // a Contender
 //
 // The plans are those of a policy like the shipped ones: image of the host, CA bundle, memory, process and
 // file limits.
@@ -51,36 +52,48 @@ class BenchNode {
   std::string lacking_;
 };
 
-// A call made of the protocol's single steps: start the sandbox, run the command, stop the sandbox. Several
-// may be under way at once.
-class StepwiseCall {
+// How calls are prepared for, by one plan of their own.
+struct CallKind {
+  std::string name;
+  sandbox::Network network = sandbox::Network::captured;
+  uint32_t parked = 0;
+  std::vector<sandbox::WarmRuntime> runtimes = {};
+  // What each call is expected to find; rows say how many did not.
+  sandbox::Warmth wanted = parked ? sandbox::Warmth::parked : sandbox::Warmth::cold;
+};
+// The digest of its plan.
+Result<std::string> prepare(BenchNode& node, const CallKind& kind);
+
+// Ends everything that is parked.
+Result<> forget_calls(BenchNode& node);
+
+// RunCall, its end, StopSandbox. Several may be under way at once.
+class NodeCall {
  public:
-  // The plan gets an id of its own.
-  StepwiseCall(BenchNode& node, sandbox::SandboxPlan plan, Command command);
+  NodeCall(BenchNode& node, const std::string& plan, const Command& command);
   // Takes what has come and sends what is next. true once the call is over.
   Result<bool> advance();
   const Timing& timing() const { return timing_; }
+  sandbox::Warmth warmth() const { return warmth_; }
 
  private:
-  enum class Step : uint8_t { starting, executing, running, stopping, over };
-  void begin_exec();
-  void begin_stop();
+  enum class Step : uint8_t { starting, running, stopping, over };
   Result<bool> take_end();
 
   BenchNode& node_;
-  Command command_;
   std::string sandbox_;
   Step step_ = Step::starting;
   uint64_t request_ = 0, exec_ = 0;
+  sandbox::Warmth warmth_ = sandbox::Warmth::cold;
   std::vector<Fd> streams_;
   double began_;
   Timing timing_;
 };
 
-std::unique_ptr<Contender> cold_call(BenchNode& node, Command command, sandbox::Network network);
+Result<std::unique_ptr<Contender>> node_call(BenchNode& node, const CallKind& kind, Command command);
 
 // `count` calls with `at_once` under way at any time. Calls per second.
-Result<double> sustained_calls(BenchNode& node, const Command& command, sandbox::Network network, int count,
+Result<double> sustained_calls(BenchNode& node, const std::string& plan, const Command& command, int count,
                                int at_once);
 
 template <class Answer, class Request> Result<Answer> BenchNode::ask(Request request) {

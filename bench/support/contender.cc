@@ -60,6 +60,7 @@ Result<> race(const Race& race, const std::vector<std::unique_ptr<Contender>>& c
       if (round >= 0) note(report, section, *contender, timing);
     }
   }
+  for (Contender* contender : present) report.row(section, contender->name()).note = contender->remark();
   return {};
 }
 

@@ -30,6 +30,8 @@ class Contender {
   virtual std::string absent() const { return {}; }
   // Timing::gone_us will be there.
   virtual bool is_gone_later() const { return false; }
+  // What is to be said about the runs so far; may be empty.
+  virtual std::string remark() const { return {}; }
   virtual Result<Timing> run() = 0;
 };
 
