@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "sandbox/launch_child.h"
+#include "saw-init/probes.h"
 
 namespace saw::init {
 namespace {
@@ -88,6 +89,10 @@ void Init::handle(const sandbox::StartCommand& command, std::vector<Fd> fds) {
   auto started = commands_.start(command, std::move(fds));
   if (!started) return post(sandbox::CommandEnded{command.exec, false, started.error().os_errno});
   post(sandbox::CommandStarted{command.exec, started->pid}, std::move(started->terminal));
+}
+
+void Init::handle(const sandbox::RunProbes& request, std::vector<Fd>) {
+  post(sandbox::ProbeReport{request.round, run_probes(request.subject)});
 }
 
 void Init::collect() {

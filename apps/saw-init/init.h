@@ -42,6 +42,7 @@ class Init {
   void handle(const sandbox::ResizeCommand& command, std::vector<Fd>) {
     commands_.resize(command.exec, command.rows, command.columns);
   }
+  void handle(const sandbox::RunProbes& request, std::vector<Fd>);
   void collect();
   void post(sandbox::FromInit message, Fd attached = {});
   void flush();

@@ -126,6 +126,15 @@ Result<std::string> node_id(const Paths& paths) {
   return fresh;
 }
 
+// What this node signs its proofs with.
+Result<SigningKey> proof_key(const Paths& paths) {
+  constexpr size_t kSeed = 32;
+  const std::string path = paths.node + "/proof.key";
+  if (::access(path.c_str(), F_OK) != 0)
+    SAW_TRY(replace_file(path, random_bytes(kSeed), 0600, Durability::fsync), "making the key of proofs");
+  return SigningKey::from_seed(SAW_TRY(read_file(path, kSeed), "reading the key of proofs"));
+}
+
 Result<> check_strict(const std::vector<HostFeature>& features) {
   std::string missing;
   for (const HostFeature& feature : features)
@@ -143,17 +152,20 @@ std::string real_path(const std::string& directory) {
 }
 
 sandbox::Node::Config configure(const Options& options, const Paths& paths, const os::DaemonView& view,
-                                std::string id, std::vector<HostFeature> features, Fd api_listener) {
+                                std::string id, SigningKey key, std::vector<HostFeature> features,
+                                Fd api_listener) {
   using Identities = sandbox::Supervisor::Config::Identities;
   return {.version = SAW_VERSION,
-          .node_id = std::move(id),
+          .node_id = id,
           .view = view,
           .features = std::move(features),
           .sandboxes = {.run_directory = paths.run,
                         .bounds = {.own_directories = {real_path(paths.directory), real_path(paths.run)}},
                         .least = options.strictness,
                         // Greater than any number that an earlier saw-node of this boot gave out one by one.
-                        .first_exec = static_cast<uint64_t>(SystemClock().monotonic())},
+                        .first_exec = static_cast<uint64_t>(SystemClock().monotonic()),
+                        .node_id = id,
+                        .proof_key = std::move(key)},
           .programs = {.bin_directory = options.bin_directory,
                        .state_directory = paths.directory,
                        .socket_path = options.socket_path,
@@ -200,7 +212,8 @@ Result<int> run(const Options& options, const Paths& paths, Herald& herald) {
   int status = 0;
   sandbox::Node node(
       loop,
-      configure(options, paths, view, SAW_TRY(node_id(paths)), std::move(features), std::move(listener)),
+      configure(options, paths, view, SAW_TRY(node_id(paths)), SAW_TRY(proof_key(paths)), std::move(features),
+                std::move(listener)),
       {.runtime = *runtime,
        .storage = storage,
        .state = std::move(state),

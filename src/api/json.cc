@@ -98,6 +98,19 @@ std::string dump(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+namespace {
+void put_proof(Json& out, const std::optional<ProofView>& proof) {
+  if (!proof) return;
+  out["proof"] = {{"time", rfc3339(proof->time)},
+                  {"occasion", proof->occasion},
+                  {"node", proof->node},
+                  {"plan_digest", proof->plan_digest},
+                  {"probes", proof->probes},
+                  {"not_applicable", proof->not_applicable},
+                  {"envelope", proof->envelope}};
+}
+}  // namespace
+
 Json to_json(const WorkspaceView& v) {
   Json mounts = Json::array(), credentials = Json::array();
   for (const MountSpec& m : v.mounts)
@@ -118,6 +131,7 @@ Json to_json(const WorkspaceView& v) {
               {"warm", v.warm}};
   if (!v.sandbox.empty()) out["sandbox"] = v.sandbox;
   if (!v.error.empty()) out["error"] = v.error;
+  put_proof(out, v.proof);
   return out;
 }
 
@@ -128,6 +142,7 @@ Json to_json(const SessionView& v) {
               {"state", v.state},
               {"created", rfc3339(v.created)}};
   if (!v.sandbox.empty()) out["sandbox"] = v.sandbox;
+  put_proof(out, v.proof);
   return out;
 }
 

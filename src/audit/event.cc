@@ -72,7 +72,8 @@ struct Class {
   enum Profiles : uint8_t { kAgent = 1, kTrace = 2 } profiles;  // beyond host and security_control
 };
 constexpr auto kAgentAndTrace = static_cast<Class::Profiles>(Class::kAgent | Class::kTrace);
-constexpr Class kProcess{1007, "Process Activity", Class::kAgent}, kFinding{2004, "Detection Finding", {}},
+constexpr Class kProcess{1007, "Process Activity", Class::kAgent}, kCompliance{2003, "Compliance Finding", {}},
+    kFinding{2004, "Detection Finding", {}},
     kAuthentication{3002, "Authentication", Class::kAgent}, kNetwork{4001, "Network Activity", Class::kAgent},
     kHttp{4002, "HTTP Activity", kAgentAndTrace}, kDns{4003, "DNS Activity", Class::kAgent},
     kLifecycle{6002, "Application Lifecycle", Class::kAgent}, kApi{6003, "API Activity", kAgentAndTrace};
@@ -302,6 +303,28 @@ std::string authentication(const Authentication& e) {
   put(token, "uid", e.credential_id, kMaxId);
   if (e.expires != 0) token["expiration_time"] = e.expires / kMillisecond;
   j["authentication_token"] = std::move(token);
+  return render(j);
+}
+
+std::string enforcement(const Enforcement& e) {
+  const bool passed = e.verdict == Verdict::allowed;
+  Json j = start(kCompliance, {1, "Create"}, e);
+  j["severity_id"] = passed ? 1 : 4;
+  j["status_id"] = 1, j["status"] = "New";
+  j["finding_info"] = {{"uid", "enforcement:" + bounded(e.sandbox, kMaxId) + ":" + std::to_string(e.time)},
+                       {"title", "Probes of the sandbox's confinement"},
+                       {"created_time", e.time / kMillisecond}};
+  Json compliance = {{"control", "Proof of enforcement"},
+                     {"standards", Json::array({"SAW R117"})},
+                     {"status_id", passed ? 1 : 3},
+                     {"status", passed ? "Pass" : "Fail"}};
+  put(compliance, "desc", e.summary);
+  j["compliance"] = std::move(compliance);
+  j["resources"] = Json::array({object_of("sandbox", e.sandbox, "")});
+  Json& saw = j["unmapped"]["saw"];
+  put(saw, "sandbox", e.sandbox, kMaxId);
+  put(saw, "plan_digest", e.plan_digest, kMaxId);
+  if (e.evidence.size() <= kMaxEvidence) put(saw, "evidence", e.evidence, kMaxEvidence);
   return render(j);
 }
 

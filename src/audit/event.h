@@ -102,6 +102,14 @@ struct Finding : Base {
 };
 std::string finding(const Finding&);
 
+// 2003 Compliance Finding: a sandbox passed every probe of its confinement, or one did not (R117).
+constexpr size_t kMaxEvidence = 48u << 10;
+struct Enforcement : Base {
+  std::string sandbox, plan_digest, summary;  // "106 of 106 probes as expected"
+  std::string evidence;  // the node's signed statement, whole; longer than kMaxEvidence: left out
+};
+std::string enforcement(const Enforcement&);
+
 // The event as a sentence with its time, for `saw audit tail`. Total on any text; colour by ANSI codes when
 // asked.
 enum class Colour : uint8_t { no, yes };

@@ -52,6 +52,7 @@ std::vector<std::string> samples(const Base& b) {
       lifecycle({b, Lifecycle::Activity::start, "workspace", "ws-1", "dev"}),
       api_activity({b, ApiActivity::Activity::update, "review.approve", "review", "rv-1", ""}),
       authentication({b, "rc-1", kTime + 60 * kSecond}),
+      enforcement({b, "sb-1", "sha256:00aa", "106 of 106 probes as expected", R"({"payload":"e30="})"}),
       finding({b, "A placeholder was sent to another host", "placeholder-misused"}),
   };
 }

@@ -111,7 +111,8 @@ struct Describe {
   int64_t class_uid;
   std::string (*words)(const Json&);
 };
-constexpr std::array<Describe, 8> kClasses = {{{1007, process},
+constexpr std::array<Describe, 9> kClasses = {{{1007, process},
+                                               {2003, lifecycle_text},
                                                {2004, finding_text},
                                                {3002, authentication_text},
                                                {4001, network},

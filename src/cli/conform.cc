@@ -52,6 +52,15 @@ Finding host_is_whole(const Observed& o) {
   return on(fmt::format("{} host features, all ok", o.features.size()));
 }
 
+Finding sandboxes_proven(const Observed& o) {
+  if (!o.daemon) return off("no daemon answers");
+  if (o.workspaces.empty()) return off("no workspace runs, so nothing was shown");
+  for (const RunningWorkspace& w : o.workspaces)
+    if (w.probes == 0) return off(fmt::format("workspace {} runs without a proof", w.name));
+  return on(fmt::format("{} running, each proven by {} probes or more", o.workspaces.size(),
+                        std::ranges::min(o.workspaces, {}, &RunningWorkspace::probes).probes));
+}
+
 Finding vm_isolation(const Observed& o) {
   for (const RunningWorkspace& w : o.workspaces)
     if (w.isolation != "vm") return off(fmt::format("workspace {} is isolated by namespaces", w.name));
@@ -120,7 +129,7 @@ constexpr Row kRows[] = {
     {"R111", "rate limits", 2, not_yet},
     {"R112", "budget gate", 2, not_yet},
     {"R114", "observed trifecta labels", 2, not_yet},
-    {"R117", "negative probes inside each sandbox", 2, not_yet},
+    {"R117", "negative probes inside each sandbox", 2, sandboxes_proven},
     {"R118", "quarantine of run-later writes", 2, not_yet},
     {"R119", "transactions: commit under review", 2, not_yet},
     {"R120", "policy proofs", 2, not_yet},

@@ -15,7 +15,7 @@ struct HostFeature {
 };
 struct RunningWorkspace {
   std::string name, profile, isolation;
-  size_t degraded = 0, credentials = 0;
+  size_t degraded = 0, credentials = 0, probes = 0;  // probes: of its proof; 0: it has none
 };
 struct Observed {
   std::vector<HostFeature> features;

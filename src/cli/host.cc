@@ -108,7 +108,8 @@ Observed observe(Context& context) {
   for (const json& w : list_of(*workspaces, "workspaces"))
     if (text_of(w, "state") == "running")
       seen.workspaces.push_back({text_of(w, "name"), text_of(w, "profile"), text_of(w, "isolation"),
-                                 list_of(w, "degraded").size(), list_of(w, "credentials").size()});
+                                 list_of(w, "degraded").size(), list_of(w, "credentials").size(),
+                                 w.value("proof", json::object()).value("probes", size_t{0})});
   return seen;
 }
 

@@ -47,6 +47,11 @@ void show(const Output& out, const json& w) {
     if (each.is_string()) out.field("kept started", each.get<std::string>());
   for (const json& d : list_of(w, "degraded"))
     out.field("degraded", d.is_string() ? d.get<std::string>() : d.dump());
+  if (const auto proof = w.find("proof"); proof != w.end()) {
+    out.field("proven", fmt::format("{} by {} probes, all as expected ({})", text_of(*proof, "time"),
+                                    text_of(*proof, "probes"), text_of(*proof, "occasion")));
+    out.field("plan", text_of(*proof, "plan_digest"));
+  }
 }
 
 struct PolicySource {

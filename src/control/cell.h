@@ -5,10 +5,14 @@
 //   if it lives already cell.stop([](Result<> r) { … });          // unbound first, then nothing of it is
 //   left
 //
+// A workspace or session is up only with a proof of enforcement that saw-node's key signed for this very sandbox (R117): one
+// without is stopped again, "sandbox.unproven".
+//
 // The sandbox's id was chosen and, for workspaces and sessions, stored before anything was built: starting
 // twice is starting once (R5).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +34,8 @@ class Cell {
   // saw-node has made it already.
   void came_up(std::vector<std::string> degraded, std::vector<Fd> sockets);
   void stop(Reply<> reply);
+  // Has the sandbox probed again, after what it may do has changed. A surprise ends the sandbox.
+  void prove(Reply<> reply);
   void rebind();  // saw-egress is new: give it this sandbox's sockets
   void use_channel(ChannelUse use);
   void mark_found() { state_ = State::found; }  // recovery: saw-node holds it
@@ -42,10 +48,17 @@ class Cell {
   const egress::ChannelIdentity& identity() const { return identity_; }
   egress::ChannelIdentity& identity() { return identity_; }
   const std::vector<std::string>& degraded() const { return degraded_; }
+  // The last proof; absent for a call of a plan that was proven before.
+  const std::optional<ProofView>& proof() const { return proof_; }
 
  private:
   void build(sandbox::SandboxPlan plan, Reply<> reply);
   void on_sockets(NodeClient::Answer answer);
+  Result<> check_proof(const NodeClient::Answer& answer);
+  Result<> keep_proof(const std::string& sealed);
+  void record_proof(const ProofView& proof);
+  void record_surprise(const Error& error);
+  void refuse(Error error, Reply<> reply);
 
   Plane& plane_;
   EgressControl& egress_;
@@ -55,6 +68,8 @@ class Cell {
   ChannelUse use_ = ChannelUse::open;
   bool rebinding_ = false;
   std::vector<std::string> degraded_;
+  sandbox::Depth depth_ = sandbox::Depth::call;
+  std::optional<ProofView> proof_;
   Alive alive_;
 };
 

@@ -26,7 +26,7 @@ Control::Control(ControlOptions options, std::unique_ptr<AuditWriter> audit, os:
     : options_(std::move(options)),
       audit_(std::move(audit)),
       node_(options_.loop, std::move(node), node_events()),
-      plane_{options_.loop, options_.clock, options_.store, options_.keys, *audit_, node_},
+      plane_{options_.loop, options_.clock, options_.store, options_.keys, *audit_, node_, hello_.proof_key},
       perimeter_(plane_, [this] { workspaces_.each([](Workspace& w) { w.egress().connect_perimeter(); }); }),
       agents_(plane_,
               [this](const store::Agent& agent) {

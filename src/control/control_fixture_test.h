@@ -14,6 +14,7 @@
 #include "base/crypto.h"
 #include "control/control.h"
 #include "store/sqlite_store.h"
+#include "sandbox/proof.h"
 
 namespace saw::control {
 
@@ -48,6 +49,7 @@ class FakeSink final : public AuditSink {
 
 // What exists on the host: it outlives every sawd.
 struct World {
+  SigningKey proof_key = SigningKey::generate();
   std::set<std::string> storage;  // "ws-1", "ws-1/ss-1"
   std::map<std::string, sandbox::SandboxPlan> sandboxes;
   std::map<std::string, int> starts;  // by sandbox id: more than one is a duplicate
@@ -108,7 +110,11 @@ class FakeNode {
     link_ = os::Link::open(
         loop, std::move(channel),
         {.on_message = [this](std::string p, std::vector<Fd>) { take(p); }, .on_close = [](std::string) {}});
-    send(sandbox::NodeHello{.version = "1", .node = "node-1", .rootless = rootless, .api_uid_zero = 1000});
+    send(sandbox::NodeHello{.version = "1",
+                            .node = "node-1",
+                            .rootless = rootless,
+                            .api_uid_zero = 1000,
+                            .proof_key = world_.proof_key.public_key()});
     start_perimeter();
   }
   void start_perimeter() {
@@ -141,6 +147,9 @@ class FakeNode {
   size_t clients = 0;
   bool ready = false, shut_down = false;
   std::string refuse_sandboxes;  // an error code for StartSandbox
+  bool withhold_proofs = false, forge_proofs = false;
+  SigningKey forger = SigningKey::generate();
+  std::function<void(sandbox::Proof&)> change_proof;
   // Called for each request; `dead` afterwards: it is not carried out, or carried out and not answered.
   enum class Fate { live, lost_before, lost_after };
   std::function<Fate(size_t number)> fate = [](size_t) { return Fate::live; };
@@ -166,6 +175,27 @@ class FakeNode {
     Pipe pipe = std::move(*Pipe::create());
     return fds_of(std::move(pipe.read), std::move(pipe.write));
   }
+  sandbox::SandboxStarted started(uint64_t request, const sandbox::SandboxPlan& plan) {
+    sandbox::Proof proof{.node = "node-1",
+                         .workspace = plan.workspace,
+                         .session = plan.session,
+                         .sandbox = plan.id,
+                         .depth = plan.depth,
+                         .plan_digest = "sha256:aa",
+                         .time = 1,
+                         .probes = {{"files.create", "EROFS"}}};
+    if (change_proof) change_proof(proof);
+    const SigningKey& key = forge_proofs ? forger : world_.proof_key;
+    return {.request = request,
+            .sandbox = plan.id,
+            .plan_digest = proof.plan_digest,
+            .proof = withhold_proofs ? "" : sandbox::seal(proof, key)};
+  }
+  void handle(sandbox::ProveSandbox& m) {
+    log.push_back("ProveSandbox");
+    auto proof = started(m.request, world_.sandboxes[m.sandbox]);
+    answer(sandbox::SandboxProven{.request = m.request, .sandbox = m.sandbox, .proof = proof.proof});
+  }
   void handle(sandbox::CreateStorage& m) {
     log.push_back("CreateStorage"), world_.storage.insert(m.workspace), answer(sandbox::Done{m.request});
   }
@@ -189,7 +219,7 @@ class FakeNode {
     world_.sandboxes[m.plan.id] = m.plan;
     if (m.plan.depth == sandbox::Depth::session)
       world_.storage.insert(m.plan.workspace + "/" + m.plan.session);
-    answer(sandbox::SandboxStarted{.request = m.request, .sandbox = m.plan.id}, sockets());
+    answer(started(m.request, m.plan), sockets());
   }
   void handle(sandbox::PrepareCalls& m) {
     log.push_back("PrepareCalls");
@@ -226,7 +256,7 @@ class FakeNode {
     log.push_back("GetSockets");
     if (!world_.sandboxes.contains(m.sandbox))
       return answer(sandbox::Failed{m.request, "sandbox.unknown", "no such sandbox"});
-    answer(sandbox::SandboxStarted{.request = m.request, .sandbox = m.sandbox}, sockets());
+    answer(started(m.request, world_.sandboxes[m.sandbox]), sockets());
   }
   void handle(sandbox::StartExec& m) {
     log.push_back("StartExec");

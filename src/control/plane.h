@@ -29,6 +29,7 @@ struct Plane {
   const Keys& keys;
   AuditWriter& audit;
   NodeClient& node;
+  const std::string& proof_key;  // of saw-node, from its hello
 };
 
 template <class Event>

@@ -40,6 +40,13 @@ std::string_view name(WorkspaceState state);
 struct CredentialView {
   std::string name, env;
 };
+// What saw-node's probes showed, last.
+struct ProofView {
+  std::string node, plan_digest, occasion;  // "start" or "again"
+  Nanos time = 0;
+  size_t probes = 0, not_applicable = 0;
+  std::string envelope;  // the signed statement (sandbox/proof.h)
+};
 struct WorkspaceView {
   std::string id, name, owner, profile, policy_name, policy_digest, isolation = "namespace", image, sandbox,
                                                                     error;
@@ -48,6 +55,7 @@ struct WorkspaceView {
   std::vector<MountSpec> mounts;
   std::vector<CredentialView> credentials;
   std::vector<std::string> degraded, warm;
+  std::optional<ProofView> proof;
 };
 enum class Created : uint8_t { now, before };  // before: the same content existed (idempotent repetition)
 struct WorkspaceCreated {
@@ -58,6 +66,7 @@ struct WorkspaceCreated {
 struct SessionView {
   std::string id, name, workspace, state, sandbox;
   Nanos created = 0;
+  std::optional<ProofView> proof;
 };
 struct ChangeView {
   std::string kind, type, path;

@@ -76,7 +76,8 @@ WorkspaceView Workspace::view() const {
                   .state = state_,
                   .created = record_.created,
                   .degraded = cell_->degraded(),
-                  .warm = record_.warm};
+                  .warm = record_.warm,
+                  .proof = cell_->proof()};
   if (state_ == WorkspaceState::running) v.sandbox = cell_->sandbox();
   for (const store::Mount& mount : record_.mounts)
     v.mounts.push_back({mount.source, mount.target, mount.writable});

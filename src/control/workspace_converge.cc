@@ -162,7 +162,8 @@ SessionView Workspace::view(const Session& session) {
   SessionView v{.id = session.record.id,
                 .name = session.record.name,
                 .workspace = session.record.workspace,
-                .created = session.record.created};
+                .created = session.record.created,
+                .proof = session.cell->proof()};
   switch (session.cell->state()) {
     case Cell::State::up:
       v.state = "running", v.sandbox = session.cell->sandbox();

@@ -44,6 +44,9 @@ class CgroupTree {
   std::vector<Controller> controllers() const;
 
   Result<Cgroup> create(const std::string& name, const CgroupLimits& limits) const;
+  // Whether `pid` is in the group and each limit but the `missing` is what `limits` says: read back from the kernel.
+  Result<> check(const std::string& name, const CgroupLimits& limits, int32_t pid,
+                 const std::vector<std::string>& missing) const;
   // Waits for the last process to leave, at most kRemoveWaitMs. An absent group is fine.
   Result<> remove(const std::string& name) const;
   // Whether it is as good as new: no process, nothing killed for want of memory, hardly any memory charged.

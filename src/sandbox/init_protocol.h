@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/wire.h"
+#include "sandbox/probe_list.h"
 
 namespace saw::sandbox {
 
@@ -33,7 +34,13 @@ struct ResizeCommand {
   uint16_t rows = 0, columns = 0;
   template <class A> void members(A& a) { a(exec, rows, columns); }
 };
-using ToInit = std::variant<StartCommand, SignalCommand, ResizeCommand>;
+// Runs every probe that applies (probe_list.h). Answer: ProbeReport. Until it has come, a new sandbox gets no command.
+struct RunProbes {
+  uint64_t round = 0;
+  ProbeSubject subject;
+  template <class A> void members(A& a) { a(round, subject); }
+};
+using ToInit = std::variant<StartCommand, SignalCommand, ResizeCommand, RunProbes>;
 
 // ---- saw-init → saw-node
 struct InitHello {  // first message on each connection
@@ -51,6 +58,11 @@ struct CommandEnded {
   int32_t wait_status = 0;  // as waitpid(2) gives it
   template <class A> void members(A& a) { a(exec, started, wait_status); }
 };
-using FromInit = std::variant<InitHello, CommandStarted, CommandEnded>;
+struct ProbeReport {
+  uint64_t round = 0;
+  std::vector<ProbeOutcome> outcomes;
+  template <class A> void members(A& a) { a(round, outcomes); }
+};
+using FromInit = std::variant<InitHello, CommandStarted, CommandEnded, ProbeReport>;
 
 }  // namespace saw::sandbox

@@ -325,6 +325,16 @@ Result<Launcher::Sockets> Launcher::reopen_sockets(int32_t init_pid) const {
 Result<> Launcher::release_cgroup(const std::string& name) const {
   return spares_->give_back(name);
 }
+Result<> Launcher::check_limits(const std::string& cgroup, const LimitSet& limits, int32_t pid,
+                                const std::vector<std::string>& degraded) const {
+  std::vector<std::string> missing;
+  for (const char* controller : {"memory", "pids", "cpu"})
+    if (std::ranges::any_of(degraded, [&](const std::string& line) {
+          return line.starts_with(fmt::format("cgroup-{}", controller));
+        }))
+      missing.emplace_back(controller);
+  return cgroups_->check(cgroup, {limits.memory_bytes, limits.pids, limits.cpu_millis_per_second}, pid, missing);
+}
 std::vector<std::string> Launcher::existing_cgroups() const {
   return cgroups_->names();
 }

@@ -112,6 +112,11 @@ class Launcher {
   // Removes the cgroup, or keeps a call's for another; waits (bounded) for its last process. An absent one is
   // fine.
   Result<> release_cgroup(const std::string& name) const;
+  // Whether the process is in that cgroup and each limit that `degraded` does not name is the plan's, as the kernel says.
+  Result<> check_limits(const std::string& cgroup, const LimitSet& limits, int32_t pid,
+                        const std::vector<std::string>& degraded) const;
+  bool has_landlock() const { return landlock_abi_ > 0; }
+  bool is_rootless() const { return host_.rootless; }
   // Every cgroup of ours that exists, for the clean-up of what a killed saw-node left.
   std::vector<std::string> existing_cgroups() const;
   // How many of its processes the kernel has killed for want of memory; 0 when that cannot be known.

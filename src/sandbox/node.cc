@@ -64,6 +64,7 @@ void Node::on_control(os::Channel channel) {
   outbox_.attach(control_.get());
   NodeHello hello{
       .version = version_, .node = node_id_, .rootless = view_.rootless, .api_uid_zero = view_.outside_uid};
+  hello.proof_key = sandboxes_.proof_key();
   for (const HostFeature& feature : features_) {
     if (feature.state == HostFeature::State::ok)
       hello.guarantees.push_back(feature.name);
@@ -159,6 +160,9 @@ void Node::handle(const GetSockets& message) {
   calls_.owns(message.sandbox) ? calls_.give_sockets(message.sandbox, ticket)
                                : sandboxes_.give_sockets(message.sandbox, ticket);
 }
+void Node::handle(const ProveSandbox& message) {
+  sandboxes_.prove(message.sandbox, outbox_.ticket(message.request));
+}
 void Node::handle(const StartExec& message) {
   sandboxes_.start_exec(message, outbox_.ticket(message.request));
 }
@@ -171,7 +175,10 @@ void Node::handle(const ResizeExec& message) {
 void Node::handle(const PrepareCalls& message) {
   const Ticket ticket = outbox_.ticket(message.request);
   if (shutting_down_) return outbox_.fail(ticket, {"node.stopping", "saw-node is stopping"});
-  calls_.prepare(message, ticket);
+  sandboxes_.prove_plan(message.plan, [this, message, ticket](Result<> proven) {
+    if (!proven) return outbox_.fail(ticket, proven.error());
+    calls_.prepare(message, ticket);
+  });
 }
 void Node::handle(const ForgetCalls& message) {
   calls_.forget(message.workspace, message.session);

@@ -74,6 +74,7 @@ class Node {
   void handle(const PrepareCalls& message);
   void handle(const ForgetCalls& message);
   void handle(const RunCall& message);
+  void handle(const ProveSandbox& message);
   void conclude(const Ticket& ticket, const Result<>& result);
   void empty_trash();
 

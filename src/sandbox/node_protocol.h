@@ -47,6 +47,13 @@ struct GetSockets {
   std::string sandbox;
   template <class A> void members(A& a) { a(request, sandbox); }
 };
+// Has a running workspace or session probed again, after what it may do has changed. Answer: SandboxProven. A surprise ends the
+// sandbox: then the answer is Failed, "sandbox.unproven".
+struct ProveSandbox {
+  uint64_t request = 0;
+  std::string sandbox;
+  template <class A> void members(A& a) { a(request, sandbox); }
+};
 struct ExecSpec {
   std::vector<std::string> argv,
       environment;  // argv[0] is looked up in the PATH of `environment`, inside the sandbox
@@ -145,7 +152,7 @@ struct Shutdown {
 
 using ToNode = std::variant<CreateStorage, RemoveStorage, StartSandbox, StopSandbox, GetSockets, StartExec,
                             SignalExec, ResizeExec, ListChanges, ListSandboxes, StartEgress, StopEgress,
-                            ControlReady, Shutdown, PrepareCalls, ForgetCalls, RunCall>;
+                            ControlReady, Shutdown, PrepareCalls, ForgetCalls, RunCall, ProveSandbox>;
 
 // ---- saw-node → sawd ------------------------------------------------------------------------------------------------------------
 
@@ -155,7 +162,10 @@ struct NodeHello {
   bool rootless = false;
   uint32_t api_uid_zero = 0;  // the uid that peer credentials show as 0 (rootless: the user's own)
   std::vector<std::string> guarantees, degraded;  // feature names, and "name: consequence"
-  template <class A> void members(A& a) { a(version, node, rootless, api_uid_zero, guarantees, degraded); }
+  std::string proof_key;  // Ed25519, 32 bytes: what this node's proofs are signed with
+  template <class A> void members(A& a) {
+    a(version, node, rootless, api_uid_zero, guarantees, degraded, proof_key);
+  }
 };
 struct Done {
   uint64_t request = 0;
@@ -170,7 +180,14 @@ struct SandboxStarted {
   uint64_t request = 0;
   std::string sandbox;
   std::vector<std::string> degraded;  // guarantees this sandbox does not have (never with Strictness::strict)
-  template <class A> void members(A& a) { a(request, sandbox, degraded); }
+  std::string plan_digest;
+  std::string proof;  // sealed (proof.h); empty for a call of a plan that was proven before
+  template <class A> void members(A& a) { a(request, sandbox, degraded, plan_digest, proof); }
+};
+struct SandboxProven {
+  uint64_t request = 0;
+  std::string sandbox, proof;
+  template <class A> void members(A& a) { a(request, sandbox, proof); }
 };
 struct ExecStarted {
   uint64_t request = 0, exec = 0;
@@ -258,6 +275,6 @@ struct
 
 using FromNode = std::variant<NodeHello, Done, Failed, SandboxStarted, ExecStarted, Changes, SandboxList,
                               EgressStarted, ExecExited, SandboxExited, EgressExited, PerimeterStarted,
-                              CallsPrepared, CallStarted>;
+                              CallsPrepared, CallStarted, SandboxProven>;
 
 }  // namespace saw::sandbox

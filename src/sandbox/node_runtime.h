@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "sandbox/launch.h"
+#include "sandbox/node_probes.h"
 
 namespace saw::sandbox {
 
@@ -22,6 +23,9 @@ class Runtime {
   virtual Result<Launcher::Sockets> reopen_sockets(int32_t init_pid) = 0;
   virtual Result<> release_cgroup(const std::string& name) = 0;
   virtual std::vector<std::string> existing_cgroups() = 0;
+  // The probe subject's facts of this host; and what is seen of a running sandbox from outside (node_probes.h).
+  virtual ProbeHost probe_host(const Layers& layers) = 0;
+  virtual std::vector<ProbeOutcome> probe_from_outside(const ProbedSandbox& sandbox) = 0;
   // How many processes of the cgroup the kernel killed for want of memory; 0 when that cannot be known.
   virtual uint64_t oom_kills(const std::string& cgroup) = 0;
 };

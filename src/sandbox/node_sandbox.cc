@@ -21,7 +21,7 @@ bool is_terminal_master(const Fd& fd) {
 
 std::unique_ptr<RunningSandbox> RunningSandbox::open(os::Loop& loop, Peer peer, Callbacks callbacks) {
   std::unique_ptr<RunningSandbox> self(
-      new RunningSandbox(std::move(peer.init), peer.execs_below, std::move(callbacks)));
+      new RunningSandbox(loop, std::move(peer.init), peer.execs_below, std::move(peer.probes), std::move(callbacks)));
   RunningSandbox* raw = self.get();  // link, watch and timer belong to it and end with it
   self->link_ =
       os::Link::open(loop, std::move(peer.channel),
@@ -63,6 +63,7 @@ void RunningSandbox::kill(std::string reason) {
 void RunningSandbox::on_init_ended() {
   watch_.cancel();
   hello_timer_.cancel();
+  probe_timer_.cancel();
   link_.reset();
   const std::optional<int> status = init_.reap();
   auto gone = std::move(callbacks_.on_gone);
@@ -77,16 +78,49 @@ void RunningSandbox::on_message(const std::string& payload, std::vector<Fd> fds)
 }
 
 Result<> RunningSandbox::handle(const InitHello& hello, std::vector<Fd>& fds) {
-  if (ready_ || !fds.empty()) return Error::make("node.init", "a second hello");
+  if (said_hello_ || !fds.empty()) return Error::make("node.init", "a second hello");
   if (hello.running.size() > kMaxExecs)
     return Error::make("node.init", "{} running commands", hello.running.size());
   for (uint64_t exec : hello.running) {
     if (exec >= execs_below_) return Error::make("node.init", "a command that was never started");
     execs_.emplace(exec, Exec{.state = ExecState::running});
   }
-  ready_ = true;
+  said_hello_ = true;
   hello_timer_.cancel();
+  if (probes_)
+    ask_for_probes(*probes_);
+  else
+    become_ready();
+  return {};
+}
+
+void RunningSandbox::become_ready() {
+  ready_ = true;
   callbacks_.on_ready();
+}
+
+void RunningSandbox::ask_for_probes(const ProbeSubject& subject) {
+  probing_ = true;
+  link_->send(wire::encode(ToInit{RunProbes{++probe_round_, subject}}));
+  probe_timer_ = loop_.after(kProbeTimeoutMs, [this] { kill("saw-init did not run its probes"); });
+}
+
+Result<> RunningSandbox::prove(const ProbeSubject& subject) {
+  if (!ready_ || probing_) return Error::make("node.busy", "the sandbox is being probed already");
+  ask_for_probes(subject);
+  return {};
+}
+
+Result<> RunningSandbox::handle(const ProbeReport& report, std::vector<Fd>& fds) {
+  if (!probing_ || report.round != probe_round_ || !fds.empty())
+    return Error::make("node.init", "a report that nobody asked for");
+  probing_ = false;
+  probe_timer_.cancel();
+  if (auto judged = callbacks_.on_probed(report); !judged) {
+    kill(judged.error().message);
+    return {};
+  }
+  if (!ready_) become_ready();
   return {};
 }
 

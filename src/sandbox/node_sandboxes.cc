@@ -30,6 +30,13 @@ std::vector<Fd> duplicates(std::initializer_list<const Fd*> fds) {
   return out;
 }
 
+SandboxStarted started(const SandboxRecord& record) {
+  return {.sandbox = record.sandbox,
+          .degraded = record.proof.degraded,
+          .plan_digest = record.proof.plan_digest,
+          .proof = record.proof.sealed};
+}
+
 }  // namespace
 
 struct SandboxSet::PendingExec {
@@ -39,11 +46,14 @@ struct SandboxSet::PendingExec {
 
 struct SandboxSet::Entry {
   SandboxRecord record;
-  std::vector<std::string> degraded;
   Fd capture_listener, dns_socket;
   std::unique_ptr<RunningSandbox> sandbox;
   std::optional<Ticket> starting;  // whoever waits for it to be ready
   std::vector<Ticket> stopping;    // whoever waits for it to be gone
+  std::optional<Ticket> proving;   // whoever asked for a proof
+  ProbeSubject probed;             // of the round under way
+  std::optional<Error> unproven;   // what its probes showed
+  std::move_only_function<void(Result<>)> on_plan_proven;  // it exists only for that
   bool ending = false;
   std::string reason;  // why it ended
   std::map<uint64_t, PendingExec> pending;
@@ -101,16 +111,17 @@ Result<std::unique_ptr<SandboxSet::Entry>> SandboxSet::launch(const SandboxPlan&
                    .init_pid = launched.init_pid,
                    .init_start_time = launched.init_start_time,
                    .uid = layers.uid};
-  entry->degraded = std::move(launched.degraded);
+  entry->record.proof.degraded = std::move(launched.degraded);
   entry->capture_listener = std::move(launched.capture_listener);
   entry->dns_socket = std::move(launched.dns_socket);
   os::Child init(launched.init_pid, std::move(launched.init_pidfd));
   // From here on an error must not leave a process: without the go byte saw-init ends, but only once the pipe
   // is closed.
   auto released = [&]() -> Result<> {
+    auto probes = SAW_TRY(plan_probes(plan, layers, *entry));
     SAW_TRY(state_.write(entry->record));
     SAW_TRY(launched.go());
-    return attach(*entry, std::move(init), 0);
+    return attach(*entry, std::move(init), 0, std::move(probes));
   }();
   if (!released) {
     launched.go_pipe.reset();
@@ -125,7 +136,8 @@ Result<std::unique_ptr<SandboxSet::Entry>> SandboxSet::launch(const SandboxPlan&
   return entry;
 }
 
-Result<> SandboxSet::attach(Entry& entry, os::Child init, uint64_t execs_below) {
+Result<> SandboxSet::attach(Entry& entry, os::Child init, uint64_t execs_below,
+                            std::optional<ProbeSubject> probes) {
   auto connected = os::connect_unix(entry.record.control_socket, os::SocketKind::seqpacket);
   auto channel = connected ? os::Channel::adopt(std::move(*connected))
                            : Result<os::Channel>(std::unexpected(connected.error()));
@@ -137,8 +149,13 @@ Result<> SandboxSet::attach(Entry& entry, os::Child init, uint64_t execs_below) 
   }
   Entry* raw = &entry;  // the entry owns the sandbox, and with it these callbacks
   entry.sandbox = RunningSandbox::open(
-      loop_, {.init = std::move(init), .channel = std::move(*channel), .execs_below = execs_below},
+      loop_,
+      {.init = std::move(init),
+       .channel = std::move(*channel),
+       .execs_below = execs_below,
+       .probes = std::move(probes)},
       {.on_ready = [this, raw] { on_ready(*raw); },
+       .on_probed = [this, raw](const ProbeReport& report) { return on_probed(*raw, report); },
        .on_exec_started = [this, raw](uint64_t exec, int32_t pid,
                                       Fd terminal) { on_exec_started(*raw, exec, pid, std::move(terminal)); },
        .on_exec_ended = [this, raw](uint64_t exec,
@@ -158,17 +175,108 @@ void SandboxSet::start(const StartSandbox& message, Ticket ticket) {
 }
 
 void SandboxSet::on_ready(Entry& entry) {
+  if (entry.on_plan_proven) {
+    entry.ending = true;
+    return entry.sandbox->kill("proven");
+  }
   if (!entry.starting) return;
   const Ticket ticket = *std::exchange(entry.starting, std::nullopt);
-  outbox_.answer(ticket, SandboxStarted{.sandbox = entry.record.sandbox, .degraded = entry.degraded},
-                 duplicates({&entry.capture_listener, &entry.dns_socket}));
+  outbox_.answer(ticket, started(entry.record), duplicates({&entry.capture_listener, &entry.dns_socket}));
 }
 
 void SandboxSet::give_sockets(const std::string& sandbox, Ticket ticket) {
   const Entry* entry = find_running(sandbox);
   if (entry == nullptr) return outbox_.fail(ticket, {"node.unknown", "no such sandbox is running"});
-  outbox_.answer(ticket, SandboxStarted{.sandbox = sandbox, .degraded = entry->degraded},
-                 duplicates({&entry->capture_listener, &entry->dns_socket}));
+  outbox_.answer(ticket, started(entry->record), duplicates({&entry->capture_listener, &entry->dns_socket}));
+}
+
+// ---- proving
+// ----------------------------------------------------------------------------------------------------------------------
+
+// What saw-init has to try before anything else; nothing for a call of a proven plan.
+Result<std::optional<ProbeSubject>> SandboxSet::plan_probes(const SandboxPlan& plan, const Layers& layers,
+                                                            Entry& entry) {
+  if (!witness_) witness_ = SAW_TRY(AbstractWitness::open());
+  ProbeHost host = runtime_.probe_host(layers);
+  host.own_directories = config_.bounds.own_directories;
+  host.control_socket = entry.record.control_socket;
+  host.abstract_socket = witness_->name();
+  ProofRecord& proof = entry.record.proof;
+  proof.plan_digest = plan_digest(plan);
+  proof.limits = plan.limits;
+  proof.subject = probe_subject(plan, host);
+  if (plan.depth == Depth::call && proven_.is_proven(proof.plan_digest)) return std::nullopt;
+  return entry.probed = proof.subject;
+}
+
+void SandboxSet::prove(const std::string& sandbox, Ticket ticket) {
+  Entry* entry = find_running(sandbox);
+  if (entry == nullptr) return outbox_.fail(ticket, {"node.unknown", "no such sandbox is running"});
+  entry->probed = entry->record.proof.subject;
+  entry->probed.first = false;
+  // The name is another one after a restart of saw-node.
+  if (!witness_) {
+    auto witness = AbstractWitness::open();
+    if (!witness) return outbox_.fail(ticket, witness.error());
+    witness_ = std::move(*witness);
+  }
+  entry->probed.abstract_socket = witness_->name();
+  if (auto asked = entry->sandbox->prove(entry->probed); !asked) return outbox_.fail(ticket, asked.error());
+  entry->proving = ticket;
+}
+
+void SandboxSet::prove_plan(SandboxPlan plan, std::move_only_function<void(Result<>)> done) {
+  const std::string digest = plan_digest(plan);
+  if (proven_.is_proven(digest)) return done({});
+  if (plan.depth != Depth::call) return done(Error::make("node.bad_plan", "a plan that is not a call's"));
+  plan.id = random_id("sb-proof-");
+  auto prepared = prepare(plan);
+  if (!prepared) return done(std::move(prepared));
+  auto entry = launch(plan);
+  if (!entry) return done(std::unexpected(std::move(entry).error()));
+  // The plan may have become stricter than it was asked for (Config::least): it is known by what was asked for.
+  (*entry)->on_plan_proven = [this, digest, done = std::move(done)](Result<> proven) mutable {
+    if (proven) proven_.add(digest);
+    done(std::move(proven));
+  };
+  entries_.emplace(plan.id, std::move(*entry));
+}
+
+Result<> SandboxSet::on_probed(Entry& entry, const ProbeReport& report) {
+  auto concluded = conclude_probes(entry, report);
+  if (!concluded) entry.unproven = concluded.error();
+  if (concluded && entry.proving)
+    outbox_.answer(*std::exchange(entry.proving, std::nullopt),
+                   SandboxProven{.sandbox = entry.record.sandbox, .proof = entry.record.proof.sealed});
+  return concluded;
+}
+
+Result<> SandboxSet::conclude_probes(Entry& entry, const ProbeReport& report) {
+  const SandboxRecord& record = entry.record;
+  std::vector<ProbeOutcome> outcomes = report.outcomes;
+  const ProbedSandbox sandbox{.subject = entry.probed,
+                              .inside = report.outcomes,
+                              .init_pid = record.init_pid,
+                              .uid = record.uid,
+                              .cgroup = record.cgroup,
+                              .limits = record.proof.limits,
+                              .degraded = record.proof.degraded,
+                              .capture_listener = entry.capture_listener,
+                              .dns_socket = entry.dns_socket};
+  for (ProbeOutcome& outcome : runtime_.probe_from_outside(sandbox)) outcomes.push_back(std::move(outcome));
+  SAW_TRY(judge(entry.probed, outcomes));
+  Proof proof{.occasion = entry.probed.first ? Proof::Occasion::start : Proof::Occasion::again,
+              .node = config_.node_id,
+              .workspace = record.workspace,
+              .session = record.session,
+              .sandbox = record.sandbox,
+              .depth = record.depth,
+              .plan_digest = record.proof.plan_digest,
+              .time = SystemClock().now()};
+  fill_probes(proof, entry.probed, outcomes);
+  entry.record.proof.sealed = seal(proof, config_.proof_key);
+  proven_.add(record.proof.plan_digest);
+  return state_.write(record);
 }
 
 // ---- commands
@@ -323,8 +431,16 @@ void SandboxSet::finish(Entry& entry, const Result<>& cleaned) {
     log_error("sandbox '{}' left something behind: {}", entry.record.sandbox, cleaned.error().message);
   if (entry.starting)
     outbox_.fail(*entry.starting,
-                 {"node.sandbox_gone", "the sandbox ended before it was ready: " + entry.reason});
-  if (!entry.starting && !entry.ending)
+                 entry.unproven.value_or(
+                     Error("node.sandbox_gone", "the sandbox ended before it was ready: " + entry.reason)));
+  if (entry.on_plan_proven) {
+    const bool is_proven = !entry.record.proof.sealed.empty();
+    entry.on_plan_proven(is_proven ? Result<>()
+                                   : std::unexpected(entry.unproven.value_or(Error("node.sandbox_gone", entry.reason))));
+  }
+  if (entry.proving)
+    outbox_.fail(*entry.proving, entry.unproven.value_or(Error("node.sandbox_gone", entry.reason)));
+  if (!entry.starting && !entry.ending && !entry.on_plan_proven)
     outbox_.event(SandboxExited{.sandbox = entry.record.sandbox, .reason = entry.reason});
   for (const Ticket& ticket : entry.stopping) {
     if (cleaned)
@@ -354,7 +470,7 @@ Result<std::unique_ptr<SandboxSet::Entry>> SandboxSet::adopt_one(SandboxRecord r
     entry->capture_listener = std::move(sockets->capture_listener);
     entry->dns_socket = std::move(sockets->dns_socket);
   }
-  SAW_TRY(attach(*entry, std::move(init), config_.first_exec));
+  SAW_TRY(attach(*entry, std::move(init), config_.first_exec, std::nullopt));
   return entry;
 }
 
@@ -362,7 +478,8 @@ Result<> SandboxSet::adopt() {
   for (SandboxRecord& record : SAW_TRY(state_.load())) {
     const std::string id = record.sandbox;
     std::optional<os::Child> init = find_init(record, state_.boot());
-    if (init && record.depth != Depth::call) {
+    const bool was_ready = !record.proof.sealed.empty();  // else nothing of the agent's has run in it yet
+    if (init && record.depth != Depth::call && was_ready) {
       auto entry = adopt_one(record, std::move(*init));
       if (entry) {
         log_info("sandbox '{}' goes on", id);

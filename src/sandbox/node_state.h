@@ -14,8 +14,19 @@
 
 #include "os/spawn.h"
 #include "sandbox/plan.h"
+#include "sandbox/probe_list.h"
 
 namespace saw::sandbox {
+
+// What it takes to prove a sandbox again, and the proof that it has.
+struct ProofRecord {
+  ProbeSubject subject;
+  LimitSet limits;
+  std::vector<std::string> degraded;
+  std::string plan_digest;
+  std::string sealed;  // proof.h; empty: a call of a plan that was proven before
+  template <class A> void members(A& a) { a(subject, limits, degraded, plan_digest, sealed); }
+};
 
 struct SandboxRecord {
   std::string sandbox, workspace, session, boot, control_socket, cgroup;
@@ -24,9 +35,10 @@ struct SandboxRecord {
   int32_t init_pid = 0;
   uint64_t init_start_time = 0;
   uint32_t uid = 0;
+  ProofRecord proof;
   template <class A> void members(A& a) {
-    a(sandbox, workspace, session, boot, control_socket, cgroup, depth, network, init_pid, init_start_time,
-      uid);
+    a(sandbox, workspace, session, boot, control_socket, cgroup, depth, network, init_pid, init_start_time, uid,
+      proof);
   }
 };
 

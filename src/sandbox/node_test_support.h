@@ -25,6 +25,20 @@ inline os::Child start_sleeper() {
   return std::move(*child);
 }
 
+// An outcome of each probe that applies, as it must be.
+inline std::vector<ProbeOutcome> sound_outcomes(const ProbeSubject& subject, Where where) {
+  std::vector<ProbeOutcome> out;
+  for (size_t i = 0; i < probe_list().size(); ++i) {
+    const Probe& probe = probe_list()[i];
+    if (probe.where != where || !applies(probe, subject)) continue;
+    ProbeOutcome outcome{.probe = static_cast<uint16_t>(i)};
+    if (!is_expected(probe, outcome)) outcome.ending = Ending::refused;
+    while (!is_expected(probe, outcome)) ++outcome.number;
+    out.push_back(std::move(outcome));
+  }
+  return out;
+}
+
 // The other end of one sandbox's control socket, as a test wants it to behave.
 struct FakeInit {
   os::Child process;
@@ -35,6 +49,7 @@ struct FakeInit {
   std::vector<StartCommand> starts;
   std::vector<std::vector<Fd>> stdio;
   std::vector<SignalCommand> signals;
+  std::vector<RunProbes> probes;
 
   void say(const FromInit& message, std::vector<Fd> fds = {}) {
     link->send(wire::encode(message), std::move(fds));
@@ -90,24 +105,38 @@ class FakeRuntime final : public Runtime {
   }
   std::vector<std::string> existing_cgroups() override { return cgroups; }
   uint64_t oom_kills(const std::string&) override { return ooms; }
+  ProbeHost probe_host(const Layers&) override { return {.landlock = true, .uid = 1000, .gid = 1000}; }
+  std::vector<ProbeOutcome> probe_from_outside(const ProbedSandbox& sandbox) override {
+    auto outcomes = sound_outcomes(sandbox.subject, Where::outside);
+    if (surprise_from_outside) outcomes[0].ending = Ending::differs;
+    return outcomes;
+  }
 
   std::optional<std::string> fail_next;
   int busy_cgroups = 0, reopened = 0;
   uint64_t ooms = 0;
   bool shy = false;  // new connections get no hello
+  bool surprise_from_outside = false;
+  enum class Probing : uint8_t { answer, surprise, silence } probing = Probing::answer;
   Layers last_layers;
   std::vector<std::string> dropped;  // storage directories
   std::vector<std::string> cgroups;
   std::map<std::string, std::unique_ptr<FakeInit>> inits;
 
  private:
+  void answer(FakeInit& init, const RunProbes& request) {
+    if (probing == Probing::silence) return;
+    auto outcomes = sound_outcomes(request.subject, Where::inside);
+    if (probing == Probing::surprise) outcomes[0].ending = Ending::done;
+    init.say(ProbeReport{request.round, std::move(outcomes)});
+  }
   void accept(FakeInit& init) {
     Fd socket(::accept4(init.listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
     auto channel = os::Channel::adopt(std::move(socket));
     if (!channel) return;
     init.link = os::Link::open(loop_, std::move(*channel),
                                {.on_message =
-                                    [&init](const std::string& payload, std::vector<Fd> fds) {
+                                    [this, &init](const std::string& payload, std::vector<Fd> fds) {
                                       auto message = wire::decode<ToInit>(payload);
                                       SAW_CHECK(message.has_value());
                                       if (auto* start = std::get_if<StartCommand>(&*message)) {
@@ -115,6 +144,9 @@ class FakeRuntime final : public Runtime {
                                         init.stdio.push_back(std::move(fds));
                                       } else if (auto* signal = std::get_if<SignalCommand>(&*message)) {
                                         init.signals.push_back(*signal);
+                                      } else if (auto* probes = std::get_if<RunProbes>(&*message)) {
+                                        init.probes.push_back(*probes);
+                                        answer(init, *probes);
                                       }
                                     },
                                 .on_close = [](const std::string&) {}});

@@ -89,6 +89,32 @@ TestSandbox TestHost::start(const sandbox::SandboxPlan& plan) {
   return out;
 }
 
+sandbox::ProbeSubject TestHost::subject(const sandbox::SandboxPlan& plan, TestSandbox& box) {
+  if (!witness_) witness_ = std::move(*sandbox::AbstractWitness::open());
+  const uint32_t agent = rootless() ? sandbox::kAgentUid : kTestUid;
+  return sandbox::probe_subject(plan, {.landlock = launcher_->has_landlock(),
+                                       .uid = agent,
+                                       .gid = agent,
+                                       .own_directories = {directory_, directory_ + "/run"},
+                                       .control_socket = box.launched().control_socket,
+                                       .abstract_socket = witness_->name()});
+}
+
+std::vector<sandbox::ProbeOutcome> TestHost::outside(const sandbox::ProbeSubject& subject,
+                                                     const sandbox::SandboxPlan& plan, TestSandbox& box,
+                                                     const std::vector<sandbox::ProbeOutcome>& inside) const {
+  const uint32_t agent = rootless() ? 0 : kTestUid;
+  const sandbox::Launched& launched = box.launched();
+  return sandbox::probe_from_outside(
+      subject, {.inside = inside,
+                .init_pid = launched.init_pid,
+                .uid = agent,
+                .gid = agent,
+                .capture_listener = &launched.capture_listener,
+                .dns_socket = &launched.dns_socket,
+                .limits = launcher_->check_limits(launched.cgroup, plan.limits, launched.init_pid, launched.degraded)});
+}
+
 TestSandbox::TestSandbox(const sandbox::Launcher& launcher, sandbox::Launched launched)
     : launcher_(&launcher), launched_(std::move(launched)) {}
 
@@ -146,6 +172,18 @@ TestSandbox::Running TestSandbox::start(std::vector<std::string> argv, bool term
       out.pid = started->pid;
       if (!got.empty()) out.terminal = std::move(got[0]);
       return out;
+    }
+  }
+}
+
+std::vector<sandbox::ProbeOutcome> TestSandbox::probes(const sandbox::ProbeSubject& subject) {
+  static uint64_t round = 0;
+  send(sandbox::RunProbes{++round, subject});
+  while (true) {
+    auto message = receive();
+    if (auto* report = std::get_if<sandbox::ProbeReport>(&message)) {
+      EXPECT_EQ(report->round, round);
+      return report->outcomes;
     }
   }
 }

@@ -7,12 +7,14 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "os/channel.h"
 #include "sandbox/init_protocol.h"
 #include "sandbox/launch.h"
+#include "sandbox/node_probes.h"
 
 namespace saw::kernel_test {
 
@@ -46,6 +48,9 @@ class TestSandbox {
   sandbox::CommandEnded await_end(uint64_t exec);
   void send(const sandbox::ToInit& message, std::span<const int> fds = {});
 
+  // What saw-init answers to RunProbes, and saw-node's own look from outside, judged.
+  std::vector<sandbox::ProbeOutcome> probes(const sandbox::ProbeSubject& subject);
+
   void connect();
   void disconnect() { channel_.reset(); }
   std::vector<uint64_t> running_at_hello;
@@ -73,12 +78,18 @@ class TestHost {
   sandbox::Layers layers(sandbox::Depth depth);
   TestSandbox start(const sandbox::SandboxPlan& plan);
   TestSandbox start(sandbox::Depth depth) { return start(plan(depth)); }
+  // As saw-node would have `box`, started with `plan`, probed.
+  sandbox::ProbeSubject subject(const sandbox::SandboxPlan& plan, TestSandbox& box);
+  std::vector<sandbox::ProbeOutcome> outside(const sandbox::ProbeSubject& subject, const sandbox::SandboxPlan& plan,
+                                             TestSandbox& box,
+                                             const std::vector<sandbox::ProbeOutcome>& inside) const;
   // Makes a directory that belongs to the agent.
   std::string agent_directory(const std::string& name);
 
  private:
   std::string directory_;
   std::unique_ptr<sandbox::Launcher> launcher_;
+  std::optional<sandbox::AbstractWitness> witness_;
   int sessions_ = 0;
 };
 
