@@ -14,7 +14,7 @@ namespace saw::bench {
 struct Holding {
   std::string name;
   int64_t count = 0;
-  int64_t tolerated = 0;  // growth that is no leak: caches, and the neighbours of this machine
+  int64_t tolerated = 0;  // growth that is no leak, however many calls: caches, pools, neighbours
 };
 using Holdings = std::vector<Holding>;
 
