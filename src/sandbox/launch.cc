@@ -5,7 +5,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include "base/crypto.h"
 #include "os/channel.h"
 #include "os/landlock.h"
+#include "os/memory_file.h"
 #include "os/mount.h"
 #include "os/netns.h"
 #include "os/process.h"
@@ -71,12 +71,6 @@ struct Ends {
   std::vector<Fd> streams;
 };
 
-Result<Fd> script_file() {
-  Fd file(::memfd_create("saw-script", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (!file) return Error::system("sandbox.script", "creating a runtime's script");
-  return file;
-}
-
 // A pipe made by root could not be reopened by the agent as /dev/stdout.
 Result<> give_away(const Fd& fd, uint32_t uid) {
   if (::fchown(fd.get(), uid, uid) != 0) return Error::system("sandbox.pipe", "giving a pipe away");
@@ -96,7 +90,7 @@ Result<Ends> connect_once(const LaunchSpec& spec, uint32_t uid, Launched& out) {
     Pipe go = SAW_TRY(Pipe::create());
     out.go_pipe = std::move(go.write);
     ends.go = std::move(go.read);
-    out.script = SAW_TRY(script_file());
+    out.script = SAW_TRY(os::memory_file("saw-script"), "creating a runtime's script");
     // Its own descriptor, at its own position.
     ends.script = SAW_TRY(Fd::open(fmt::format("/proc/self/fd/{}", out.script.get()), O_RDONLY));
     SAW_TRY(give_away(ends.script, uid));
