@@ -101,12 +101,9 @@ std::string dump(const Json& json) {
 namespace {
 void put_proof(Json& out, const std::optional<ProofView>& proof) {
   if (!proof) return;
-  out["proof"] = {{"time", rfc3339(proof->time)},
-                  {"occasion", proof->occasion},
-                  {"node", proof->node},
-                  {"plan_digest", proof->plan_digest},
-                  {"probes", proof->probes},
-                  {"not_applicable", proof->not_applicable},
+  out["proof"] = {{"time", rfc3339(proof->time)}, {"occasion", proof->occasion},
+                  {"node", proof->node},          {"plan_digest", proof->plan_digest},
+                  {"probes", proof->probes},      {"not_applicable", proof->not_applicable},
                   {"envelope", proof->envelope}};
 }
 }  // namespace

@@ -90,12 +90,13 @@ Result<> Cell::keep_proof(const std::string& sealed) {
 }
 
 void Cell::record_proof(const ProofView& proof) {
-  auto e = event<audit::Enforcement>(plane_, who(identity_), audit::Verdict::allowed,
-                                     fmt::format("sandbox {} is proven: {} probes, all as expected", sandbox_,
-                                                 proof.probes));
+  auto e = event<audit::Enforcement>(
+      plane_, who(identity_), audit::Verdict::allowed,
+      fmt::format("sandbox {} is proven: {} probes, all as expected", sandbox_, proof.probes));
   e.sandbox = sandbox_;
   e.plan_digest = proof.plan_digest;
-  e.summary = fmt::format("{0} of {0} probes as expected, {1} not applicable", proof.probes, proof.not_applicable);
+  e.summary =
+      fmt::format("{0} of {0} probes as expected, {1} not applicable", proof.probes, proof.not_applicable);
   e.evidence = proof.envelope;
   plane_.audit.record(audit::enforcement(e));
 }

@@ -13,8 +13,8 @@
 
 #include "base/crypto.h"
 #include "control/control.h"
-#include "store/sqlite_store.h"
 #include "sandbox/proof.h"
+#include "store/sqlite_store.h"
 
 namespace saw::control {
 

@@ -167,7 +167,8 @@ TEST_F(NodeProbes, no_command_starts_before_the_report) {
   runtime_->probing = Probing::silence;
   start("sb-a");
   const uint64_t start_request = request_;
-  ASSERT_TRUE(run_until([&] { return runtime_->inits.contains("sb-a") && !runtime_->inits["sb-a"]->probes.empty(); }));
+  ASSERT_TRUE(run_until(
+      [&] { return runtime_->inits.contains("sb-a") && !runtime_->inits["sb-a"]->probes.empty(); }));
   send(StartExec{.request = ++request_, .sandbox = "sb-a", .spec = {.argv = {"true"}, .directory = "/"}});
   ASSERT_NE(await<Failed>(request_), nullptr);
   EXPECT_TRUE(runtime_->inits["sb-a"]->starts.empty());
@@ -191,7 +192,8 @@ TEST_F(NodeProbes, a_report_before_hello_or_of_another_round_ends_the_start) {
   runtime_->shy = false;
   runtime_->probing = Probing::silence;
   start("sb-b");
-  ASSERT_TRUE(run_until([&] { return runtime_->inits.contains("sb-b") && !runtime_->inits["sb-b"]->probes.empty(); }));
+  ASSERT_TRUE(run_until(
+      [&] { return runtime_->inits.contains("sb-b") && !runtime_->inits["sb-b"]->probes.empty(); }));
   auto& init = *runtime_->inits["sb-b"];
   init.say(ProbeReport{.round = 2, .outcomes = sound_outcomes(init.probes.at(0).subject, Where::inside)});
   EXPECT_NE(await<Failed>(request_), nullptr);
@@ -228,14 +230,47 @@ TEST_F(NodeProbes, a_call_of_a_proven_plan_is_not_probed_again_and_of_another_pl
   EXPECT_EQ(runtime_->inits["sb-c"]->probes.size(), 1u);
 }
 
+TEST_F(NodeProbes, calls_are_prepared_once_a_sandbox_of_their_plan_was_proven_and_is_gone) {
+  start_node();
+  const PrepareCalls calls{.plan = plan("", Depth::call)};
+  auto prepare = [&] {
+    PrepareCalls message = calls;
+    message.request = ++request_;
+    send(message);
+  };
+  send(CreateStorage{.request = ++request_, .workspace = "w"});
+  prepare();
+  ASSERT_NE(await<CallsPrepared>(request_), nullptr);
+  ASSERT_EQ(runtime_->inits.size(), 1u);
+  EXPECT_EQ(runtime_->inits.begin()->second->probes.size(), 1u);
+  EXPECT_TRUE(runtime_->inits.begin()->second->starts.empty());
+  EXPECT_FALSE(has_traces(runtime_->inits.begin()->first));
+  prepare();
+  ASSERT_NE(await<CallsPrepared>(request_), nullptr);
+  EXPECT_EQ(runtime_->inits.size(), 1u) << "one proof is enough";
+}
+
+TEST_F(NodeProbes, calls_of_a_plan_that_cannot_be_proven_are_not_prepared) {
+  start_node();
+  runtime_->probing = Probing::surprise;
+  send(CreateStorage{.request = ++request_, .workspace = "w"});
+  send(PrepareCalls{.request = ++request_, .plan = plan("", Depth::call)});
+  auto* failed = await<Failed>(request_);
+  ASSERT_NE(failed, nullptr);
+  EXPECT_EQ(failed->code, "sandbox.unproven");
+  EXPECT_EQ(find_told<CallsPrepared>(request_), nullptr);
+}
+
 TEST_F(NodeProbes, a_restarted_node_keeps_what_was_proven_and_takes_over_nothing_else) {
   start_node();
   start_sandbox("sb-a");
-  const std::string proof = find_told<SandboxStarted>() ? std::get<SandboxStarted>(find_told<SandboxStarted>()->message).proof : "";
+  const std::string proof =
+      find_told<SandboxStarted>() ? std::get<SandboxStarted>(find_told<SandboxStarted>()->message).proof : "";
   ASSERT_FALSE(proof.empty());
   runtime_->probing = Probing::silence;
   send(StartSandbox{.request = ++request_, .plan = plan("sb-s", Depth::session)});
-  ASSERT_TRUE(run_until([&] { return runtime_->inits.contains("sb-s") && !runtime_->inits["sb-s"]->probes.empty(); }));
+  ASSERT_TRUE(run_until(
+      [&] { return runtime_->inits.contains("sb-s") && !runtime_->inits["sb-s"]->probes.empty(); }));
   told_.clear();
   control_.reset();
   node_.reset();

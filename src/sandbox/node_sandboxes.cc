@@ -48,12 +48,13 @@ struct SandboxSet::Entry {
   SandboxRecord record;
   Fd capture_listener, dns_socket;
   std::unique_ptr<RunningSandbox> sandbox;
-  std::optional<Ticket> starting;  // whoever waits for it to be ready
-  std::vector<Ticket> stopping;    // whoever waits for it to be gone
-  std::optional<Ticket> proving;   // whoever asked for a proof
-  ProbeSubject probed;             // of the round under way
-  std::optional<Error> unproven;   // what its probes showed
+  std::optional<Ticket> starting;                          // whoever waits for it to be ready
+  std::vector<Ticket> stopping;                            // whoever waits for it to be gone
+  std::optional<Ticket> proving;                           // whoever asked for a proof
+  ProbeSubject probed;                                     // of the round under way
+  std::optional<Error> unproven;                           // what its probes showed
   std::move_only_function<void(Result<>)> on_plan_proven;  // it exists only for that
+  bool plan_proven = false;
   bool ending = false;
   std::string reason;  // why it ended
   std::map<uint64_t, PendingExec> pending;
@@ -176,7 +177,7 @@ void SandboxSet::start(const StartSandbox& message, Ticket ticket) {
 
 void SandboxSet::on_ready(Entry& entry) {
   if (entry.on_plan_proven) {
-    entry.ending = true;
+    entry.ending = entry.plan_proven = true;
     return entry.sandbox->kill("proven");
   }
   if (!entry.starting) return;
@@ -434,9 +435,8 @@ void SandboxSet::finish(Entry& entry, const Result<>& cleaned) {
                  entry.unproven.value_or(
                      Error("node.sandbox_gone", "the sandbox ended before it was ready: " + entry.reason)));
   if (entry.on_plan_proven) {
-    const bool is_proven = !entry.record.proof.sealed.empty();
-    entry.on_plan_proven(is_proven ? Result<>()
-                                   : std::unexpected(entry.unproven.value_or(Error("node.sandbox_gone", entry.reason))));
+    const Error failed = entry.unproven.value_or(Error("node.sandbox_gone", entry.reason));
+    entry.on_plan_proven(entry.plan_proven ? Result<>() : Result<>(std::unexpected(failed)));
   }
   if (entry.proving)
     outbox_.fail(*entry.proving, entry.unproven.value_or(Error("node.sandbox_gone", entry.reason)));
