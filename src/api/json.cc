@@ -143,11 +143,30 @@ Json to_json(const SessionView& v) {
   return out;
 }
 
+static Json to_json(const FileSideView& v) {
+  Json out = {{"type", v.type}, {"mode", v.mode}, {"size", v.size}};
+  if (!v.target.empty()) out["target"] = v.target;
+  return out;
+}
 Json to_json(const DiffView& v) {
   Json changes = Json::array();
-  for (const ChangeView& c : v.changes)
-    changes.push_back({{"kind", c.kind}, {"type", c.type}, {"path", c.path}, {"size", c.size}});
-  return {{"changes", changes}, {"complete", v.complete}};
+  for (const ChangeView& c : v.changes) {
+    const FileSideView shown = c.after ? *c.after : c.before.value_or(FileSideView{});
+    Json change = {
+        {"kind", c.kind}, {"type", shown.type}, {"path", c.path}, {"size", c.after ? shown.size : 0}};
+    if (c.before) change["before"] = to_json(*c.before);
+    if (c.after) change["after"] = to_json(*c.after);
+    if (c.content) change["content_changed"] = true;
+    if (c.attributes) change["attributes_changed"] = true;
+    if (c.binary) change["binary"] = true;
+    if (!c.renamed_from.empty()) change["renamed_from"] = c.renamed_from;
+    if (!c.lines.empty()) change["lines"] = c.lines;
+    changes.push_back(std::move(change));
+  }
+  Json out = {{"changes", std::move(changes)}, {"complete", v.complete}};
+  if (!v.limit.empty()) out["limit"] = v.limit;
+  if (!v.root.empty()) out["root"] = v.root;
+  return out;
 }
 
 Json to_json(const AgentView& v) {

@@ -42,6 +42,24 @@ Digest sha256(std::initializer_list<std::string_view> parts) {
   return out;
 }
 
+struct Sha256::State {
+  MdContext context{EVP_MD_CTX_new()};
+};
+Sha256::Sha256() : state_(std::make_unique<State>()) {
+  SAW_CHECK(EVP_DigestInit_ex2(state_->context.get(), EVP_sha256(), nullptr) == 1);
+}
+Sha256::Sha256(Sha256&&) noexcept = default;
+Sha256::~Sha256() = default;
+void Sha256::add(std::string_view data) {
+  SAW_CHECK(EVP_DigestUpdate(state_->context.get(), data.data(), data.size()) == 1);
+}
+Digest Sha256::finish() && {
+  Digest out;
+  unsigned length = 0;
+  SAW_CHECK(EVP_DigestFinal_ex(state_->context.get(), out.data(), &length) == 1 && length == out.size());
+  return out;
+}
+
 std::string digest_text(const Digest& d) {
   return "sha256:" + to_hex(view(d));
 }

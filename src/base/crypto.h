@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -19,6 +20,19 @@ Digest sha256(std::initializer_list<std::string_view> parts);
 inline std::string_view view(const Digest& d) {
   return {reinterpret_cast<const char*>(d.data()), d.size()};
 }
+// Of data that comes in pieces:  Sha256 hash; hash.add(a); hash.add(b); Digest d = std::move(hash).finish();
+class Sha256 {
+ public:
+  Sha256();
+  Sha256(Sha256&&) noexcept;
+  ~Sha256();
+  void add(std::string_view data);
+  Digest finish() &&;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 std::string digest_text(const Digest& d);  // "sha256:<64 hex digits>"
 
 // `size` bytes from getrandom(2). Never fails once the kernel's pool is ready.

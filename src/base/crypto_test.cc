@@ -31,5 +31,14 @@ TEST(Crypto, ids_are_fresh_and_name_safe) {
   EXPECT_EQ(a.size(), 23u);
 }
 
+TEST(Crypto, a_digest_of_pieces_is_the_digest_of_the_whole) {
+  Sha256 hash;
+  hash.add("one ");
+  hash.add("");
+  hash.add("two");
+  EXPECT_EQ(std::move(hash).finish(), sha256("one two"));
+  EXPECT_EQ(Sha256().finish(), sha256(""));
+}
+
 }  // namespace
 }  // namespace saw

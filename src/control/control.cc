@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
+#include "control/diff_view.h"
 
 namespace saw::control {
 
@@ -259,15 +260,7 @@ void Control::diff_session(const Caller& caller, std::string_view workspace, std
     auto* changes = std::get_if<sandbox::Changes>(&answer->message);
     if (!changes)
       return reply(Error::make("node.malformed", "saw-node answered a ListChanges with something else"));
-    static constexpr std::string_view kKinds[] = {"added", "changed", "deleted"},
-                                      kTypes[] = {"file", "directory", "symlink", "other"};
-    DiffView view{.complete = changes->complete};
-    for (const sandbox::Change& c : changes->changes)
-      view.changes.push_back({.kind = std::string(kKinds[static_cast<size_t>(c.kind)]),
-                              .type = std::string(kTypes[static_cast<size_t>(c.type)]),
-                              .path = printable(c.path, 8192),
-                              .size = c.size});
-    reply(std::move(view));
+    reply(to_view(*changes));
   };
   node_.request(sandbox::ListChanges{.workspace = (*found)->record().id, .session = known->record.id},
                 alive_.guard(std::move(convert)));

@@ -273,9 +273,10 @@ class FakeNode {
   void handle(sandbox::SignalExec& m) { signals.push_back(m); }
   void handle(sandbox::ResizeExec&) {}
   void handle(sandbox::ListChanges& m) {
-    answer(sandbox::Changes{
-        .request = m.request,
-        .changes = {{.kind = sandbox::ChangeKind::deleted, .path = "/workspace/a\nb", .size = 3}}});
+    answer(sandbox::Changes{.request = m.request,
+                            .changes = {{.kind = sandbox::ChangeKind::deleted,
+                                         .path = "/workspace/a\nb",
+                                         .before = sandbox::FileSide{.mode = 0644, .size = 3}}}});
   }
   void handle(sandbox::ListSandboxes& m) {
     sandbox::SandboxList list{.request = m.request};

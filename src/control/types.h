@@ -68,13 +68,20 @@ struct SessionView {
   Nanos created = 0;
   std::optional<ProofView> proof;
 };
-struct ChangeView {
-  std::string kind, type, path;
+struct FileSideView {
+  std::string type, mode, target;  // mode: "0644"; target: of a link
   uint64_t size = 0;
+};
+struct ChangeView {
+  std::string kind, path, renamed_from;
+  std::string lines;  // unified diff, bytes of the agent's choosing
+  std::optional<FileSideView> before, after;
+  bool content = false, attributes = false, binary = false;
 };
 struct DiffView {
   std::vector<ChangeView> changes;
   bool complete = true;
+  std::string limit, root;
 };
 
 struct AgentView {

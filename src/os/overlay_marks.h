@@ -2,7 +2,11 @@
 // directories").
 #pragma once
 
+#include <string_view>
+
 #include <sys/stat.h>
+
+#include "base/result.h"
 
 namespace saw::os {
 
@@ -13,5 +17,17 @@ bool is_whiteout(const struct stat& info);
 // set the second itself; where root mounted, that means nothing.
 enum class MarkNamespace { trusted, user };
 bool is_opaque(int directory, MarkNamespace marks);
+// What an inode of the upper layer says of the lower one that it was copied from ("overlay.origin"), compared
+// with `lower`: the file handle of an inode, so that one that was put in its place later is told from it.
+enum class Origin {
+  none,     // made in the upper layer, or the file system gives no handles
+  same,     // copied from `lower`
+  another,  // copied from an inode that is not `lower`
+};
+Origin origin_of(int upper, int lower, MarkNamespace marks);  // lower -1: `another` where there is an origin
+// Whether an extended attribute is overlayfs's own, in either name space.
+bool is_overlay_mark(std::string_view attribute);
+// Takes overlayfs's marks from an inode that leaves its layer.
+Result<> drop_overlay_marks(int fd);
 
 }  // namespace saw::os

@@ -1,17 +1,28 @@
-// What a layer changed against the layer below it, read from the layers themselves.
+// What a session changed against the workspace below it, read from the layers themselves.
 //
-//   ChangeList changes = SAW_TRY(list_changes(std::move(upper), std::move(lower), Mounter::root));
+//   ChangeSources sources{.layers = {upper}, .base = fs, .mounter = Mounter::root};   // layers: top first
+//   ChangeList changes = SAW_TRY(list_changes(sources));
+//   changes.root;                                     // what a review and a commit are bound to
 //
-// Both directories are full of an agent's bytes: every step goes by directory descriptor and follows no link,
-// names are bytes, and the walk is bounded by kMaxChanges changes, kMaxPathBytes of names, kMaxVisited
-// entries looked at and kMaxDepth levels; past a bound the list is marked incomplete. A file that was opened
-// for writing and left as it was counts as changed (overlayfs copied it up).
+// Added, changed, deleted (each entry of a deleted tree), with type, mode, size, user.* attributes, link
+// targets and the digest of every content on both sides. A file that was opened for writing and left as it
+// was is no change: contents are compared. Renames: overlayfs records none (redirect_dir is off), so an added
+// file is paired with a deleted one of equal size and digest (ChangeRecord::renamed_from).
+//
+// All directories are full of an agent's bytes: every step goes by directory descriptor and follows no link,
+// names are bytes, and the walk is bounded by kMaxChanges, kMaxPathBytes of names, kMaxVisited entries looked
+// at, kMaxDepth levels and kMaxHashedBytes of content. Past a bound `complete` is false, `limit` says which,
+// and there is no root: such a session can be looked at and discarded, not committed. For a root that means
+// something the layers must be at rest; a file that changes meanwhile is left out, and `complete` is false.
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <vector>
 
 #include "base/fd.h"
-#include "sandbox/node_protocol.h"
+#include "sandbox/change_record.h"
+#include "sandbox/tree_files.h"
 
 namespace saw::sandbox {
 
@@ -20,15 +31,23 @@ enum class Mounter : uint8_t {
   user
 };  // who mounted the overlay: decides which extended attributes count
 
-struct ChangeList {
-  std::vector<Change> changes;  // sorted by path, bytewise
-  bool complete = true;
+struct ChangeSources {
+  std::vector<Fd> layers;  // of the session, top first
+  Fd base;                 // what it is compared with: the workspace's tree as one directory
+  Mounter mounter = Mounter::root;
 };
 
-constexpr size_t kMaxPathBytes = 12u << 20;  // leaves room in one message
-constexpr size_t kMaxVisited = 300'000;
-constexpr size_t kMaxDepth = 128;  // two descriptors each
+struct ChangeList {
+  std::vector<ChangeRecord> changes;  // sorted by path, bytewise
+  bool complete = true;
+  std::string limit;           // the bound that was met: "more than 100000 changes"
+  std::optional<Digest> root;  // of a complete list
+};
 
-Result<ChangeList> list_changes(Fd upper, Fd lower, Mounter mounter);
+constexpr size_t kMaxPathBytes = 8u << 20;  // of names and link targets: leaves room in one message
+constexpr size_t kMaxVisited = 300'000;
+constexpr uint64_t kMaxHashedBytes = uint64_t{16} << 30;
+
+Result<ChangeList> list_changes(const ChangeSources& sources);
 
 }  // namespace saw::sandbox

@@ -33,14 +33,16 @@ class ChangesTest : public testing::Test {
   }
   void whiteout(const std::string& path) { ASSERT_EQ(::mknod((upper() + path).c_str(), S_IFCHR, 0), 0); }
   ChangeList list() const {
-    auto changes = list_changes(std::move(*Fd::open(upper(), O_RDONLY | O_DIRECTORY)),
-                                std::move(*Fd::open(lower(), O_RDONLY | O_DIRECTORY)), Mounter::user);
+    ChangeSources sources{.mounter = Mounter::user};
+    sources.layers.push_back(std::move(*Fd::open(upper(), O_RDONLY | O_DIRECTORY)));
+    sources.base = std::move(*Fd::open(lower(), O_RDONLY | O_DIRECTORY));
+    auto changes = list_changes(sources);
     SAW_CHECK(changes.has_value());
     return std::move(*changes);
   }
   std::vector<std::string> lines() const {
     std::vector<std::string> out;
-    for (const Change& change : list().changes)
+    for (const ChangeRecord& change : list().changes)
       out.push_back("+~-"[static_cast<int>(change.kind)] + change.path);
     return out;
   }
@@ -61,8 +63,8 @@ TEST_F(ChangesTest, added_changed_and_deleted_are_told_apart_and_sorted) {
   whiteout("/workspace/deleted");
   EXPECT_THAT(lines(), ElementsAre("+/workspace/added", "+/workspace/added/inner", "~/workspace/changed",
                                    "-/workspace/deleted"));
-  EXPECT_EQ(list().changes[1].size, 5u);
-  EXPECT_EQ(list().changes[0].type, FileType::directory);
+  EXPECT_EQ(list().changes[1].after->size, 5u);
+  EXPECT_EQ(list().changes[0].after->type, FileType::directory);
 }
 
 TEST_F(ChangesTest, a_directory_made_anew_hides_what_was_below) {
@@ -92,7 +94,7 @@ TEST_F(ChangesTest, links_are_reported_and_never_followed) {
   fs::create_symlink(directory_ + "/outside", upper() + "/real");
   const ChangeList changes = list();
   ASSERT_EQ(changes.changes.size(), 2u);
-  EXPECT_EQ(changes.changes[0].type, FileType::symlink);
+  EXPECT_EQ(changes.changes[0].after->type, FileType::symlink);
   EXPECT_EQ(changes.changes[1].kind, ChangeKind::changed);
 }
 

@@ -1,5 +1,7 @@
 #include "sandbox/node.h"
 
+#include "sandbox/change_message.h"
+
 namespace saw::sandbox {
 
 Node::Node(os::Loop& loop, Config config, Parts parts)
@@ -138,7 +140,10 @@ void Node::handle(const ListChanges& message) {
   const Ticket ticket = outbox_.ticket(message.request);
   auto found = storage_.changes(message.workspace, message.session);
   if (!found) return outbox_.fail(ticket, found.error());
-  outbox_.answer(ticket, Changes{.changes = std::move(found->changes), .complete = found->complete});
+  Changes answer{.complete = found->complete, .limit = found->limit};
+  for (const ChangeRecord& record : found->changes) answer.changes.push_back(to_message(record));
+  if (found->root) answer.root = digest_text(*found->root);
+  outbox_.answer(ticket, std::move(answer));
 }
 
 // ---- sandboxes

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -218,18 +219,32 @@ enum class FileType : uint8_t { file, directory, symlink, other };
 constexpr FileType kEnumLast(FileType) {
   return FileType::other;
 }
+struct FileSide {  // of a change: what was there, what is there
+  FileType type = FileType::file;
+  uint32_t mode = 0;
+  uint64_t size = 0;
+  std::string target;  // of a link
+  template <class A> void members(A& a) { a(type, mode, size, target); }
+};
 struct Change {
   ChangeKind kind = ChangeKind::added;
-  FileType type = FileType::file;
   std::string path;  // absolute inside the sandbox; bytes of the agent's choosing
-  uint64_t size = 0;
-  template <class A> void members(A& a) { a(kind, type, path, size); }
+  std::optional<FileSide> before, after;
+  bool content = false, attributes = false;  // which of them changed, where both sides are of one type
+  std::string renamed_from;                  // a deleted path with the same bytes; empty: none
+  std::string lines;                         // unified diff of a text file, where asked for
+  bool binary = false;                       // it has no lines
+  template <class A> void members(A& a) {
+    a(kind, path, before, after, content, attributes, renamed_from, lines, binary);
+  }
 };
 struct Changes {
   uint64_t request = 0;
   std::vector<Change> changes;  // sorted by path
-  bool complete = true;         // false: more than kMaxChanges
-  template <class A> void members(A& a) { a(request, changes, complete); }
+  bool complete = true;         // false: a bound was met, and `limit` says which
+  std::string limit;
+  std::string root;  // "sha256:…" over all changes (change_record.h); empty unless complete
+  template <class A> void members(A& a) { a(request, changes, complete, limit, root); }
 };
 constexpr size_t kMaxChanges = 100'000;
 struct SandboxInfo {

@@ -68,8 +68,12 @@ Result<Storage> Storage::open(std::string directory, StorageOptions options) {
 }
 
 Result<> Storage::drop_unfinished() {
-  for (const std::string& name : names_in(directory_ + "/ws"))
-    if (name.starts_with(kUnfinished)) SAW_TRY(trash_.take(workspaces_.get(), name));
+  for (const std::string& name : names_in(directory_ + "/ws")) {
+    if (name.starts_with(kUnfinished))
+      SAW_TRY(trash_.take(workspaces_.get(), name));
+    else if (is_valid_id(name))
+      SAW_TRY(finish_commits(name));
+  }
   return {};
 }
 
@@ -119,9 +123,8 @@ Result<> Storage::create_session(const std::string& workspace, const std::string
   const std::string path = session_path(workspace, session);
   if (exists(path)) return {};
   Fd sessions = SAW_TRY(Fd::open(workspace_path(workspace) + "/sessions", O_RDONLY | O_DIRECTORY));
-  const std::string name = random_id(kUnfinished), temporary = session_path(workspace, name);
-  SAW_TRY(make_directories(temporary + "/work", 0700));
-  SAW_TRY(make_owned(temporary + "/upper", owner));
+  const std::string name = random_id(kUnfinished);
+  SAW_TRY(make_session_directory(sessions.get(), name, owner_of(owner)));
   if (::renameat(sessions.get(), name.c_str(), sessions.get(), session.c_str()) != 0)
     return Error::system("storage.create", "creating the storage of session '{}'", session);
   return {};
@@ -177,17 +180,6 @@ Result<Layers> Storage::layers(const SandboxPlan& plan) const {
       break;
   }
   return layers;
-}
-
-Result<ChangeList> Storage::changes(const std::string& workspace, const std::string& session) const {
-  SAW_TRY(require_valid("session", session));
-  SAW_TRY(index(workspace));
-  const std::string path = session_path(workspace, session);
-  if (!exists(path)) return Error::make("storage.unknown", "there is no storage of session '{}'", session);
-  Fd upper = SAW_TRY(Fd::open(path + "/upper", O_RDONLY | O_DIRECTORY));
-  Fd lower = SAW_TRY(Fd::open(workspace_path(workspace) + "/fs", O_RDONLY | O_DIRECTORY));
-  return list_changes(std::move(upper), std::move(lower),
-                      options_.first_agent_uid ? Mounter::root : Mounter::user);
 }
 
 }  // namespace saw::sandbox

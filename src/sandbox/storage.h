@@ -7,7 +7,8 @@
 //
 //   <node>/ws/<workspace>/owner      the workspace's index, hence its uids; unique as long as it exists
 //                        /fs         the persistent tree: /workspace, /home/agent, … below it
-//                        /sessions/<session>/{upper,work}
+//                        /sessions/<session>/{upper,work,since}
+//                        /commits/<commit>   a commit or discard under way (commit.h); finished by open()
 //   <node>/trash                     what is being removed
 //
 // Creating and removing are atomic: a workspace is there with its owner, or not at all, whenever the process
@@ -19,6 +20,7 @@
 #include <string_view>
 
 #include "sandbox/changes.h"
+#include "sandbox/commit.h"
 #include "sandbox/launch.h"
 #include "sandbox/storage_trash.h"
 
@@ -50,13 +52,25 @@ class Storage {
   // 0 ≤ index < kMaxWorkspaces. "storage.unknown" when there is no such workspace.
   Result<uint32_t> index(const std::string& workspace) const;
   Result<Layers> layers(const SandboxPlan& plan) const;
+
+  // ---- what a session changed (storage_commit.cc). None of them while a sandbox uses the session, but for
+  // changes(), whose root then means nothing.
+  Result<ChangeSources> session_sources(const std::string& workspace, const std::string& session) const;
   Result<ChangeList> changes(const std::string& workspace, const std::string& session) const;
+  Result<CommitOutcome> commit(const std::string& workspace, const std::string& session,
+                               const CommitRequest& request);
+  Result<> discard(const std::string& workspace, const std::string& session);
 
  private:
   Storage(std::string directory, StorageOptions options, Fd workspaces, Trash trash);
   Result<> make_owned(const std::string& path, uint32_t index) const;
   Result<uint32_t> free_index() const;
   Result<> drop_unfinished();
+  std::optional<FileOwner> owner_of(uint32_t index) const;
+  Result<CommitPlaces> commit_places(const std::string& workspace, const std::string& session,
+                                     const std::string& work) const;
+  Result<Fd> commits_of(const std::string& workspace) const;
+  Result<> finish_commits(const std::string& workspace);
   std::string workspace_path(const std::string& workspace) const;
   std::string session_path(const std::string& workspace, const std::string& session) const;
 

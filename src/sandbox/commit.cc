@@ -1,0 +1,176 @@
+#include "sandbox/commit.h"
+
+#include <algorithm>
+#include <set>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/file.h"
+#include "sandbox/commit_journal.h"
+#include "sandbox/session_reference.h"
+
+namespace saw::sandbox {
+namespace {
+
+constexpr size_t kMaxNamed = 20;  // paths in a message
+
+bool is_directory(const std::optional<FileState>& state) {
+  return state && state->type == FileType::directory;
+}
+
+// Calls `visit` with each proper ancestor of `path`, nearest first.
+template <class Visit> void each_ancestor(std::string_view path, Visit visit) {
+  for (size_t end = path.rfind('/'); end != path.npos && end > 0; end = path.rfind('/', end - 1))
+    visit(path.substr(0, end));
+}
+
+Result<> refuse_special(const std::vector<ChangeRecord>& changes, const std::vector<bool>& withheld) {
+  std::string names;
+  size_t count = 0;
+  for (size_t i = 0; i < changes.size(); ++i) {
+    if (withheld[i] || !changes[i].after || changes[i].after->type != FileType::other) continue;
+    if (++count <= kMaxNamed) names += (names.empty() ? "'" : ", '") + printable(changes[i].path) + "'";
+  }
+  if (count == 0) return {};
+  return Error::make(
+      "commit.special_file",
+      "a device, fifo or socket cannot be committed: {}{}. Remove it in the session, then commit", names,
+      count > kMaxNamed ? fmt::format(" and {} more", count - kMaxNamed) : "");
+}
+
+// Files on both sides, opened when the classifier asks.
+class CandidateFiles {
+ public:
+  explicit CandidateFiles(const ChangeSources& sources) : below_(sources.base.get()) {
+    for (const Fd& layer : sources.layers) above_.emplace_back(layer.get());
+  }
+  Result<Fd> before(const ChangeRecord& change) { return open(below_, change); }
+  Result<Fd> after(const ChangeRecord& change) { return open(above_.at(change.layer), change); }
+
+ private:
+  static Result<Fd> open(TreeCursor& cursor, const ChangeRecord& change) {
+    const auto place = SAW_TRY(cursor.find(change.path));
+    if (!place) return Error::make("changes.moved", "'{}' is gone", printable(change.path));
+    return open_regular(place->directory, place->name);
+  }
+  TreeCursor below_;
+  std::vector<TreeCursor> above_;
+};
+
+Result<std::vector<bool>> classify(const CommitPlaces& places, const CommitRequest& request,
+                                   const std::vector<ChangeRecord>& changes) {
+  std::vector<bool> withheld(changes.size());
+  if (!request.classify) return withheld;
+  CandidateFiles files(places.sources);
+  for (size_t i = 0; i < changes.size(); ++i) {
+    const Candidate candidate{.change = changes[i],
+                              .open_before = [&] { return files.before(changes[i]); },
+                              .open_after = [&] { return files.after(changes[i]); }};
+    withheld[i] = SAW_TRY(request.classify(candidate)) == Disposition::withhold;
+  }
+  spread_withheld(changes, withheld);
+  return withheld;
+}
+
+}  // namespace
+
+std::vector<std::string> find_conflicts(const std::vector<ChangeRecord>& changes, Nanos since) {
+  std::vector<std::string> out;
+  for (const ChangeRecord& change : changes) {
+    const bool changed_below = change.before && change.below_changed >= since;
+    // A copy of something that is no longer there: deleted below, or moved within the session. If its
+    // directory below has not changed, it was the session.
+    const bool gone_below = !change.before && change.copied_up && change.directory_changed >= since;
+    if (changed_below || gone_below || change.moved_below) out.push_back(change.path);
+  }
+  return out;
+}
+
+void spread_withheld(const std::vector<ChangeRecord>& changes, std::vector<bool>& withheld) {
+  // A directory that is not made, and one that does not give way to a file, keep what is below from changing.
+  std::set<std::string, std::less<>> roots;
+  for (size_t i = 0; i < changes.size(); ++i) {
+    const ChangeRecord& change = changes[i];
+    each_ancestor(change.path, [&](std::string_view above) {
+      if (roots.contains(above)) withheld[i] = true;
+    });
+    const bool turns = is_directory(change.before) != is_directory(change.after) && change.after;
+    if (withheld[i] && turns) roots.insert(change.path);
+  }
+  // A directory cannot go before what is in it.
+  std::set<std::string, std::less<>> kept;
+  for (size_t i = changes.size(); i-- > 0;) {
+    const ChangeRecord& change = changes[i];
+    const bool goes = is_directory(change.before) && !is_directory(change.after);
+    if (goes && kept.contains(change.path)) withheld[i] = true;
+    if (withheld[i]) each_ancestor(change.path, [&](std::string_view above) { kept.emplace(above); });
+  }
+}
+
+Result<> make_session_directory(int parent, const std::string& name, const std::optional<FileOwner>& owner) {
+  const auto make = [](int in, const char* what) {
+    return ::mkdirat(in, what, 0755) == 0 || errno == EEXIST;
+  };
+  if (!make(parent, name.c_str())) return Error::system("storage.create", "making a session's directory");
+  Fd directory(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!directory || ::fchmod(directory.get(), 0700) != 0 || !make(directory.get(), "upper") ||
+      !make(directory.get(), "work"))
+    return Error::system("storage.create", "making a session's directory");
+  if (owner && ::fchownat(directory.get(), "upper", owner->uid, owner->gid, AT_SYMLINK_NOFOLLOW) != 0)
+    return Error::system("storage.owner", "giving a session's layer to uid {}", owner->uid);
+  return make_reference(directory.get());
+}
+
+Result<CommitOutcome> commit(const CommitPlaces& places, const CommitRequest& request) {
+  const ChangeList list = SAW_TRY(list_changes(places.sources), "listing what the session changed");
+  if (!list.root)
+    return Error::make("commit.too_much",
+                       "the session's changes cannot be listed completely ({}): nothing is committed",
+                       list.limit);
+  CommitOutcome outcome{.root = digest_text(*list.root)};
+  if (!request.root.empty() && request.root != outcome.root)
+    return Error::make("commit.root",
+                       "the changes are not the ones that were shown: their root is {}, not {}. Look at the "
+                       "diff again",
+                       outcome.root, request.root);
+  const std::vector<bool> withheld =
+      SAW_TRY(classify(places, request, list.changes), "classifying the changes");
+  SAW_TRY(refuse_special(list.changes, withheld));
+  std::vector<ChangeRecord> applied;
+  for (size_t i = 0; i < list.changes.size(); ++i) {
+    if (withheld[i])
+      outcome.withheld.push_back(list.changes[i].path);
+    else
+      applied.push_back(list.changes[i]);
+  }
+  outcome.conflicts = find_conflicts(applied, places.since);
+  if (!outcome.conflicts.empty() || applied.empty()) return outcome;
+  const CommitJournal journal = SAW_TRY(stage_commit(places, list.changes, withheld, request.witness));
+  outcome.failed = SAW_TRY(apply_commit(places, journal, request.witness), "carrying out a commit");
+  outcome.applied = applied.size() - std::min(applied.size(), outcome.failed.size());
+  return outcome;
+}
+
+Result<bool> finish_commit(const CommitPlaces& places, const CommitWitness& witness) {
+  Fd file(::openat(places.work.get(), kJournalName, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  if (!file && errno == ENOENT) return false;
+  if (!file) return Error::system("commit.journal", "opening the journal of a commit");
+  const std::string bytes = SAW_TRY(read_all(file, kMaxJournal));
+  const auto journal = SAW_TRY(wire::decode_struct<CommitJournal>(bytes), "reading the journal of a commit");
+  SAW_TRY(apply_commit(places, journal, witness), "finishing a commit");
+  return true;
+}
+
+Result<> discard(const CommitPlaces& places) {
+  SAW_TRY(make_session_directory(places.work.get(), kNextName, places.owner));
+  if (::renameat2(places.work.get(), kNextName, places.sessions.get(), places.session.c_str(),
+                  RENAME_EXCHANGE) != 0 ||
+      ::fsync(places.sessions.get()) != 0)
+    return Error::system("commit.discard", "exchanging the layer of session '{}'", places.session);
+  return {};
+}
+
+}  // namespace saw::sandbox

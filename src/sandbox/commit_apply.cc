@@ -1,0 +1,265 @@
+#include <algorithm>
+#include <cstring>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/crypto.h"
+#include "base/log.h"
+#include "os/overlay_marks.h"
+#include "os/xattr.h"
+#include "sandbox/commit_journal.h"
+#include "sandbox/session_reference.h"
+
+namespace saw::sandbox {
+namespace {
+
+constexpr int kOpenDirectory = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
+
+// Each step may have been done already, by this function before a crash: it finds out, and a second time
+// changes nothing. An Error is of one step only: its path stays with the session.
+class Apply {
+ public:
+  Apply(const CommitPlaces& places, const CommitWitness& witness)
+      : places_(places), witness_(witness), base_(places.sources.base.get()) {
+    for (const Fd& layer : places.sources.layers) layers_.emplace_back(layer.get());
+  }
+
+  Result<> open() {
+    stage_ = Fd(::openat(places_.work.get(), kStageName, kOpenDirectory));
+    next_ = Fd(::openat(places_.work.get(), kNextName, kOpenDirectory));
+    if (!stage_ || !next_) return Error::system("commit.apply", "opening what was staged");
+    return renew_upper();
+  }
+
+  std::vector<std::string> run(const std::vector<CommitStep>& steps) {
+    std::vector<const CommitStep*> left;
+    for (const CommitStep& step : steps) {
+      if (step.action == CommitAction::carry) continue;
+      if (auto done = apply(step); !done) {
+        log_warning("commit of session '{}': '{}' stays with the session: {}", places_.session,
+                    printable(step.path), done.error().message);
+        left.push_back(&step);
+      }
+    }
+    std::vector<std::string> failed;
+    for (const CommitStep* step : left) failed.push_back(step->path);
+    for (const CommitStep& step : steps)
+      if (step.action == CommitAction::carry) left.push_back(&step);
+    std::ranges::sort(left, {}, [](const CommitStep* step) -> const std::string& { return step->path; });
+    for (const CommitStep* step : left)
+      if (auto carried = carry(*step); !carried)
+        log_error("commit of session '{}': '{}' is lost to the session: {}", places_.session,
+                  printable(step->path), carried.error().message);
+    std::ranges::sort(failed);
+    for (const CommitStep& step : steps)
+      if (step.linked && !std::ranges::binary_search(failed, step.path)) drop_old_name(step);
+    return failed;
+  }
+
+  const Fd& next() const { return next_; }
+
+ private:
+  // What a crash left half carried is put aside, and carried again.
+  Result<> renew_upper() {
+    const std::string aside = random_id("old-");
+    if (::renameat(next_.get(), "upper", places_.work.get(), aside.c_str()) != 0 && errno != ENOENT)
+      return Error::system("commit.carry", "putting aside a layer");
+    if (::mkdirat(next_.get(), "upper", 0755) != 0) return Error::system("commit.carry", "making a layer");
+    upper_ = Fd(::openat(next_.get(), "upper", kOpenDirectory));
+    if (!upper_) return Error::system("commit.carry", "opening a layer");
+    if (places_.owner && ::fchown(upper_.get(), places_.owner->uid, places_.owner->gid) != 0)
+      return Error::system("commit.owner", "giving a layer to uid {}", places_.owner->uid);
+    return {};
+  }
+
+  Result<> apply(const CommitStep& step) {
+    tell(witness_, "apply");
+    switch (step.action) {
+      case CommitAction::place:
+      case CommitAction::replace:
+      case CommitAction::exchange:
+        return place(step);
+      case CommitAction::attributes:
+        return set_attributes(step);
+      case CommitAction::remove:
+      case CommitAction::remove_directory:
+        return remove(step);
+      case CommitAction::carry:
+        break;
+    }
+    return {};
+  }
+
+  static Error moved() { return {"commit.moved", "it was changed in the workspace while the commit ran", 0}; }
+
+  bool is_staged(const CommitStep& step, const std::string& entry) const {
+    const auto staged = look_at(stage_.get(), entry);
+    return staged && staged->st_ino == step.inode;
+  }
+
+  // What the stage holds is made fit for the workspace: it may be the session's own inode.
+  Result<> prepare(const CommitStep& step, const std::string& entry) {
+    const auto info = look_at(stage_.get(), entry);
+    if (!info || !S_ISREG(info->st_mode)) return {};
+    const Fd file = SAW_TRY(open_regular(stage_.get(), entry));
+    SAW_TRY(os::drop_overlay_marks(file.get()));
+    if (places_.owner && (info->st_uid != places_.owner->uid || info->st_gid != places_.owner->gid) &&
+        ::fchown(file.get(), places_.owner->uid, places_.owner->gid) != 0)
+      return Error::system("commit.owner", "giving a file to uid {}", places_.owner->uid);
+    if (::fchmod(file.get(), step.mode) != 0) return Error::system("commit.apply", "setting a mode");
+    return {};
+  }
+
+  Result<> place(const CommitStep& step) {
+    const std::string entry = std::to_string(step.entry);
+    if (!is_staged(step, entry)) return {};
+    SAW_TRY(prepare(step, entry));
+    const auto where = SAW_TRY(base_.find(step.path));
+    if (!where) return std::unexpected(moved());
+    const auto there = look_at(where->directory, where->name);
+    if (step.action != CommitAction::place) {
+      const bool untouched = there && (step.below_changed == 0 || changed_at(*there) == step.below_changed);
+      if (!untouched) return std::unexpected(moved());
+    }
+    const unsigned flags = step.action == CommitAction::place      ? RENAME_NOREPLACE
+                           : step.action == CommitAction::exchange ? RENAME_EXCHANGE
+                                                                   : 0;
+    tell(witness_, "rename");
+    if (::renameat2(stage_.get(), entry.c_str(), where->directory, where->name.c_str(), flags) != 0)
+      return Error::system("commit.apply", "putting it into its place");
+    if (flags == RENAME_EXCHANGE) base_.reset();
+    return {};
+  }
+
+  Result<> set_attributes(const CommitStep& step) {
+    const Fd like(::openat(stage_.get(), std::to_string(step.entry).c_str(), kOpenDirectory));
+    const auto where = SAW_TRY(base_.find(step.path));
+    const Fd directory(where ? ::openat(where->directory, where->name.c_str(), kOpenDirectory) : -1);
+    struct stat info{};
+    if (!like || !directory || ::fstat(directory.get(), &info) != 0) return std::unexpected(moved());
+    const std::vector<os::Attribute> wanted = SAW_TRY(os::user_attributes(like.get())),
+                                     present = SAW_TRY(os::user_attributes(directory.get()));
+    const auto same = [](const os::Attribute& a, const os::Attribute& b) {
+      return a.name == b.name && a.value == b.value;
+    };
+    if ((info.st_mode & 07777) == step.mode && std::ranges::equal(wanted, present, same)) return {};
+    if (changed_at(info) != step.below_changed) return std::unexpected(moved());
+    SAW_TRY(os::set_user_attributes(directory.get(), wanted));
+    if (::fchmod(directory.get(), step.mode) != 0) return Error::system("commit.apply", "setting a mode");
+    return {};
+  }
+
+  Result<> remove(const CommitStep& step) {
+    const auto where = SAW_TRY(base_.find(step.path));
+    const auto there = where ? look_at(where->directory, where->name) : std::nullopt;
+    if (!there) return {};
+    const bool directory = step.action == CommitAction::remove_directory;
+    if (S_ISDIR(there->st_mode) != directory) return std::unexpected(moved());
+    if (!directory && step.below_changed != 0 && changed_at(*there) != step.below_changed)
+      return std::unexpected(moved());
+    tell(witness_, "unlink");
+    if (::unlinkat(where->directory, where->name.c_str(), directory ? AT_REMOVEDIR : 0) != 0)
+      return Error::system("commit.apply", "removing it");
+    return {};
+  }
+
+  // The name that a placed file has in the session's old layer: were it removed later, with that layer, the
+  // file's ctime would look like a change of the workspace's.
+  void drop_old_name(const CommitStep& step) {
+    tell(witness_, "drop");
+    const auto where = layers_.front().find(step.path);
+    if (!where || !*where || !look_at((*where)->directory, (*where)->name)) return;
+    if (::unlinkat((*where)->directory, (*where)->name.c_str(), 0) != 0)
+      log_warning("commit of session '{}': '{}' may look like a conflict: {}", places_.session,
+                  printable(step.path), std::strerror(errno));
+  }
+
+  // ---- what stays with the session
+
+  // Into the session's next layer, with its directories.
+  Result<> carry(const CommitStep& step) {
+    tell(witness_, "carry");
+    TreeCursor upper(upper_.get());
+    for (size_t end = step.path.find('/', 1); end != step.path.npos; end = step.path.find('/', end + 1))
+      if (!SAW_TRY(carry_parent(step.path.substr(0, end), step.layer))) return {};
+    const auto to = SAW_TRY(upper.find(step.path));
+    if (!to || look_at(to->directory, to->name)) return {};
+    if (step.deletes) {
+      if (::mknodat(to->directory, to->name.c_str(), S_IFCHR, makedev(0, 0)) != 0)
+        return Error::system("commit.carry", "keeping a deletion");
+      return {};
+    }
+    const auto from = SAW_TRY(layers_.at(step.layer).find(step.path));
+    const auto info = from ? look_at(from->directory, from->name) : std::nullopt;
+    if (!info) return Error::make("commit.carry", "the session no longer has it");
+    return carry_entry(*from, *info, *to);
+  }
+
+  Result<> carry_entry(const TreeCursor::Place& from, const struct stat& info, const TreeCursor::Place& to) {
+    if (S_ISDIR(info.st_mode)) {
+      const Fd like(::openat(from.directory, from.name.c_str(), kOpenDirectory));
+      if (!like) return Error::system("commit.carry", "opening a directory");
+      return copy_directory(to.directory, to.name, like.get(), places_.owner);
+    }
+    if (S_ISLNK(info.st_mode)) {
+      Budget none;
+      const FileState link = SAW_TRY(state_of(from.directory, from.name, info, none));
+      return copy_link(to.directory, to.name, link.target, places_.owner);
+    }
+    if (!S_ISREG(info.st_mode)) return Error::make("commit.carry", "a special file");
+    // A copy: the inode may have another name, which the workspace has now.
+    const Fd source = SAW_TRY(open_regular(from.directory, from.name));
+    return copy_file(to.directory, to.name, source, places_.owner);
+  }
+
+  // A directory on the way, as the workspace has it, or else the session. false: the way is blocked by
+  // something that was carried, and hides what lies below anyway.
+  Result<bool> carry_parent(const std::string& path, uint32_t layer) {
+    TreeCursor upper(upper_.get());
+    const auto to = SAW_TRY(upper.find(path));
+    if (!to) return false;
+    if (const auto there = look_at(to->directory, to->name)) return S_ISDIR(there->st_mode);
+    for (TreeCursor* tree : {&base_, &layers_.at(layer)}) {
+      const auto from = SAW_TRY(tree->find(path));
+      const Fd like(from ? ::openat(from->directory, from->name.c_str(), kOpenDirectory) : -1);
+      if (!like) continue;
+      SAW_TRY(copy_directory(to->directory, to->name, like.get(), places_.owner));
+      return true;
+    }
+    return Error::make("commit.carry", "its directory '{}' is gone", printable(path));
+  }
+
+  const CommitPlaces& places_;
+  const CommitWitness& witness_;
+  TreeCursor base_;
+  std::vector<TreeCursor> layers_;
+  Fd stage_, next_, upper_;
+};
+
+}  // namespace
+
+Result<std::vector<std::string>> apply_commit(const CommitPlaces& places, const CommitJournal& journal,
+                                              const CommitWitness& witness) {
+  const auto current = look_at(places.sessions.get(), journal.session);
+  if (!current) return Error::make("commit.session", "session '{}' is gone", journal.session);
+  if (current->st_ino == journal.next_inode) return std::vector<std::string>();  // all done before
+  Apply apply(places, witness);
+  SAW_TRY(apply.open());
+  std::vector<std::string> failed = apply.run(journal.steps);
+  SAW_TRY(make_later_reference(apply.next().get()));
+  tell(witness, "sync applied");
+  SAW_TRY(sync_file_system(places.work.get()));
+  tell(witness, "exchange");
+  if (::renameat2(places.work.get(), kNextName, places.sessions.get(), journal.session.c_str(),
+                  RENAME_EXCHANGE) != 0 ||
+      ::fsync(places.sessions.get()) != 0)
+    return Error::system("commit.apply", "giving session '{}' its next layer", journal.session);
+  tell(witness, "exchanged");
+  return failed;
+}
+
+}  // namespace saw::sandbox

@@ -1,0 +1,135 @@
+// The part of Storage that reads, commits and discards what sessions wrote.
+#include <filesystem>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/crypto.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "sandbox/commit_journal.h"
+#include "sandbox/session_reference.h"
+#include "sandbox/storage.h"
+
+namespace saw::sandbox {
+namespace {
+
+constexpr int kOpenDirectory = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+
+// Released with the descriptor: when a process that was killed in the middle is really gone, the next one may
+// finish its work.
+Result<> lock(const Fd& directory) {
+  while (::flock(directory.get(), LOCK_EX) != 0)
+    if (errno != EINTR) return Error::system("commit.lock", "waiting for a commit that was interrupted");
+  return {};
+}
+
+}  // namespace
+
+std::optional<FileOwner> Storage::owner_of(uint32_t index) const {
+  if (!options_.first_agent_uid) return std::nullopt;
+  const uint32_t uid = *options_.first_agent_uid + index;
+  return FileOwner{uid, uid};
+}
+
+Result<ChangeSources> Storage::session_sources(const std::string& workspace,
+                                               const std::string& session) const {
+  if (!is_valid_id(session)) return Error::make("storage.bad_id", "the session id is not valid");
+  SAW_TRY(index(workspace));
+  struct stat info{};
+  const std::string path = session_path(workspace, session);
+  if (::lstat(path.c_str(), &info) != 0)
+    return Error::make("storage.unknown", "there is no storage of session '{}'", session);
+  ChangeSources sources{.mounter = options_.first_agent_uid ? Mounter::root : Mounter::user};
+  sources.layers.push_back(SAW_TRY(Fd::open(path + "/upper", kOpenDirectory)));
+  sources.base = SAW_TRY(Fd::open(workspace_path(workspace) + "/fs", kOpenDirectory));
+  return sources;
+}
+
+Result<ChangeList> Storage::changes(const std::string& workspace, const std::string& session) const {
+  return list_changes(SAW_TRY(session_sources(workspace, session)));
+}
+
+Result<Fd> Storage::commits_of(const std::string& workspace) const {
+  const std::string path = workspace_path(workspace) + "/commits";
+  SAW_TRY(make_directories(path, 0700));
+  return Fd::open(path, kOpenDirectory);
+}
+
+Result<CommitPlaces> Storage::commit_places(const std::string& workspace, const std::string& session,
+                                            const std::string& work) const {
+  CommitPlaces places{.session = session, .owner = owner_of(SAW_TRY(index(workspace)))};
+  places.sources = SAW_TRY(session_sources(workspace, session));
+  places.work = SAW_TRY(Fd::open(workspace_path(workspace) + "/commits/" + work, kOpenDirectory));
+  places.sessions = SAW_TRY(Fd::open(workspace_path(workspace) + "/sessions", kOpenDirectory));
+  SAW_TRY(lock(places.work));
+  return places;
+}
+
+Result<CommitOutcome> Storage::commit(const std::string& workspace, const std::string& session,
+                                      const CommitRequest& request) {
+  SAW_TRY(session_sources(workspace, session));
+  const Fd commits = SAW_TRY(commits_of(workspace));
+  const std::string work = random_id("co-");
+  if (::mkdirat(commits.get(), work.c_str(), 0700) != 0)
+    return Error::system("commit.work", "making the directory of a commit");
+  auto outcome = [&]() -> Result<CommitOutcome> {
+    CommitPlaces places = SAW_TRY(commit_places(workspace, session, work));
+    Fd directory = SAW_TRY(Fd::open(session_path(workspace, session), kOpenDirectory));
+    places.since = SAW_TRY(read_reference(directory.get()));
+    return sandbox::commit(places, request);
+  }();
+  // Decided and not carried out (an input/output error, say): what is left of it is finished by open().
+  const bool undone =
+      !outcome && ::faccessat(commits.get(), (work + "/" + kJournalName).c_str(), F_OK, 0) == 0;
+  if (!undone) SAW_TRY(trash_.take(commits.get(), work));
+  return outcome;
+}
+
+Result<> Storage::discard(const std::string& workspace, const std::string& session) {
+  SAW_TRY(session_sources(workspace, session));
+  const Fd commits = SAW_TRY(commits_of(workspace));
+  const std::string work = random_id("co-");
+  if (::mkdirat(commits.get(), work.c_str(), 0700) != 0)
+    return Error::system("commit.work", "making the directory of a discard");
+  auto done = sandbox::discard(SAW_TRY(commit_places(workspace, session, work)));
+  SAW_TRY(trash_.take(commits.get(), work));
+  return done;
+}
+
+Result<> Storage::finish_commits(const std::string& workspace) {
+  const std::string path = workspace_path(workspace) + "/commits";
+  if (::access(path.c_str(), F_OK) != 0) return {};
+  const Fd commits = SAW_TRY(commits_of(workspace));
+  std::vector<std::string> found;
+  std::error_code error;
+  for (auto it = std::filesystem::directory_iterator(path, error);
+       !error && it != std::filesystem::directory_iterator(); it.increment(error))
+    found.push_back(it->path().filename().string());
+  for (const std::string& work : found) {
+    const std::string journal = path + "/" + work + "/" + kJournalName;
+    if (::access(journal.c_str(), F_OK) == 0) {
+      auto finished = [&]() -> Result<> {
+        const std::string bytes = SAW_TRY(read_file(journal, kMaxJournal));
+        const auto decoded = SAW_TRY(wire::decode_struct<CommitJournal>(bytes), "reading a journal");
+        const CommitPlaces places = SAW_TRY(commit_places(workspace, decoded.session, work));
+        SAW_TRY(finish_commit(places));
+        return {};
+      }();
+      // One workspace that cannot be finished must not keep the others from starting: its commit stays where
+      // it is, and is tried again at the next start.
+      if (!finished) {
+        log_error("workspace '{}': a commit that was interrupted could not be finished: {}", workspace,
+                  finished.error().message);
+        continue;
+      }
+      log_info("workspace '{}': finished a commit that was interrupted", workspace);
+    }
+    SAW_TRY(trash_.take(commits.get(), work));
+  }
+  return {};
+}
+
+}  // namespace saw::sandbox
