@@ -144,6 +144,7 @@ class FakeNode {
   std::map<uint64_t, std::vector<Fd>> pipes;                    // the command's ends
   std::vector<sandbox::SignalExec> signals;
   std::vector<std::string> log;  // names of requests, in order
+  sandbox::Committed committed;  // what a commit ends as
   size_t clients = 0;
   bool ready = false, shut_down = false;
   std::string refuse_sandboxes;  // an error code for StartSandbox
@@ -277,6 +278,17 @@ class FakeNode {
                             .changes = {{.kind = sandbox::ChangeKind::deleted,
                                          .path = "/workspace/a\nb",
                                          .before = sandbox::FileSide{.mode = 0644, .size = 3}}}});
+  }
+  void handle(sandbox::CommitSession& m) {
+    log.push_back("CommitSession " + m.root);
+    sandbox::Committed done = committed;
+    done.request = m.request;
+    done.root = m.root;
+    answer(std::move(done));
+  }
+  void handle(sandbox::DiscardSession& m) {
+    log.push_back("DiscardSession");
+    answer(sandbox::Done{m.request});
   }
   void handle(sandbox::ListSandboxes& m) {
     sandbox::SandboxList list{.request = m.request};

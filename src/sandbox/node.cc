@@ -1,7 +1,5 @@
 #include "sandbox/node.h"
 
-#include "sandbox/change_message.h"
-
 namespace saw::sandbox {
 
 Node::Node(os::Loop& loop, Config config, Parts parts)
@@ -114,7 +112,7 @@ void Node::handle(const RemoveStorage& message) {
   const Ticket ticket = outbox_.ticket(message.request);
   calls_.forget(message.workspace, message.session);
   if (sandboxes_.uses_storage(message.workspace, message.session) ||
-      calls_.uses_storage(message.workspace, message.session))
+      calls_.uses_storage(message.workspace, message.session) || has_job(message.workspace, message.session))
     return outbox_.fail(ticket, {"storage.busy", "a sandbox still uses this storage"});
   auto removed = message.session.empty() ? storage_.remove_workspace(message.workspace)
                                          : storage_.remove_session(message.workspace, message.session);
@@ -136,22 +134,14 @@ void Node::empty_trash() {
   });
 }
 
-void Node::handle(const ListChanges& message) {
-  const Ticket ticket = outbox_.ticket(message.request);
-  auto found = storage_.changes(message.workspace, message.session);
-  if (!found) return outbox_.fail(ticket, found.error());
-  Changes answer{.complete = found->complete, .limit = found->limit};
-  for (const ChangeRecord& record : found->changes) answer.changes.push_back(to_message(record));
-  if (found->root) answer.root = digest_text(*found->root);
-  outbox_.answer(ticket, std::move(answer));
-}
-
 // ---- sandboxes
 // --------------------------------------------------------------------------------------------------------------------
 
 void Node::handle(const StartSandbox& message) {
   const Ticket ticket = outbox_.ticket(message.request);
   if (shutting_down_) return outbox_.fail(ticket, {"node.stopping", "saw-node is stopping"});
+  if (!message.plan.session.empty() && has_job(message.plan.workspace, message.plan.session))
+    return outbox_.fail(ticket, {"session.busy", "the session is being committed or discarded"});
   sandboxes_.start(message, ticket);
 }
 

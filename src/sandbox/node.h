@@ -11,11 +11,13 @@
 #pragma once
 
 #include <functional>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "os/background.h"
 #include "os/userns.h"
 #include "sandbox/node_calls.h"
 #include "sandbox/node_sandboxes.h"
@@ -28,6 +30,8 @@ class Node {
   // Before the first ControlReady, so many deaths of sawd in a row end the start.
   static constexpr int kMaxStartFailures = 6;
   static constexpr size_t kTrashSlice = 250;  // everybody else waits that long
+  static constexpr size_t kMaxJobs = 8;
+  static constexpr int64_t kJobMs = 10 * 60 * 1000;
 
   struct Config {
     std::string version, node_id;
@@ -66,6 +70,8 @@ class Node {
   void handle(const SignalExec& message);
   void handle(const ResizeExec& message);
   void handle(const ListChanges& message);
+  void handle(const CommitSession& message);
+  void handle(const DiscardSession& message);
   void handle(const ListSandboxes& message);
   void handle(const StartEgress& message);
   void handle(const StopEgress& message);
@@ -75,6 +81,17 @@ class Node {
   void handle(const ForgetCalls& message);
   void handle(const RunCall& message);
   void handle(const ProveSandbox& message);
+  // Reading and committing trees takes long and handles hostile names: each in a process of its own.
+  struct Job {
+    std::string workspace, session;
+    bool writes = false;  // nothing else may use the session meanwhile, nor commit to the workspace
+    std::unique_ptr<os::Background> process;
+  };
+  void start_job(const Ticket& ticket, Job job, const std::function<Result<FromNode>()>& work);
+  void end_job(std::list<Job>::iterator job, const Ticket& ticket, Result<std::string> answer);
+  bool has_job(const std::string& workspace, const std::string& session) const;
+  // false: it was refused, and answered.
+  bool may_change(const Ticket& ticket, const std::string& workspace, const std::string& session);
   void conclude(const Ticket& ticket, const Result<>& result);
   void empty_trash();
 
@@ -91,6 +108,7 @@ class Node {
   Supervisor supervisor_;
   std::unique_ptr<os::Link> control_;
   std::vector<Ticket> waiting_for_trash_;
+  std::list<Job> jobs_;
   bool emptying_ = false, ready_ = false, shutting_down_ = false;
 };
 

@@ -120,8 +120,28 @@ struct ResizeExec {
   uint16_t rows = 0, columns = 0;
   template <class A> void members(A& a) { a(sandbox, exec, rows, columns); }
 };
-// What a session changed against its lower layers. Answer: Changes.
+// What a session changed against its lower layers, at `paths` and below (empty: everywhere). Answer: Changes, whose root is over
+// everything that the session changed.
+enum class DiffDetail : uint8_t { entries, lines };
+constexpr DiffDetail kEnumLast(DiffDetail) {
+  return DiffDetail::lines;
+}
 struct ListChanges {
+  uint64_t request = 0;
+  std::string workspace, session;
+  std::vector<std::string> paths;
+  DiffDetail detail = DiffDetail::entries;
+  template <class A> void members(A& a) { a(request, workspace, session, paths, detail); }
+};
+// Brings what a session changed into the workspace, if that still has the root that was shown. No sandbox may use the session.
+// Answer: Committed.
+struct CommitSession {
+  uint64_t request = 0;
+  std::string workspace, session, root;
+  template <class A> void members(A& a) { a(request, workspace, session, root); }
+};
+// Forgets what a session changed; it goes on with an empty layer. No sandbox may use the session. Answer: Done.
+struct DiscardSession {
   uint64_t request = 0;
   std::string workspace, session;
   template <class A> void members(A& a) { a(request, workspace, session); }
@@ -153,7 +173,8 @@ struct Shutdown {
 
 using ToNode = std::variant<CreateStorage, RemoveStorage, StartSandbox, StopSandbox, GetSockets, StartExec,
                             SignalExec, ResizeExec, ListChanges, ListSandboxes, StartEgress, StopEgress,
-                            ControlReady, Shutdown, PrepareCalls, ForgetCalls, RunCall, ProveSandbox>;
+                            ControlReady, Shutdown, PrepareCalls, ForgetCalls, RunCall, ProveSandbox,
+                            CommitSession, DiscardSession>;
 
 // ---- saw-node → sawd ------------------------------------------------------------------------------------------------------------
 
@@ -247,6 +268,20 @@ struct Changes {
   template <class A> void members(A& a) { a(request, changes, complete, limit, root); }
 };
 constexpr size_t kMaxChanges = 100'000;
+// The end of a commit. Conflicts: nothing was applied. Of each list the first kMaxNamedPaths, sorted.
+constexpr size_t kMaxNamedPaths = 1000;
+struct Committed {
+  uint64_t request = 0;
+  std::string root;
+  uint64_t applied = 0, conflicting = 0, held_back = 0, left = 0;  // how many changes
+  std::vector<std::string> conflicts;  // changed in the workspace since the session began
+  std::vector<std::string> withheld;   // quarantined: they stay with the session
+  std::vector<std::string>
+      failed;  // changed in the workspace while the commit ran: they stay with the session
+  template <class A> void members(A& a) {
+    a(request, root, applied, conflicting, held_back, left, conflicts, withheld, failed);
+  }
+};
 struct SandboxInfo {
   std::string sandbox, workspace, session;
   Depth depth = Depth::call;
@@ -290,6 +325,6 @@ struct
 
 using FromNode = std::variant<NodeHello, Done, Failed, SandboxStarted, ExecStarted, Changes, SandboxList,
                               EgressStarted, ExecExited, SandboxExited, EgressExited, PerimeterStarted,
-                              CallsPrepared, CallStarted, SandboxProven>;
+                              CallsPrepared, CallStarted, SandboxProven, Committed>;
 
 }  // namespace saw::sandbox

@@ -393,6 +393,34 @@ TEST_F(NodeTest, a_sessions_changes_are_listed) {
   EXPECT_NE(await<Failed>(86), nullptr);
 }
 
+TEST_F(NodeTest, a_session_is_committed_and_discarded_once_no_sandbox_uses_it) {
+  start_node();
+  start_sandbox("sb-a", Depth::session);
+  const std::string upper = runtime_->last_layers.upper, base = runtime_->last_layers.lower.at(0);
+  ASSERT_TRUE(replace_file(upper + "/new", "x", 0644, Durability::none));
+  send(CommitSession{.request = 70, .workspace = "w", .session = "s"});
+  ASSERT_NE(await<Failed>(70), nullptr);
+  EXPECT_EQ(await<Failed>(70)->code, "session.busy");
+  send(DiscardSession{.request = 71, .workspace = "w", .session = "s"});
+  EXPECT_NE(await<Failed>(71), nullptr);
+  send(StopSandbox{.request = 72, .sandbox = "sb-a"});
+  ASSERT_NE(await<Done>(72), nullptr);
+  send(CommitSession{.request = 73, .workspace = "w", .session = "s", .root = "sha256:another"});
+  ASSERT_NE(await<Failed>(73), nullptr);
+  EXPECT_EQ(await<Failed>(73)->code, "commit.root");
+  send(CommitSession{.request = 74, .workspace = "w", .session = "s"});
+  send(StartSandbox{.request = 75, .plan = plan("sb-b", Depth::session)});
+  ASSERT_NE(await<Failed>(75), nullptr) << "nothing may start in it meanwhile";
+  ASSERT_NE(await<Committed>(74), nullptr);
+  EXPECT_EQ(await<Committed>(74)->applied, 1u);
+  EXPECT_EQ(read_file(base + "/new").value_or(""), "x");
+  ASSERT_TRUE(replace_file(upper + "/more", "x", 0644, Durability::none));
+  send(DiscardSession{.request = 76, .workspace = "w", .session = "s"});
+  ASSERT_NE(await<Done>(76), nullptr);
+  EXPECT_FALSE(std::filesystem::exists(upper + "/more"));
+  EXPECT_FALSE(std::filesystem::exists(base + "/more"));
+}
+
 // ---- after a restart
 // ----------------------------------------------------------------------------------------------------------------
 

@@ -60,6 +60,10 @@ class Storage {
   Result<CommitOutcome> commit(const std::string& workspace, const std::string& session,
                                const CommitRequest& request);
   Result<> discard(const std::string& workspace, const std::string& session);
+  // Finishes what a process that was killed had decided and not done.
+  Result<> finish_commits(const std::string& workspace);
+  // What a process forked to do one of these needs of the caller's descriptors.
+  std::vector<int> descriptors() const { return {workspaces_.get(), trash_.descriptor()}; }
 
  private:
   Storage(std::string directory, StorageOptions options, Fd workspaces, Trash trash);
@@ -70,7 +74,6 @@ class Storage {
   Result<CommitPlaces> commit_places(const std::string& workspace, const std::string& session,
                                      const std::string& work) const;
   Result<Fd> commits_of(const std::string& workspace) const;
-  Result<> finish_commits(const std::string& workspace);
   std::string workspace_path(const std::string& workspace) const;
   std::string session_path(const std::string& workspace, const std::string& session) const;
 

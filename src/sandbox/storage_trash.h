@@ -25,6 +25,7 @@ class Trash {
   Result<> take(int parent, const std::string& name);
   // Removes about `budget` entries. true: there is more.
   Result<bool> empty_some(size_t budget);
+  int descriptor() const { return directory_.get(); }
 
  private:
   explicit Trash(Fd directory) : directory_(std::move(directory)) {}

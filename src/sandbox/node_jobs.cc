@@ -1,0 +1,98 @@
+// The part of Node that reads, commits and discards what sessions wrote.
+#include <algorithm>
+
+#include "sandbox/change_message.h"
+#include "sandbox/node.h"
+
+namespace saw::sandbox {
+
+bool Node::has_job(const std::string& workspace, const std::string& session) const {
+  return std::ranges::any_of(jobs_, [&](const Job& job) {
+    return job.writes && job.workspace == workspace && (session.empty() || job.session == session);
+  });
+}
+
+bool Node::may_change(const Ticket& ticket, const std::string& workspace, const std::string& session) {
+  calls_.forget(workspace, session);  // parked sandboxes show its layers, too
+  if (sandboxes_.uses_storage(workspace, session) || calls_.uses_storage(workspace, session)) {
+    outbox_.fail(ticket, {"session.busy", "a sandbox still uses this session"});
+    return false;
+  }
+  if (has_job(workspace, "")) {
+    outbox_.fail(ticket, {"session.busy", "a session of this workspace is being committed; try again"});
+    return false;
+  }
+  return true;
+}
+
+void Node::start_job(const Ticket& ticket, Job job, const std::function<Result<FromNode>()>& work) {
+  if (jobs_.size() >= kMaxJobs)
+    return outbox_.fail(ticket, {"node.busy", "too many sessions are read or committed; try again"});
+  const auto place = jobs_.insert(jobs_.end(), std::move(job));
+  const auto run = [&]() -> std::string {
+    auto answer = work();
+    if (answer) return wire::encode(*answer);
+    return wire::encode(FromNode{Failed{.code = answer.error().code, .message = answer.error().message}});
+  };
+  auto process = os::Background::start(
+      loop_, {.keep = storage_.descriptors(), .limit_ms = kJobMs}, run,
+      [this, place, ticket](Result<std::string> answer) { end_job(place, ticket, std::move(answer)); });
+  if (!process) {
+    jobs_.erase(place);
+    return outbox_.fail(ticket, process.error());
+  }
+  place->process = std::move(*process);
+}
+
+void Node::end_job(std::list<Job>::iterator job, const Ticket& ticket, Result<std::string> answer) {
+  const bool wrote = job->writes;
+  const std::string workspace = job->workspace;
+  jobs_.erase(job);
+  if (wrote) {
+    // A process that was ended in the middle leaves a journal: what was decided is done before anybody looks.
+    if (!answer)
+      if (auto finished = storage_.finish_commits(workspace); !finished)
+        log_error("workspace '{}': {}", workspace, finished.error().message);
+    empty_trash();
+  }
+  if (!answer) return outbox_.fail(ticket, answer.error());
+  auto message = wire::decode<FromNode>(*answer);
+  if (!message) return outbox_.fail(ticket, message.error());
+  if (auto* failed = std::get_if<Failed>(&*message))
+    return outbox_.fail(ticket, {failed->code, failed->message});
+  if (auto* changes = std::get_if<Changes>(&*message)) return outbox_.answer(ticket, std::move(*changes));
+  if (auto* committed = std::get_if<Committed>(&*message))
+    return outbox_.answer(ticket, std::move(*committed));
+  outbox_.answer(ticket, Done{});
+}
+
+void Node::handle(const ListChanges& message) {
+  start_job(outbox_.ticket(message.request), {.workspace = message.workspace, .session = message.session},
+            [&]() -> Result<FromNode> {
+              const ChangeSources sources =
+                  SAW_TRY(storage_.session_sources(message.workspace, message.session));
+              return FromNode{SAW_TRY(answer_of(sources, message))};
+            });
+}
+
+void Node::handle(const CommitSession& message) {
+  const Ticket ticket = outbox_.ticket(message.request);
+  if (!may_change(ticket, message.workspace, message.session)) return;
+  start_job(ticket, {.workspace = message.workspace, .session = message.session, .writes = true},
+            [&]() -> Result<FromNode> {
+              const CommitRequest request{.root = message.root};
+              const CommitOutcome outcome =
+                  SAW_TRY(storage_.commit(message.workspace, message.session, request));
+              return FromNode{to_message(outcome)};
+            });
+}
+
+void Node::handle(const DiscardSession& message) {
+  const Ticket ticket = outbox_.ticket(message.request);
+  if (!may_change(ticket, message.workspace, message.session)) return;
+  auto done = storage_.discard(message.workspace, message.session);
+  empty_trash();
+  conclude(ticket, done);
+}
+
+}  // namespace saw::sandbox
