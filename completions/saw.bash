@@ -14,7 +14,7 @@ _saw() {
   case $path in
     '') words='up down status doctor advise conform workspace exec run session policy agent secret review audit whoami version help completion attach ssh cp delegate kill login logout mcp bench' ;;
     'workspace') words='create list show start stop decommission rebuild snapshot fork expose' ;;
-    'session') words='start exec diff end list commit discard fork' ;;
+    'session') words='start exec diff commit discard end list fork' ;;
     'policy') words='lint show decide prove replay keygen sign verify publish rollback revoke status import' ;;
     'agent') words='register list show suspend resume revoke' ;;
     'secret') words='put list rotate rm' ;;
@@ -37,7 +37,9 @@ _saw() {
     'run') words='--session --keep --delegation --env --cwd --agent --timeout --tty --json --socket --dir --help' ;;
     'session start') words='--name --json --socket --dir --help' ;;
     'session exec') words='--env --cwd --agent --timeout --tty --json --socket --dir --help' ;;
-    'session diff') words='--json --socket --dir --help' ;;
+    'session diff') words='--lines --stat --name-only --json --socket --dir --help' ;;
+    'session commit') words='--root --yes --stop --json --socket --dir --help' ;;
+    'session discard') words='--stop --json --socket --dir --help' ;;
     'session end') words='--json --socket --dir --help' ;;
     'session list') words='--json --socket --dir --help' ;;
     'policy lint') words='--json --socket --dir --help' ;;
@@ -69,8 +71,6 @@ _saw() {
     'workspace snapshot') words='--json --socket --dir --help' ;;
     'workspace fork') words='--json --socket --dir --help' ;;
     'workspace expose') words='--json --socket --dir --help' ;;
-    'session commit') words='--json --socket --dir --help' ;;
-    'session discard') words='--json --socket --dir --help' ;;
     'session fork') words='--json --socket --dir --help' ;;
     'attach') words='--json --socket --dir --help' ;;
     'ssh') words='--json --socket --dir --help' ;;

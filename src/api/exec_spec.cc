@@ -44,6 +44,7 @@ Result<control::ExecRequest> parse_exec_spec(std::string_view base64url) {
   members.text_map("env", out.environment);
   members.text("cwd", out.directory);
   members.flag("tty", out.terminal);
+  members.flag("keep", out.keep);
   members.number("rows", rows, kMaxRows);
   members.number("cols", columns, kMaxRows);
   members.number("timeout_ms", timeout, INT64_MAX);

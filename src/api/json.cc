@@ -169,6 +169,17 @@ Json to_json(const DiffView& v) {
   return out;
 }
 
+Json to_json(const CommitView& v) {
+  return {{"root", v.root},
+          {"applied", v.applied},
+          {"conflicting", v.conflicting},
+          {"quarantined", v.held_back},
+          {"left", v.left},
+          {"conflicts", v.conflicts},
+          {"quarantined_paths", v.withheld},
+          {"left_paths", v.failed}};
+}
+
 Json to_json(const AgentView& v) {
   Json out = {{"id", v.id},           {"name", v.name},       {"sponsor", v.sponsor},
               {"purpose", v.purpose}, {"version", v.version}, {"state", v.state}};

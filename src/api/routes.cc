@@ -170,8 +170,65 @@ void post_sessions(Control& control, const HttpRequest& request, Segments at, Re
   if (auto good = members.finish(); !good) return respond(to_response(good.error()));
   control.start_session(request.caller, at[0], name, later<SessionView>(std::move(respond), 201));
 }
+Result<DiffQuery> diff_query(const HttpRequest& request) {
+  DiffQuery query;
+  if (auto lines = request.query.find("lines"); lines != request.query.end()) {
+    if (lines->second != "0" && lines->second != "1")
+      return Error::make("request.query", "'lines' is 0 or 1");
+    query.lines = lines->second == "1";
+  }
+  if (auto paths = request.query.find("paths"); paths != request.query.end()) {
+    const Json body = SAW_TRY(parse_object(R"({"paths":)" + paths->second + "}"), "reading 'paths'");
+    Members members(body);
+    members.texts("paths", query.paths, Need::required);
+    SAW_TRY(members.finish());
+  }
+  return query;
+}
 void get_diff(Control& control, const HttpRequest& request, Segments at, Respond respond) {
-  control.diff_session(request.caller, at[0], at[1], later<DiffView>(std::move(respond)));
+  auto query = diff_query(request);
+  if (!query) return respond(to_response(query.error()));
+  control.diff_session(request.caller, at[0], at[1], *query, later<DiffView>(std::move(respond)));
+}
+Result<FileChange> file_change(const HttpRequest& request) {
+  Json body = SAW_TRY(body_of(request));
+  Members members(body);
+  FileChange change;
+  bool stop = false;
+  members.text("root", change.root);
+  members.flag("stop", stop);
+  SAW_TRY(members.finish());
+  change.running = stop ? Running::stop : Running::refuse;
+  return change;
+}
+// A conflict is a refusal that lists its paths.
+HttpResponse conflict(const CommitView& view) {
+  constexpr size_t kMaxNamed = 100;
+  std::string reason = fmt::format(
+      "nothing was committed: {} {} changed in the workspace since the session began:", view.conflicting,
+      view.conflicting == 1 ? "path was" : "paths were");
+  for (size_t i = 0; i < std::min(view.conflicts.size(), kMaxNamed); ++i)
+    reason += (i == 0 ? " '" : ", '") + view.conflicts[i] + "'";
+  if (view.conflicting > kMaxNamed) reason += fmt::format(" and {} more", view.conflicting - kMaxNamed);
+  HttpResponse response = to_response(Error{"commit.conflict", reason, 0});
+  Json body = Json::parse(response.body);
+  body["commit"] = to_json(view);
+  response.body = dump(body);
+  return response;
+}
+void post_commit(Control& control, const HttpRequest& request, Segments at, Respond respond) {
+  auto change = file_change(request);
+  if (!change) return respond(to_response(change.error()));
+  control.commit_session(request.caller, at[0], at[1], std::move(*change),
+                         [respond = std::move(respond)](Result<CommitView> done) mutable {
+                           if (!done) return respond(to_response(done.error()));
+                           respond(done->conflicting > 0 ? conflict(*done) : answer(to_json(*done)));
+                         });
+}
+void post_discard(Control& control, const HttpRequest& request, Segments at, Respond respond) {
+  auto change = file_change(request);
+  if (!change) return respond(to_response(change.error()));
+  control.discard_session(request.caller, at[0], at[1], std::move(*change), later<void>(std::move(respond)));
 }
 void delete_session(Control& control, const HttpRequest& request, Segments at, Respond respond) {
   control.end_session(request.caller, at[0], at[1], later<void>(std::move(respond)));
@@ -279,6 +336,8 @@ constexpr Route kRoutes[] = {
     {"GET", "/v1/workspaces/{w}/sessions", get_sessions},
     {"POST", "/v1/workspaces/{w}/sessions", post_sessions},
     {"GET", "/v1/workspaces/{w}/sessions/{s}/diff", get_diff},
+    {"POST", "/v1/workspaces/{w}/sessions/{s}/commit", post_commit},
+    {"POST", "/v1/workspaces/{w}/sessions/{s}/discard", post_discard},
     {"DELETE", "/v1/workspaces/{w}/sessions/{s}", delete_session},
     {"GET", "/v1/agents", get_agents},
     {"POST", "/v1/agents", post_agents},
@@ -304,8 +363,6 @@ constexpr std::string_view kLater[] = {
     "/v1/workspaces/{w}/fork",
     "/v1/workspaces/{w}/expose",
     "/v1/workspaces/{w}/kill",
-    "/v1/workspaces/{w}/sessions/{s}/commit",
-    "/v1/workspaces/{w}/sessions/{s}/discard",
     "/v1/workspaces/{w}/sessions/{s}/fork",
     "/v1/delegations",
     "/v1/delegations/{d}",

@@ -21,12 +21,13 @@ namespace saw::cli {
 struct Context;
 
 enum class Need { required, optional };
+enum class Occurs { once, repeatedly };
 struct Positional {
   std::string name, help;  // name as shown and as asked for: "W"
   Need need = Need::required;
+  Occurs occurs = Occurs::once;  // repeatedly: the last one only
 };
 
-enum class Occurs { once, repeatedly };
 struct Option {
   std::string name;   // "--policy"; with a short form: "-f,--follow"
   std::string value;  // "FILE"; empty: a flag

@@ -159,8 +159,10 @@ std::string troff_items(const std::vector<Item>& items) {
 std::string usage_line(const Command& command) {
   std::string out = fmt::format("saw {}", command.path);
   if (!command.options.empty()) out += " [OPTION…]";
-  for (const Positional& p : command.positionals)
-    out += p.need == Need::required ? fmt::format(" {}", p.name) : fmt::format(" [{}]", p.name);
+  for (const Positional& p : command.positionals) {
+    const std::string name = p.name + (p.occurs == Occurs::repeatedly ? "…" : "");
+    out += p.need == Need::required ? fmt::format(" {}", name) : fmt::format(" [{}]", name);
+  }
   if (!command.rest.empty()) out += fmt::format(" -- {}", command.rest);
   return out;
 }

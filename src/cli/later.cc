@@ -13,8 +13,6 @@ std::vector<Command> later_commands() {
       {"workspace snapshot", "freeze a workspace's state"},
       {"workspace fork", "a second workspace from the state of a first"},
       {"workspace expose", "a URL that only the owner can open"},
-      {"session commit", "keep what a session wrote"},
-      {"session discard", "drop what a session wrote, keep the session"},
       {"session fork", "a second session from the state of a first"},
       {"attach", "an interactive terminal; detaching leaves it running"},
       {"ssh", "a ProxyCommand for IDEs"},

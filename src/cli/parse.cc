@@ -117,6 +117,10 @@ void declare(CLI::App& app, const Command& command, std::deque<Holder>& holders)
     if (long_name(option) != "--help") add(option);
   for (const Positional& positional : command.positionals) {
     Holder& holder = holders.emplace_back(positional.name);
+    if (positional.occurs == Occurs::repeatedly) {
+      app.add_option(positional.name, holder.several)->required(positional.need == Need::required);
+      continue;
+    }
     holder.option =
         app.add_option(positional.name, holder.single)->required(positional.need == Need::required);
   }

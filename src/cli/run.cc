@@ -29,6 +29,7 @@ Attempt<json> spec_of(const Context& context, std::string_view kind,
   spec["env"] = std::move(environment);
   if (args.has("--tty")) spec["rows"] = context.input.rows, spec["cols"] = context.input.columns;
   if (session) spec["session"] = *session;
+  if (kind == "call" && args.has("--keep")) spec["keep"] = true;
   if (const auto agent = args.find("--agent")) spec["agent"] = *agent;
   if (const auto directory = args.find("--cwd")) spec["cwd"] = *directory;
   if (const auto timeout = args.find("--timeout")) {
@@ -81,10 +82,10 @@ Outcome exec_command(Context& context) {
 }
 
 Outcome run_command(Context& context) {
-  if (context.args.has("--delegation") || context.args.has("--keep")) {
-    const char* what = context.args.has("--keep") ? "--keep" : "--delegation";
-    return fail(Exit::saw_failed, "not_available_yet", "{} is not available yet", what);
-  }
+  if (context.args.has("--delegation"))
+    return fail(Exit::saw_failed, "not_available_yet", "{} is not available yet", "--delegation");
+  if (context.args.has("--keep") && context.args.has("--session"))
+    return fail(Exit::usage, "cli.usage", "a session keeps what is written anyway: use 'saw session exec'");
   return run_in_sandbox(context, context.args.text("W"), "call", context.args.find("--session"));
 }
 
@@ -121,8 +122,11 @@ Outcome run_in_sandbox(Context& context, const std::string& workspace, std::stri
   local.output = [&out = context.out](Stream stream, std::string_view bytes) {
     print_output(out, stream, bytes);
   };
-  local.started = [&out = context.out](std::string_view text) {
-    out.json({{"started", json::parse(text, nullptr, false)}});
+  std::string call;
+  local.started = [&](std::string_view text) {
+    const json started = json::parse(text, nullptr, false);
+    call = text_of(started, "call");
+    context.out.json({{"started", started}});
   };
 
   const std::string encoded = to_base64url(spec.dump(-1, ' ', false, json::error_handler_t::replace));
@@ -134,6 +138,8 @@ Outcome run_in_sandbox(Context& context, const std::string& workspace, std::stri
   context.out.json({{"exit", {{"end", result->end}, {"status", result->status}, {"exit_code", status}}}});
   if (const std::string why = explanation(*result, context.args.rest().front()); !why.empty())
     context.out.note(why);
+  if (spec.contains("keep"))
+    context.out.note(fmt::format("what it wrote is kept as {}: saw session diff, commit or discard", call));
   return status;
 }
 
@@ -141,7 +147,7 @@ std::vector<Command> run_commands() {
   std::vector<Option> call_options = exec_options();
   call_options.insert(call_options.begin(),
                       {{"--session", "S", "on top of this session's files instead of the workspace's"},
-                       {"--keep", "", "keep what it wrote for review (not available yet)"},
+                       {"--keep", "", "keep what it wrote, to show, commit or discard it (saw session …)"},
                        {"--delegation", "D", "under this delegation (not available yet)"}});
   return {
       {.path = "exec",

@@ -1,60 +1,16 @@
-// session …: sandboxes whose writes are discarded at the end. A session is named by its id, its name, or
-// "workspace/name".
+// session …: sandboxes whose writes are their own until they are committed.
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
 #include "cli/context.h"
 #include "cli/run.h"
+#include "cli/session_files.h"
+#include "cli/session_find.h"
 
 namespace saw::cli {
 namespace {
 
 using nlohmann::json;
-
-std::string sessions_of(const std::string& workspace) {
-  return fmt::format("/v1/workspaces/{}/sessions", url_segment(workspace));
-}
-
-struct Found {
-  std::string workspace, id;
-};
-
-// The API keeps sessions below their workspace; here one may be named alone, as long as that is not
-// ambiguous.
-Attempt<Found> find_session(Context& context, const std::string& given) {
-  const size_t slash = given.find('/');
-  std::vector<std::string> workspaces;
-  if (slash != std::string::npos) {
-    workspaces.push_back(given.substr(0, slash));
-  } else {
-    const json all = CLI_TRY(call(context, "GET", "/v1/workspaces"));
-    for (const json& w : list_of(all, "workspaces")) workspaces.push_back(text_of(w, "id"));
-  }
-  const std::string wanted = slash == std::string::npos ? given : given.substr(slash + 1);
-  std::vector<Found> found;
-  for (const std::string& workspace : workspaces) {
-    const json sessions = CLI_TRY(call(context, "GET", sessions_of(workspace)));
-    for (const json& s : list_of(sessions, "sessions"))
-      if (text_of(s, "id") == wanted || text_of(s, "name") == wanted)
-        found.push_back({workspace, text_of(s, "id")});
-  }
-  if (found.empty()) {
-    Failure failure{.exit = Exit::failed,
-                    .code = "session.not_found",
-                    .reason = fmt::format("there is no session '{}'", given),
-                    .ask = "saw session list"};
-    return std::unexpected(std::move(failure));
-  }
-  if (found.size() > 1)
-    return fail(Exit::usage, "session.ambiguous",
-                "{} sessions are called '{}'; name it as WORKSPACE/{} or by its id", found.size(), given,
-                wanted);
-  return found.front();
-}
-
-std::string path_of(const Found& session) {
-  return fmt::format("{}/{}", sessions_of(session.workspace), url_segment(session.id));
-}
 
 Outcome session_start(Context& context) {
   json body = json::object();
@@ -75,22 +31,8 @@ Outcome session_exec(Context& context) {
   return run_in_sandbox(context, session->workspace, "session", session->id);
 }
 
-Outcome session_diff(Context& context) {
-  const Found session = CLI_TRY(find_session(context, context.args.text("S")));
-  const json diff = CLI_TRY(call(context, "GET", path_of(session) + "/diff"));
-  context.out.json(diff);
-  std::vector<Output::Row> rows;
-  for (const json& change : list_of(diff, "changes"))
-    rows.push_back(
-        {text_of(change, "kind"), text_of(change, "type"), text_of(change, "size"), text_of(change, "path")});
-  context.out.table({"CHANGE", "TYPE", "BYTES", "PATH"}, rows, "the session changed nothing");
-  if (text_of(diff, "complete") == "false")
-    context.out.note("there are more changes than can be listed; these are the first");
-  return 0;
-}
-
 Outcome session_end(Context& context) {
-  const Found session = CLI_TRY(find_session(context, context.args.text("S")));
+  const FoundSession session = CLI_TRY(find_session(context, context.args.text("S")));
   context.out.json(CLI_TRY(call(context, "DELETE", path_of(session))));
   context.out.note(fmt::format("session {} ended; what it wrote is gone", session.id));
   return 0;
@@ -123,7 +65,7 @@ Outcome session_list(Context& context) {
 
 std::vector<Command> session_commands() {
   const Positional session = {"S", "the session's id or name, or WORKSPACE/NAME"};
-  return {
+  std::vector<Command> commands = {
       {.path = "session start",
        .summary = "start a session on top of a workspace; prints its id",
        .positionals = {{"W", "the workspace"}},
@@ -139,11 +81,6 @@ std::vector<Command> session_commands() {
        .text = "As 'saw exec', in the session.",
        .examples = {"saw session exec fix -- make test"},
        .run = session_exec},
-      {.path = "session diff",
-       .summary = "what a session changed",
-       .positionals = {session},
-       .examples = {"saw session diff fix", "saw session diff dev/fix --json"},
-       .run = session_diff},
       {.path = "session end",
        .summary = "end a session and discard what it wrote",
        .positionals = {session},
@@ -156,6 +93,10 @@ std::vector<Command> session_commands() {
        .examples = {"saw session list dev"},
        .run = session_list},
   };
+  const std::vector<Command> files = session_file_commands();
+  constexpr ptrdiff_t kAfterExec = 2;
+  commands.insert(commands.begin() + kAfterExec, files.begin(), files.end());
+  return commands;
 }
 
 }  // namespace saw::cli

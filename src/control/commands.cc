@@ -97,7 +97,18 @@ bool Commands::still_authorized(Command& command) {
 
 void Commands::build(Command& command, Workspace& workspace) {
   command.stage = Stage::building;
-  auto plan = workspace.plan(sandbox::Depth::call, command.who.session, command.sandbox);
+  const bool keep = command.request.keep;
+  if (keep) {
+    if (auto kept = workspace.keep_call(command.who.session, command.key); !kept)
+      return fail(command, std::move(kept).error());
+    command.forget_kept = [&workspace, id = command.who.session] {
+      workspace.end_session(id, [](Result<> ended) {
+        if (!ended) log_warning("forgetting a call that never ran: {}", ended.error().message);
+      });
+    };
+  }
+  auto plan = workspace.plan(keep ? sandbox::Depth::session : sandbox::Depth::call, command.who.session,
+                             command.sandbox);
   if (!plan) return fail(command, std::move(plan).error());
   command.cell = std::make_unique<Cell>(plane_, workspace.egress(), command.sandbox, command.who);
   command.cell->start(std::move(*plan), alive_.guard([this, key = command.key](Result<> started) {
@@ -217,9 +228,13 @@ void Commands::fail(Command& command, Error error) {
   auto end = alive_.guard(
       [this, key = command.key, reply = std::move(reply), error = std::move(error)](Result<>) mutable {
         if (reply) reply(std::unexpected(std::move(error)));
-        if (Command* ended = find(key))
+        std::move_only_function<void()> forget;
+        if (Command* ended = find(key)) {
           record_process(*ended, audit::ProcessActivity::Activity::terminate, {});
+          forget = std::move(ended->forget_kept);
+        }
         running_.erase(key);
+        if (forget) forget();
         check_drains();
       });
   if (command.cell)
@@ -308,6 +323,12 @@ std::vector<Cell*> Commands::call_cells(const std::string& workspace) {
   for (auto& [key, command] : running_)
     if (command->cell && command->who.workspace == workspace) out.push_back(command->cell.get());
   return out;
+}
+
+bool Commands::has_commands(const std::string& workspace, const std::string& session) const {
+  return std::ranges::any_of(running_, [&](const auto& entry) {
+    return entry.second->who.workspace == workspace && entry.second->who.session == session;
+  });
 }
 
 void Commands::end_commands(const std::string& workspace, const std::string& session, Reply<> reply) {

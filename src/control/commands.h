@@ -60,6 +60,7 @@ class Commands final : public RunningCommands {
   void end_commands(const std::string& workspace, const std::string& session, Reply<> reply) override;
   std::vector<Cell*> call_cells(const std::string& workspace) override;
   void sandbox_lost(const std::string& sandbox) override;
+  bool has_commands(const std::string& workspace, const std::string& session) const override;
   void kill_agent(const std::string& agent);  // revoked: its commands end
 
  private:
@@ -77,6 +78,7 @@ class Commands final : public RunningCommands {
     int32_t pid = 0;
     std::string plan;  // of a call: the digest
     bool timed_out = false, abandoned = false, retried = false;
+    std::move_only_function<void()> forget_kept;  // what a call that never ran would leave
     std::optional<Exit> exit;  // decided; told once the sandbox is gone
     std::move_only_function<void(Exit)> on_exit;
     Reply<std::unique_ptr<CommandHandle>> reply;

@@ -91,6 +91,13 @@ Result<std::unique_ptr<Commands::Command>> Commands::admit(Workspace& workspace,
     command->who.session = session->record.id;
     if (request.kind == ExecKind::session) command->sandbox = session->cell->sandbox();
   }
+  if (request.keep) {
+    if (request.kind != ExecKind::call || !request.session.empty())
+      return Error::make(
+          "request.keep",
+          "only a call on the workspace itself can keep its files; a session keeps them anyway");
+    command->who.session = random_id("ss-");
+  }
   auto resolved = agents_.resolve(workspace.record().owner, request.agent);
   if (!resolved) {
     command->who.agent_name = request.agent;

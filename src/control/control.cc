@@ -249,7 +249,11 @@ void Control::start_session(const Caller& caller, std::string_view workspace, co
 }
 
 void Control::diff_session(const Caller& caller, std::string_view workspace, std::string_view session,
-                           Reply<DiffView> reply) {
+                           const DiffQuery& query, Reply<DiffView> reply) {
+  constexpr size_t kMaxDiffPaths = 256;
+  if (query.paths.size() > kMaxDiffPaths || !std::ranges::all_of(query.paths, is_canonical_path))
+    return reply(Error::make("request.path", "at most {} absolute paths without '.', '..' or empty segments",
+                             kMaxDiffPaths));
   auto found = find(caller, workspace, "diff-session");
   if (!found) return reply(std::unexpected(std::move(found).error()));
   Workspace::Session* known = (*found)->find_session(session);
@@ -262,8 +266,28 @@ void Control::diff_session(const Caller& caller, std::string_view workspace, std
       return reply(Error::make("node.malformed", "saw-node answered a ListChanges with something else"));
     reply(to_view(*changes));
   };
-  node_.request(sandbox::ListChanges{.workspace = (*found)->record().id, .session = known->record.id},
-                alive_.guard(std::move(convert)));
+  node_.request(
+      sandbox::ListChanges{.workspace = (*found)->record().id,
+                           .session = known->record.id,
+                           .paths = query.paths,
+                           .detail = query.lines ? sandbox::DiffDetail::lines : sandbox::DiffDetail::entries},
+      alive_.guard(std::move(convert)));
+}
+
+void Control::commit_session(const Caller& caller, std::string_view workspace, std::string_view session,
+                             FileChange change, Reply<CommitView> reply) {
+  auto found = find(caller, workspace, "commit-session");
+  if (!found) return reply(std::unexpected(std::move(found).error()));
+  change.by = caller.sponsor;
+  (*found)->commit_session(std::string(session), change, std::move(reply));
+}
+
+void Control::discard_session(const Caller& caller, std::string_view workspace, std::string_view session,
+                              FileChange change, Reply<> reply) {
+  auto found = find(caller, workspace, "discard-session");
+  if (!found) return reply(std::unexpected(std::move(found).error()));
+  change.by = caller.sponsor;
+  (*found)->discard_session(std::string(session), change, std::move(reply));
 }
 
 void Control::end_session(const Caller& caller, std::string_view workspace, std::string_view session,

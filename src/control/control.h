@@ -63,7 +63,11 @@ class Control {
   void start_session(const Caller& caller, std::string_view workspace, const std::string& name,
                      Reply<SessionView> reply);
   void diff_session(const Caller& caller, std::string_view workspace, std::string_view session,
-                    Reply<DiffView> reply);
+                    const DiffQuery& query, Reply<DiffView> reply);
+  void commit_session(const Caller& caller, std::string_view workspace, std::string_view session,
+                      FileChange change, Reply<CommitView> reply);
+  void discard_session(const Caller& caller, std::string_view workspace, std::string_view session,
+                       FileChange change, Reply<> reply);
   void end_session(const Caller& caller, std::string_view workspace, std::string_view session, Reply<> reply);
 
   void start_command(const Caller& caller, std::string_view workspace, ExecRequest request,

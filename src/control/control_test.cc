@@ -223,7 +223,7 @@ TEST_F(ControlTest, a_session_lives_beside_the_workspace_and_its_end_removes_its
             "session.conflict");
   run_quiet();
   EXPECT_EQ(egress().channels.at(session->sandbox).session, session->id);
-  auto diff = wait<DiffView>([&](auto r) { control_->diff_session(kOwner, "dev", "one", std::move(r)); });
+  auto diff = wait<DiffView>([&](auto r) { control_->diff_session(kOwner, "dev", "one", {}, std::move(r)); });
   EXPECT_EQ(diff->changes.at(0).path, "/workspace/a\\x0ab")
       << "names of the agent's choosing are made printable";
   ASSERT_TRUE(wait<void>([&](auto r) { control_->end_session(kOwner, "dev", "one", std::move(r)); }));

@@ -84,6 +84,22 @@ struct DiffView {
   std::string limit, root;
 };
 
+struct DiffQuery {
+  std::vector<std::string> paths;  // canonical; empty: everywhere
+  bool lines = false;
+};
+// How the files of a session are to be changed.
+enum class Running : uint8_t { refuse, stop };  // what to do if commands run in it
+struct FileChange {
+  std::string by, root;  // root: of what was shown; empty: whatever there is now
+  Running running = Running::refuse;
+};
+struct CommitView {
+  std::string root;
+  uint64_t applied = 0, conflicting = 0, held_back = 0, left = 0;
+  std::vector<std::string> conflicts, withheld, failed;  // the first of each
+};
+
 struct AgentView {
   std::string id, name, sponsor, purpose, state;
   uint64_t version = 1;
@@ -134,6 +150,7 @@ struct ExecRequest {
   std::vector<std::string> argv;
   std::map<std::string, std::string> environment;
   bool terminal = false;
+  bool keep = false;  // a call's files stay, as those of a session do
   uint16_t rows = 24, columns = 80;
   int64_t timeout_ms = 0;  // 0: as the policy says
 };

@@ -43,6 +43,7 @@ class RunningCommands {
   // The sandboxes of its calls, which have channels of their own.
   virtual std::vector<Cell*> call_cells(const std::string& workspace) = 0;
   virtual void sandbox_lost(const std::string& sandbox) = 0;
+  virtual bool has_commands(const std::string& workspace, const std::string& session) const = 0;
 };
 
 struct Surroundings {
@@ -57,12 +58,13 @@ struct Surroundings {
 
 class Workspace {
  public:
-  static constexpr size_t kMaxSessions = 64;
+  static constexpr size_t kMaxSessions = 64, kMaxKeptCalls = 16;
 
   struct Session {
     store::Session record;
     std::unique_ptr<Cell> cell;
     std::string problem;
+    bool changing = false;  // its files are being committed or discarded
   };
 
   static Result<std::unique_ptr<Workspace>> open(Surroundings around, store::Workspace record);
@@ -86,6 +88,13 @@ class Workspace {
   Session* find_session(std::string_view id_or_name);
   std::vector<SessionView> session_views() const;
   static SessionView view(const Session& session);
+
+  // Their files (workspace_files.cc). Everything that runs in the session ends first, and the session goes on
+  // in a new sandbox. A commit with conflicts is an answer, not an error. A kept call (keep_call) is a session
+  // without a sandbox of its own; it ends when all of it is committed, or discarded.
+  void commit_session(const std::string& id, const FileChange& change, Reply<CommitView> reply);
+  void discard_session(const std::string& id, const FileChange& change, Reply<> reply);
+  Result<> keep_call(const std::string& id, const std::string& name);
 
   // Recovery: what was stored of it, and which sandboxes saw-node holds.
   void restore_session(store::Session record);
@@ -122,6 +131,12 @@ class Workspace {
   void stop_egress();
   void remove_storage();
   void finish_session_end(Session& session, Reply<> reply);
+  Result<Session*> changeable_session(const std::string& id, const FileChange& change);
+  void quiesce(const std::string& session, Reply<> reply);
+  void resume(const std::string& session, Reply<> reply);
+  void file_event(std::string_view operation, audit::Verdict verdict, const Session& session,
+                  const std::string& by, const std::string& message, const std::string& root,
+                  Reply<> durable = {});
   void start_session_cell(Session& session, Reply<> reply);
   Reply<NodeClient::Answer> then(Step next);
   Reply<> then_done(Step next);

@@ -90,7 +90,8 @@ void Workspace::start_cell() {
 void Workspace::start_next_session() {
   for (auto& [id, session] : sessions_) {
     const bool up = session->cell->state() == Cell::State::up;
-    if (up || session->record.desired != Desired::running || !session->problem.empty()) continue;
+    if (up || session->changing || session->record.desired != Desired::running || !session->problem.empty())
+      continue;
     return start_session_cell(*session, alive_.guard([this](Result<>) { start_next_session(); }));
   }
   settle({});
@@ -179,6 +180,8 @@ SessionView Workspace::view(const Session& session) {
       v.state = session.problem.empty() ? "stopped" : "failed";
       break;
   }
+  if (session.record.desired == Desired::stopped) v.state = "kept";
+  if (session.changing) v.state = "changing";
   if (session.record.desired == Desired::gone) v.state = "ending";
   return v;
 }
@@ -244,9 +247,10 @@ void Workspace::end_session(const std::string& id, Reply<> reply) {
   Session* session = find_session(id);
   if (!session)
     return reply(Error::make("session.not_found", "workspace '{}' has no session '{}'", record_.name, id));
-  if (session->cell->state() == Cell::State::starting || session->cell->state() == Cell::State::stopping)
-    return reply(
-        Error::make("session.conflict", "session '{}' is starting or stopping", session->record.name));
+  if (session->cell->state() == Cell::State::starting || session->cell->state() == Cell::State::stopping ||
+      session->changing)
+    return reply(Error::make("session.conflict", "session '{}' is starting, stopping or being changed",
+                             session->record.name));
   session->record.desired = Desired::gone;
   if (auto stored = around_.plane.store.put(session->record); !stored)
     return reply(std::unexpected(std::move(stored).error()));
