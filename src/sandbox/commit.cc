@@ -154,23 +154,29 @@ Result<CommitOutcome> commit(const CommitPlaces& places, const CommitRequest& re
   return outcome;
 }
 
-Result<bool> finish_commit(const CommitPlaces& places, const CommitWitness& witness) {
-  Fd file(::openat(places.work.get(), kJournalName, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-  if (!file && errno == ENOENT) return false;
+namespace {
+
+Result<std::optional<CommitJournal>> read_journal(int work) {
+  Fd file(::openat(work, kJournalName, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  if (!file && errno == ENOENT) return std::optional<CommitJournal>();
   if (!file) return Error::system("commit.journal", "opening the journal of a commit");
   const std::string bytes = SAW_TRY(read_all(file, kMaxJournal));
-  const auto journal = SAW_TRY(wire::decode_struct<CommitJournal>(bytes), "reading the journal of a commit");
-  SAW_TRY(apply_commit(places, journal, witness), "finishing a commit");
-  return true;
+  return std::optional(SAW_TRY(wire::decode_struct<CommitJournal>(bytes), "reading the journal of a commit"));
 }
 
-Result<> discard(const CommitPlaces& places) {
-  SAW_TRY(make_session_directory(places.work.get(), kNextName, places.owner));
-  if (::renameat2(places.work.get(), kNextName, places.sessions.get(), places.session.c_str(),
-                  RENAME_EXCHANGE) != 0 ||
-      ::fsync(places.sessions.get()) != 0)
-    return Error::system("commit.discard", "exchanging the layer of session '{}'", places.session);
-  return {};
+}  // namespace
+
+Result<std::optional<Decided>> find_decided(int work) {
+  auto journal = SAW_TRY(read_journal(work));
+  if (!journal) return std::optional<Decided>();
+  return std::optional(Decided{std::move(journal->session), std::move(journal->next)});
+}
+
+Result<bool> finish_commit(const CommitPlaces& places, const CommitWitness& witness) {
+  const auto journal = SAW_TRY(read_journal(places.work.get()));
+  if (!journal) return false;
+  SAW_TRY(apply_commit(places, *journal, witness), "finishing a commit");
+  return true;
 }
 
 }  // namespace saw::sandbox

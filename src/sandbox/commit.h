@@ -1,6 +1,6 @@
 // Brings what a session changed into the workspace below it: all of it or nothing, whatever is killed when.
 //
-//   CommitPlaces places{.sources = …, .work = …, .sessions = …, .session = "s", .owner = …, .since = …};
+//   CommitPlaces places{.sources = …, .work = …, .next = …, .session = "s", .owner = …, .since = …};
 //   CommitOutcome outcome = SAW_TRY(commit(places, {.root = "sha256:…", .classify = classify}));
 //   if (!outcome.conflicts.empty()) …                // nothing was applied
 //
@@ -14,7 +14,7 @@
 //   4. write the journal (fsync): the point of no return. Without it the commit never happened
 //   5. carry it out: directories and files in path order, each by one rename (or exchange, where a directory
 //      gives way to a file or a file to a directory), then deletions, deepest first; sync
-//   6. exchange the session's directory for the next one: an empty layer, or what was withheld
+//   6. the next layer becomes the session's: an empty one, or what was withheld
 // finish_commit() repeats 5 and 6 from the journal; each step knows whether it was done.
 //
 // Set-user-id and set-group-id bits do not survive. Content of user.overlay.* attributes neither. Whoever the
@@ -40,11 +40,21 @@ struct FileOwner {
   uint32_t uid = 0, gid = 0;
 };
 
+// Where the session's next layer is made, and how it becomes the session's: the storage's business, which a
+// commit only puts in its place in the order.
+struct NextLayer {
+  std::string token;  // names it in the journal: what take_over() finds it by after a crash
+  Fd directory;       // gets the reference, and the layer as the directory `layer`
+  std::string layer = "upper";
+  std::function<Result<>()> take_over;      // one atomic step, on disk when it returns
+  std::function<Result<bool>()> was_taken;  // it has happened already
+};
+
 struct CommitPlaces {
   ChangeSources sources;           // layers[0] is the session's own; others are shared and only read
   Fd work;                         // this commit's own directory, empty, on the file system of sources.base
-  Fd sessions;                     // the directory that holds the session's
-  std::string session;             // its name there
+  NextLayer next;                  // what the session goes on with
+  std::string session;             // for messages
   std::optional<FileOwner> owner;  // absent: everything is the caller's (rootless)
   Nanos since = 0;                 // session_reference.h; only for commit()
 };
@@ -77,12 +87,14 @@ struct CommitOutcome {
 
 Result<CommitOutcome> commit(const CommitPlaces& places, const CommitRequest& request);
 
-// After a crash. false: there is no journal in places.work, the commit never happened. Places as commit() had
-// them; sources.layers as they are now.
+// What was decided before a crash; nullopt: there is no journal in `work`, the commit never happened.
+struct Decided {
+  std::string session, next;  // NextLayer::token
+};
+Result<std::optional<Decided>> find_decided(int work);
+// After a crash. false: there is no journal in places.work. Places as commit() had them; sources.layers as they
+// are now.
 Result<bool> finish_commit(const CommitPlaces& places, const CommitWitness& witness = {});
-
-// The session's layer is exchanged for an empty one, whatever its size; the old one is then in places.work.
-Result<> discard(const CommitPlaces& places);
 
 // Makes what a session directory holds: upper, work, and its reference.
 Result<> make_session_directory(int parent, const std::string& name, const std::optional<FileOwner>& owner);

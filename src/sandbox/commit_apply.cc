@@ -30,8 +30,7 @@ class Apply {
 
   Result<> open() {
     stage_ = Fd(::openat(places_.work.get(), kStageName, kOpenDirectory));
-    next_ = Fd(::openat(places_.work.get(), kNextName, kOpenDirectory));
-    if (!stage_ || !next_) return Error::system("commit.apply", "opening what was staged");
+    if (!stage_) return Error::system("commit.apply", "opening what was staged");
     return renew_upper();
   }
 
@@ -60,16 +59,16 @@ class Apply {
     return failed;
   }
 
-  const Fd& next() const { return next_; }
-
  private:
   // What a crash left half carried is put aside, and carried again.
   Result<> renew_upper() {
+    const int next = places_.next.directory.get();
+    const char* layer = places_.next.layer.c_str();
     const std::string aside = random_id("old-");
-    if (::renameat(next_.get(), "upper", places_.work.get(), aside.c_str()) != 0 && errno != ENOENT)
+    if (::renameat(next, layer, places_.work.get(), aside.c_str()) != 0 && errno != ENOENT)
       return Error::system("commit.carry", "putting aside a layer");
-    if (::mkdirat(next_.get(), "upper", 0755) != 0) return Error::system("commit.carry", "making a layer");
-    upper_ = Fd(::openat(next_.get(), "upper", kOpenDirectory));
+    if (::mkdirat(next, layer, 0755) != 0) return Error::system("commit.carry", "making a layer");
+    upper_ = Fd(::openat(next, layer, kOpenDirectory));
     if (!upper_) return Error::system("commit.carry", "opening a layer");
     if (places_.owner && ::fchown(upper_.get(), places_.owner->uid, places_.owner->gid) != 0)
       return Error::system("commit.owner", "giving a layer to uid {}", places_.owner->uid);
@@ -237,27 +236,22 @@ class Apply {
   const CommitWitness& witness_;
   TreeCursor base_;
   std::vector<TreeCursor> layers_;
-  Fd stage_, next_, upper_;
+  Fd stage_, upper_;
 };
 
 }  // namespace
 
 Result<std::vector<std::string>> apply_commit(const CommitPlaces& places, const CommitJournal& journal,
                                               const CommitWitness& witness) {
-  const auto current = look_at(places.sessions.get(), journal.session);
-  if (!current) return Error::make("commit.session", "session '{}' is gone", journal.session);
-  if (current->st_ino == journal.next_inode) return std::vector<std::string>();  // all done before
+  if (SAW_TRY(places.next.was_taken())) return std::vector<std::string>();  // all done before
   Apply apply(places, witness);
   SAW_TRY(apply.open());
   std::vector<std::string> failed = apply.run(journal.steps);
-  SAW_TRY(make_later_reference(apply.next().get()));
+  SAW_TRY(make_later_reference(places.next.directory.get()));
   tell(witness, "sync applied");
   SAW_TRY(sync_file_system(places.work.get()));
-  tell(witness, "exchange");
-  if (::renameat2(places.work.get(), kNextName, places.sessions.get(), journal.session.c_str(),
-                  RENAME_EXCHANGE) != 0 ||
-      ::fsync(places.sessions.get()) != 0)
-    return Error::system("commit.apply", "giving session '{}' its next layer", journal.session);
+  tell(witness, "take over");
+  SAW_TRY(places.next.take_over(), "giving the session its next layer");
   tell(witness, "exchanged");
   return failed;
 }

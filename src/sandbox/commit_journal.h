@@ -40,14 +40,13 @@ struct CommitStep {
 
 struct CommitJournal {
   std::string session;
-  uint64_t next_inode = 0;  // of the session's next directory
+  std::string next;  // NextLayer::token
   std::vector<CommitStep> steps;
-  template <class A> void members(A& a) { a(session, next_inode, steps); }
+  template <class A> void members(A& a) { a(session, next, steps); }
 };
 
 constexpr const char* kJournalName = "journal";
 constexpr const char* kStageName = "stage";
-constexpr const char* kNextName = "next";  // the session's next directory
 constexpr size_t kMaxJournal = 64u << 20;
 
 // Stages everything in places.work and writes the journal.

@@ -60,10 +60,10 @@ class OverlayTest : public testing::Test {
                         .session = "s"};
     places.sources.layers.push_back(open(directory_ + "/sessions/s/upper"));
     places.sources.base = open(directory_ + "/base");
-    places.sessions = open(directory_ + "/sessions");
     fs::remove_all(directory_ + "/work/w");
     fs::create_directories(directory_ + "/work/w");
     places.work = open(directory_ + "/work/w");
+    places.next = testing_support::next_layer(directory_ + "/work/w", directory_ + "/sessions");
     places.since = *read_reference(open(directory_ + "/sessions/s").get());
     return places;
   }

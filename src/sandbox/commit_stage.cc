@@ -186,7 +186,7 @@ Result<CommitJournal> stage_commit(const CommitPlaces& places, const std::vector
                                    const std::vector<bool>& withheld, const CommitWitness& witness) {
   Stage stage(places, witness);
   SAW_TRY(stage.open());
-  CommitJournal journal{.session = places.session};
+  CommitJournal journal{.session = places.session, .next = places.next.token};
   for (size_t i = 0; i < changes.size(); ++i)
     if (!withheld[i] && changes[i].after) journal.steps.push_back(SAW_TRY(stage.step_for(changes[i])));
   for (size_t i = changes.size(); i-- > 0;)  // what is in a directory before the directory
@@ -197,10 +197,6 @@ Result<CommitJournal> stage_commit(const CommitPlaces& places, const std::vector
                                .path = changes[i].path,
                                .layer = static_cast<uint32_t>(changes[i].layer),
                                .deletes = !changes[i].after});
-  SAW_TRY(make_session_directory(places.work.get(), kNextName, places.owner));
-  const auto next = look_at(places.work.get(), kNextName);
-  if (!next) return Error::system("commit.stage", "looking at the session's next directory");
-  journal.next_inode = next->st_ino;
   tell(witness, "sync");
   SAW_TRY(sync_file_system(places.work.get()));
   SAW_TRY(write_journal(places, journal, witness));

@@ -15,6 +15,7 @@ namespace fs = std::filesystem;
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing_support::describe_tree;
+using testing_support::next_layer;
 using testing_support::read;
 using testing_support::write;
 
@@ -49,10 +50,10 @@ class CommitTest : public testing::Test {
     CommitPlaces places{.sources = {.mounter = Mounter::user}, .session = "s"};
     places.sources.layers.push_back(open(upper()));
     places.sources.base = open(base());
-    places.sessions = open(directory_ + "/sessions");
     const std::string work = directory_ + "/work/w";
     fs::create_directories(work);
     places.work = open(work);
+    places.next = next_layer(work, directory_ + "/sessions");
     places.since = *read_reference(open(directory_ + "/sessions/s").get());
     return places;
   }
@@ -457,8 +458,7 @@ TEST_F(CommitTest, discard_leaves_the_workspace_and_empties_the_session) {
   write(base() + "/f", "old");
   begin();
   write(upper() + "/f", "session");
-  fs::create_directories(directory_ + "/work/w");
-  ASSERT_TRUE(discard(places()));
+  ASSERT_TRUE(places().next.take_over());
   EXPECT_TRUE(fs::is_empty(upper()));
   EXPECT_EQ(read(base() + "/f"), "old");
 }

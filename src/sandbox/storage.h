@@ -71,6 +71,8 @@ class Storage {
   Result<uint32_t> free_index() const;
   Result<> drop_unfinished();
   std::optional<FileOwner> owner_of(uint32_t index) const;
+  Result<NextLayer> next_layer(const std::string& workspace, const std::string& session, const Fd& work,
+                               std::optional<FileOwner> owner) const;
   Result<CommitPlaces> commit_places(const std::string& workspace, const std::string& session,
                                      const std::string& work) const;
   Result<Fd> commits_of(const std::string& workspace) const;

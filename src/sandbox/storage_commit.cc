@@ -16,6 +16,7 @@
 namespace saw::sandbox {
 namespace {
 
+constexpr const char* kNextName = "next";  // below a commit's directory: the session's next one
 constexpr int kOpenDirectory = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
 
 // Released with the descriptor: when a process that was killed in the middle is really gone, the next one may
@@ -58,13 +59,43 @@ Result<Fd> Storage::commits_of(const std::string& workspace) const {
   return Fd::open(path, kOpenDirectory);
 }
 
+// A session directory beside the commit's other files, exchanged for the session's own in one step. Which of
+// the two is which is told by its inode.
+Result<NextLayer> Storage::next_layer(const std::string& workspace, const std::string& session,
+                                      const Fd& work, std::optional<FileOwner> owner) const {
+  NextLayer next;
+  auto decided = SAW_TRY(find_decided(work.get()));
+  if (!decided) SAW_TRY(make_session_directory(work.get(), kNextName, owner));
+  const std::string sessions = workspace_path(workspace) + "/sessions";
+  next.directory = Fd(::openat(work.get(), kNextName, kOpenDirectory | O_CLOEXEC));
+  if (!next.directory) return Error::system("commit.work", "opening the session's next layer");
+  struct stat info{};
+  if (::fstat(next.directory.get(), &info) != 0)
+    return Error::system("commit.work", "looking at the session's next layer");
+  next.token = decided ? decided->next : std::to_string(info.st_ino);
+  next.was_taken = [current = session_path(workspace, session), token = next.token]() -> Result<bool> {
+    struct stat now{};
+    if (::lstat(current.c_str(), &now) != 0)
+      return Error::system("commit.session", "looking at the session's directory");
+    return std::to_string(now.st_ino) == token;
+  };
+  next.take_over = [sessions, session, raw = work.get()]() -> Result<> {
+    const Fd directory = SAW_TRY(Fd::open(sessions, kOpenDirectory));
+    if (::renameat2(raw, kNextName, directory.get(), session.c_str(), RENAME_EXCHANGE) != 0 ||
+        ::fsync(directory.get()) != 0)
+      return Error::system("commit.session", "exchanging the layer of session '{}'", session);
+    return {};
+  };
+  return next;
+}
+
 Result<CommitPlaces> Storage::commit_places(const std::string& workspace, const std::string& session,
                                             const std::string& work) const {
   CommitPlaces places{.session = session, .owner = owner_of(SAW_TRY(index(workspace)))};
   places.sources = SAW_TRY(session_sources(workspace, session));
   places.work = SAW_TRY(Fd::open(workspace_path(workspace) + "/commits/" + work, kOpenDirectory));
-  places.sessions = SAW_TRY(Fd::open(workspace_path(workspace) + "/sessions", kOpenDirectory));
   SAW_TRY(lock(places.work));
+  places.next = SAW_TRY(next_layer(workspace, session, places.work, places.owner));
   return places;
 }
 
@@ -94,7 +125,10 @@ Result<> Storage::discard(const std::string& workspace, const std::string& sessi
   const std::string work = random_id("co-");
   if (::mkdirat(commits.get(), work.c_str(), 0700) != 0)
     return Error::system("commit.work", "making the directory of a discard");
-  auto done = sandbox::discard(SAW_TRY(commit_places(workspace, session, work)));
+  auto done = [&]() -> Result<> {
+    const CommitPlaces places = SAW_TRY(commit_places(workspace, session, work));
+    return places.next.take_over();
+  }();
   SAW_TRY(trash_.take(commits.get(), work));
   return done;
 }
@@ -112,9 +146,10 @@ Result<> Storage::finish_commits(const std::string& workspace) {
     const std::string journal = path + "/" + work + "/" + kJournalName;
     if (::access(journal.c_str(), F_OK) == 0) {
       auto finished = [&]() -> Result<> {
-        const std::string bytes = SAW_TRY(read_file(journal, kMaxJournal));
-        const auto decoded = SAW_TRY(wire::decode_struct<CommitJournal>(bytes), "reading a journal");
-        const CommitPlaces places = SAW_TRY(commit_places(workspace, decoded.session, work));
+        const Fd directory = SAW_TRY(Fd::open(path + "/" + work, kOpenDirectory));
+        const auto decided = SAW_TRY(find_decided(directory.get()));
+        if (!decided) return {};
+        const CommitPlaces places = SAW_TRY(commit_places(workspace, decided->session, work));
         SAW_TRY(finish_commit(places));
         return {};
       }();

@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "os/xattr.h"
+#include "sandbox/commit.h"
 
 namespace saw::sandbox::testing_support {
 
@@ -64,6 +65,33 @@ inline std::string describe_tree(const std::string& root) {
   std::string out;
   for (const std::string& line : lines) out += line + "\n";
   return out;
+}
+
+// The next layer of session "s" below `sessions`, made in `work` unless a journal there names one.
+inline NextLayer next_layer(const std::string& work, const std::string& sessions) {
+  const auto open = [](const std::string& path) {
+    return std::move(*Fd::open(path, O_RDONLY | O_DIRECTORY));
+  };
+  const auto inode = [](const std::string& path) {
+    struct stat info{};
+    SAW_CHECK(::lstat(path.c_str(), &info) == 0);
+    return std::to_string(info.st_ino);
+  };
+  auto decided = find_decided(open(work).get());
+  NextLayer next;
+  if (decided && *decided)
+    next.token = (*decided)->next;
+  else
+    SAW_CHECK(make_session_directory(open(work).get(), "next", std::nullopt).has_value());
+  next.directory = open(work + "/next");
+  if (next.token.empty()) next.token = inode(work + "/next");
+  next.was_taken = [=, token = next.token]() -> Result<bool> { return inode(sessions + "/s") == token; };
+  next.take_over = [=]() -> Result<> {
+    if (::renameat2(open(work).get(), "next", open(sessions).get(), "s", RENAME_EXCHANGE) != 0)
+      return Error::system("test", "exchanging");
+    return {};
+  };
+  return next;
 }
 
 // The same random edits for the same seed, whatever the tree lies on: paths are chosen from the sorted list
