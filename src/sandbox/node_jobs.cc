@@ -49,10 +49,10 @@ void Node::end_job(std::list<Job>::iterator job, const Ticket& ticket, Result<st
   const std::string workspace = job->workspace;
   jobs_.erase(job);
   if (wrote) {
-    // A process that was ended in the middle leaves a journal: what was decided is done before anybody looks.
-    if (!answer)
-      if (auto finished = storage_.finish_commits(workspace); !finished)
-        log_error("workspace '{}': {}", workspace, finished.error().message);
+    // A process that was ended in the middle, or met an error, may leave a journal: what was decided is done
+    // before anybody looks.
+    if (auto finished = storage_.finish_commits(workspace); !finished)
+      log_error("workspace '{}': {}", workspace, finished.error().message);
     empty_trash();
   }
   if (!answer) return outbox_.fail(ticket, answer.error());

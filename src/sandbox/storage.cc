@@ -164,6 +164,7 @@ Result<Layers> Storage::layers(const SandboxPlan& plan) const {
     SAW_TRY(require_valid("session", plan.session));
     if (!exists(session))
       return Error::make("storage.unknown", "there is no storage of session '{}'", plan.session);
+    SAW_TRY(require_settled(plan.workspace, plan.session));
   }
   switch (plan.depth) {
     case Depth::workspace:

@@ -76,6 +76,7 @@ class Storage {
   Result<CommitPlaces> commit_places(const std::string& workspace, const std::string& session,
                                      const std::string& work) const;
   Result<Fd> commits_of(const std::string& workspace) const;
+  Result<> require_settled(const std::string& workspace, const std::string& session) const;
   std::string workspace_path(const std::string& workspace) const;
   std::string session_path(const std::string& workspace, const std::string& session) const;
 

@@ -27,6 +27,22 @@ Result<> lock(const Fd& directory) {
   return {};
 }
 
+std::vector<std::string> works_in(const std::string& commits) {
+  std::vector<std::string> found;
+  std::error_code error;
+  for (auto it = std::filesystem::directory_iterator(commits, error);
+       !error && it != std::filesystem::directory_iterator(); it.increment(error))
+    found.push_back(it->path().filename().string());
+  return found;
+}
+
+Result<> exchange(int work, const std::string& sessions, const std::string& session) {
+  const Fd directory = SAW_TRY(Fd::open(sessions, kOpenDirectory));
+  if (::renameat2(work, kNextName, directory.get(), session.c_str(), RENAME_EXCHANGE) != 0)
+    return Error::system("commit.session", "exchanging the layer of session '{}'", session);
+  return {};
+}
+
 }  // namespace
 
 std::optional<FileOwner> Storage::owner_of(uint32_t index) const {
@@ -80,10 +96,10 @@ Result<NextLayer> Storage::next_layer(const std::string& workspace, const std::s
     return std::to_string(now.st_ino) == token;
   };
   next.take_over = [sessions, session, raw = work.get()]() -> Result<> {
+    SAW_TRY(exchange(raw, sessions, session));
     const Fd directory = SAW_TRY(Fd::open(sessions, kOpenDirectory));
-    if (::renameat2(raw, kNextName, directory.get(), session.c_str(), RENAME_EXCHANGE) != 0 ||
-        ::fsync(directory.get()) != 0)
-      return Error::system("commit.session", "exchanging the layer of session '{}'", session);
+    if (::fsync(directory.get()) != 0)
+      return Error::system("commit.session", "writing session '{}'", session);
     return {};
   };
   return next;
@@ -102,6 +118,8 @@ Result<CommitPlaces> Storage::commit_places(const std::string& workspace, const 
 Result<CommitOutcome> Storage::commit(const std::string& workspace, const std::string& session,
                                       const CommitRequest& request) {
   SAW_TRY(session_sources(workspace, session));
+  SAW_TRY(finish_commits(workspace));
+  SAW_TRY(require_settled(workspace, session));
   const Fd commits = SAW_TRY(commits_of(workspace));
   const std::string work = random_id("co-");
   if (::mkdirat(commits.get(), work.c_str(), 0700) != 0)
@@ -121,28 +139,41 @@ Result<CommitOutcome> Storage::commit(const std::string& workspace, const std::s
 
 Result<> Storage::discard(const std::string& workspace, const std::string& session) {
   SAW_TRY(session_sources(workspace, session));
+  SAW_TRY(finish_commits(workspace));
+  SAW_TRY(require_settled(workspace, session));
   const Fd commits = SAW_TRY(commits_of(workspace));
   const std::string work = random_id("co-");
   if (::mkdirat(commits.get(), work.c_str(), 0700) != 0)
     return Error::system("commit.work", "making the directory of a discard");
   auto done = [&]() -> Result<> {
     const CommitPlaces places = SAW_TRY(commit_places(workspace, session, work));
-    return places.next.take_over();
+    // Not synced, since nothing is lost: after a crash of the host the session may have its old files again.
+    return exchange(places.work.get(), workspace_path(workspace) + "/sessions", session);
   }();
   SAW_TRY(trash_.take(commits.get(), work));
   return done;
+}
+
+// A commit that is decided and could not be carried out (the disk is full, say) must not be overtaken: what the
+// session wrote meanwhile would go when it is finished.
+Result<> Storage::require_settled(const std::string& workspace, const std::string& session) const {
+  const std::string path = workspace_path(workspace) + "/commits";
+  for (const std::string& work : works_in(path)) {
+    const Fd directory = SAW_TRY(Fd::open(path + "/" + work, kOpenDirectory));
+    const auto decided = SAW_TRY(find_decided(directory.get()));
+    if (decided && decided->session == session)
+      return Error::make(
+          "commit.pending",
+          "a commit of session '{}' is decided and not carried out yet; saw-node's log says why", session);
+  }
+  return {};
 }
 
 Result<> Storage::finish_commits(const std::string& workspace) {
   const std::string path = workspace_path(workspace) + "/commits";
   if (::access(path.c_str(), F_OK) != 0) return {};
   const Fd commits = SAW_TRY(commits_of(workspace));
-  std::vector<std::string> found;
-  std::error_code error;
-  for (auto it = std::filesystem::directory_iterator(path, error);
-       !error && it != std::filesystem::directory_iterator(); it.increment(error))
-    found.push_back(it->path().filename().string());
-  for (const std::string& work : found) {
+  for (const std::string& work : works_in(path)) {
     const std::string journal = path + "/" + work + "/" + kJournalName;
     if (::access(journal.c_str(), F_OK) == 0) {
       auto finished = [&]() -> Result<> {

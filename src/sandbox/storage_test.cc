@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 namespace saw::sandbox {
@@ -170,6 +171,48 @@ TEST_F(StorageTest, what_a_killed_process_had_half_made_is_cleared_at_the_next_s
   }
   EXPECT_TRUE(fs::is_empty(directory_ + "/node/ws"));
   EXPECT_TRUE(fs::is_empty(directory_ + "/node/trash"));
+}
+
+// ---- commits
+
+TEST_F(StorageTest, a_commit_that_was_decided_is_finished_by_the_next_start) {
+  Storage storage = open();
+  ASSERT_TRUE(storage.create_workspace("ws-1"));
+  ASSERT_TRUE(storage.create_session("ws-1", "s"));
+  const std::string session = directory_ + "/node/ws/ws-1/sessions/s";
+  std::ofstream(session + "/upper/f") << "x";
+  const pid_t child = ::fork();
+  if (child == 0) {
+    static_cast<void>(storage.commit("ws-1", "s", {.witness = [](std::string_view step) {
+                                       if (step == "rename") ::_exit(0);
+                                     }}));
+    ::_exit(1);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  ASSERT_EQ(status, 0);
+  EXPECT_FALSE(fs::exists(tree("ws-1") + "/f"));
+  const SandboxPlan plan{.depth = Depth::session, .workspace = "ws-1", .session = "s"};
+  auto refused = storage.layers(plan);
+  ASSERT_FALSE(refused) << "nothing may write to the layer that is about to go";
+  EXPECT_EQ(refused.error().code, "commit.pending");
+  Storage next = open();
+  EXPECT_TRUE(fs::exists(tree("ws-1") + "/f"));
+  EXPECT_TRUE(fs::is_empty(session + "/upper"));
+  EXPECT_TRUE(next.layers(plan));
+  remove_everything(next, "ws-1");
+}
+
+TEST_F(StorageTest, a_workspace_whose_commit_cannot_be_finished_does_not_keep_others_from_starting) {
+  Storage storage = open();
+  ASSERT_TRUE(storage.create_workspace("ws-1"));
+  ASSERT_TRUE(storage.create_workspace("ws-2"));
+  fs::create_directories(directory_ + "/node/ws/ws-1/commits/co-1");
+  std::ofstream(directory_ + "/node/ws/ws-1/commits/co-1/journal") << "nonsense";
+  Storage next = open();
+  EXPECT_TRUE(next.index("ws-2"));
+  ASSERT_TRUE(next.remove_workspace("ws-2"));
+  remove_everything(next, "ws-1");
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
 """Files as transactions: what a session or a kept call wrote is shown, committed or discarded (R119)."""
-import json, re, unittest
+import json, os, re, signal, time, unittest
 
 import setup_path  # noqa: F401
-from support.case import SawCase, wait_for
+from support.case import SawCase, rounds, wait_for
 
 
 class Transactions(SawCase):
@@ -156,6 +156,53 @@ class Transactions(SawCase):
         self.assertIn("session.commit", text)
         self.assertIn("session.discard", text)
         self.assertIn(root, text)
+
+
+class Killed(SawCase):
+    """kill -9 in the middle of a commit: all of it is in the workspace afterwards, or nothing. SAW_KILL_ROUNDS repeats it."""
+    FILES = 1500
+
+    def sh_in(self, command, script):
+        done = self.saw(*command, "--", "sh", "-ec", script, timeout=120)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def recovered(self):
+        wait_for("recovery", lambda: self.saw("up").returncode == 0 and self.saw("exec", "dev", "--", "true").returncode == 0, 30)
+
+    def kill_while_committing(self, delay, victim):
+        directory = f"/workspace/r{self.round}"
+        session = self.saw.ok("session", "start", "dev").strip()
+        self.sh_in(("session", "exec", session), f"mkdir {directory}; i=0; while [ $i -lt {self.FILES} ]; do echo $i > {directory}/$i; i=$((i+1)); done")
+        committing = self.saw.popen("session", "commit", session, "--yes")
+        time.sleep(delay)
+        for pid in victim(self.saw.programs("saw-node")):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        committing.communicate(timeout=60)
+        self.recovered()
+        below = int(self.sh_in(("exec", "dev"), f"ls {directory} 2>/dev/null | wc -l"))
+        self.assertIn(below, (0, self.FILES))
+        def left():
+            shown = self.saw("--json", "session", "diff", session)
+            return shown.returncode == 0 and json.loads(shown.stdout)
+        paths = [c["path"] for c in wait_for("the diff", left)["changes"] if c["path"].startswith(directory + "/")]
+        self.assertEqual(len(paths), self.FILES - below)
+        self.saw.ok("session", "end", session)
+        return below > 0
+
+    def test_saw_node_and_its_worker_are_killed_at_any_moment(self):
+        outcomes = set()
+        self.round = 0
+        for _ in range(rounds("SAW_KILL_ROUNDS", 1)):
+            for delay in (0.1, 0.25, 0.5):
+                for name, victim in (("all", lambda pids: pids), ("worker", lambda pids: pids[1:])):
+                    self.round += 1
+                    with self.subTest(delay=delay, victim=name):
+                        outcomes.add(self.kill_while_committing(delay, victim))
+        self.assertIn(True, outcomes)
 
 
 if __name__ == "__main__":
