@@ -1,0 +1,1 @@
+saw_fuzz(NAME git_config DEPS sandbox)
