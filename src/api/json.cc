@@ -196,6 +196,8 @@ Json to_json(const SecretView& v) {
 
 Json to_json(const ReviewView& v) {
   Json out = {{"id", v.id},
+              {"kind", v.kind},
+              {"object", v.object},
               {"state", v.state},
               {"workspace", v.workspace},
               {"agent", v.agent},

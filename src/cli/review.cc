@@ -1,5 +1,5 @@
-// review …: requests that wait for a person. What is shown here is what will be sent, byte for byte; its
-// digest is what is approved.
+// review …: requests, and changes that would run later, which wait for a person. What is shown here is what will
+// be sent, byte for byte, or what will be in the workspace; its digest is what is approved.
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
@@ -14,7 +14,12 @@ std::string path_of(const std::string& review) {
   return fmt::format("/v1/reviews/{}", url_segment(review));
 }
 
+bool is_quarantine(const json& review) {
+  return text_of(review, "kind") == "quarantine";
+}
+
 std::string destination(const json& review) {
+  if (is_quarantine(review)) return fmt::format("release {}", text_of(review, "target"));
   std::string text = fmt::format("{} {}://{}", text_of(review, "method"), text_of(review, "scheme"),
                                  text_of(review, "host"));
   const std::string port = text_of(review, "port"), scheme = text_of(review, "scheme");
@@ -23,9 +28,21 @@ std::string destination(const json& review) {
   return text + text_of(review, "target");
 }
 
+void show_quarantine(const Output& out, const json& review) {
+  out.field("place", text_of(review, "target"));
+  out.field("why", text_of(review, "reason"));
+  for (const char* member : {"agent", "sponsor", "workspace", "session", "rule", "digest", "policy_digest",
+                             "created", "expires", "decided_by"})
+    out.field(member, text_of(review, member));
+  if (const std::string said = text_of(review, "why"); !said.empty()) out.field("decision", said);
+  out.line("");
+  out.line(text_of(review, "preview"));
+}
+
 void show(const Output& out, const json& review) {
   out.line(out.painted(text_of(review, "id"), Tone::bold));
   out.field("state", text_of(review, "state"));
+  if (is_quarantine(review)) return show_quarantine(out, review);
   out.field("request", destination(review));
   for (const char* member : {"agent", "sponsor", "workspace", "session", "call", "rule", "reason", "digest",
                              "policy_digest", "created", "expires", "decided_by", "why"})
@@ -67,8 +84,9 @@ Outcome review_approve(Context& context) {
   const json decided =
       CLI_TRY(call(context, "POST", path_of(id) + "/approve", json{{"digest", std::move(digest)}}));
   context.out.json(decided);
-  context.out.note(
-      fmt::format("review {} is {}: exactly this request is sent", id, text_of(decided, "state")));
+  context.out.note(fmt::format(
+      "review {} is {}: exactly {}", id, text_of(decided, "state"),
+      is_quarantine(decided) ? "these changes are in the workspace now" : "this request is sent"));
   return 0;
 }
 
@@ -88,25 +106,26 @@ std::vector<Command> review_commands() {
   const Positional review = {"R", "the review's id"};
   return {
       {.path = "review list",
-       .summary = "requests that wait for a decision",
+       .summary = "requests, and changes in quarantine, that wait for a decision",
        .options = {{"--all", "", "decided and expired ones, too"}},
        .examples = {"saw review list", "saw review list --json"},
        .run = review_list},
       {.path = "review show",
-       .summary = "what exactly would be sent, for whom and why",
+       .summary = "what exactly would be sent or released, for whom and why",
        .positionals = {review},
        .examples = {"saw review show rv-…"},
        .run = review_show},
       {.path = "review approve",
-       .summary = "show a request and let exactly it through, once",
+       .summary = "show a request or change and let exactly it through, once",
        .positionals = {review},
        .options = {{"--digest", "SHA256", "approve only if the request still has this digest"}},
        .text = "The approval holds for the very bytes that are shown. A second decision on the same request "
-               "is a conflict.",
+               "is a conflict. A change in quarantine is one that would run later, such as a git hook or a "
+               "shell's start-up file; approved, it is brought into the workspace.",
        .examples = {"saw review approve rv-…"},
        .run = review_approve},
       {.path = "review deny",
-       .summary = "refuse a request",
+       .summary = "refuse a request, or drop a change in quarantine",
        .positionals = {review},
        .options = {{"--why", "TEXT", "what the agent is told"}},
        .examples = {"saw review deny rv-… --why 'main is frozen'"},

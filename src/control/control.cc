@@ -41,6 +41,7 @@ Control::Control(ControlOptions options, std::unique_ptr<AuditWriter> audit, os:
                  });
                }),
       reviews_(plane_),
+      quarantine_(plane_),
       registry_(options_.store,
                 [this](std::string_view id) -> std::optional<identity::WorkspaceRef> {
                   Workspace* workspace = workspaces_.by_id(id);
@@ -111,6 +112,7 @@ void Control::on_sandboxes(const std::vector<sandbox::SandboxInfo>& sandboxes) {
 void Control::become_ready() {
   if (ready_) return;
   ready_ = true;
+  settle_quarantine();
   auto e = event<audit::Lifecycle>(plane_, {}, audit::Verdict::allowed,
                                    fmt::format("the control plane is ready on node {}", hello_.node));
   e.activity = audit::Lifecycle::Activity::start;
@@ -121,6 +123,14 @@ void Control::become_ready() {
   node_.send(sandbox::ControlReady{});
   for (auto& waiter : std::exchange(ready_waiters_, {})) waiter->reply({});
   log_info("ready: {} workspaces", workspaces_.size());
+}
+
+// What waited when sawd ended waits on, or is carried out.
+void Control::settle_quarantine() {
+  workspaces_.each([&](Workspace& workspace) { quarantine_.recover(workspace.quarantine_origin()); });
+  auto closed =
+      quarantine_.abandon_unknown([&](std::string_view id) { return workspaces_.by_id(id) != nullptr; });
+  if (!closed) log_error("closing reviews of workspaces that are gone: {}", closed.error().message);
 }
 
 void Control::when_ready(Reply<> reply) {
@@ -232,7 +242,11 @@ void Control::stop_workspace(const Caller& caller, std::string_view workspace, R
 }
 void Control::decommission_workspace(const Caller& caller, std::string_view workspace,
                                      Reply<WorkspaceView> reply) {
-  change_workspace(caller, workspace, Desired::gone, std::move(reply));
+  auto gone = [this, reply = std::move(reply)](Result<WorkspaceView> view) mutable {
+    if (view) quarantine_.abandon_all(view->id);
+    reply(std::move(view));
+  };
+  change_workspace(caller, workspace, Desired::gone, alive_.guard(std::move(gone)));
 }
 
 Result<std::vector<SessionView>> Control::list_sessions(const Caller& caller, std::string_view workspace) {
@@ -380,7 +394,19 @@ void Control::decide(const Caller& caller, std::string_view id, review::Verdict 
                      std::optional<std::string> digest, std::string why, Reply<ReviewView> reply) {
   auto review = review_for(caller, id, "decide-review");
   if (!review) return reply(std::unexpected(std::move(review).error()));
-  reviews_.decide(caller, id, verdict, std::move(digest), std::move(why), std::move(reply));
+  if (review->kind != review::kQuarantine)
+    return reviews_.decide(caller, id, verdict, std::move(digest), std::move(why), std::move(reply));
+  Workspace* workspace = workspaces_.by_id(review->workspace);
+  if (!workspace)
+    return reply(
+        Error::make("workspace.not_found", "the workspace of review '{}' is gone", printable(id, 80)));
+  quarantine_.decide(*review,
+                     {.verdict = verdict,
+                      .by = caller.sponsor,
+                      .digest = std::move(digest),
+                      .why = std::move(why),
+                      .approvers = workspace->approvers()},
+                     std::move(reply));
 }
 
 void Control::approve(const Caller& caller, std::string_view review, std::optional<std::string> digest,

@@ -17,6 +17,7 @@
 
 #include "audit/log.h"
 #include "control/commands.h"
+#include "control/quarantine_desk.h"
 #include "control/workspaces.h"
 
 namespace saw::control {
@@ -117,6 +118,7 @@ class Control {
               std::optional<std::string> digest, std::string why, Reply<ReviewView> reply);
   Result<AuditPage> read_page(uint64_t from, uint64_t limit) const;
   void wake_audit_waiters();
+  void settle_quarantine();
 
   ControlOptions options_;
   std::unique_ptr<AuditWriter> audit_;
@@ -128,6 +130,7 @@ class Control {
   Agents agents_;
   Secrets secrets_;
   ReviewDesk reviews_;
+  QuarantineDesk quarantine_;
   StoreRegistry registry_;
   Commands commands_;
   Workspaces workspaces_;

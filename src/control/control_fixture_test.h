@@ -52,7 +52,9 @@ struct World {
   SigningKey proof_key = SigningKey::generate();
   std::set<std::string> storage;  // "ws-1", "ws-1/ss-1"
   std::map<std::string, sandbox::SandboxPlan> sandboxes;
-  std::map<std::string, int> starts;  // by sandbox id: more than one is a duplicate
+  std::map<std::string, int> starts;                          // by sandbox id: more than one is a duplicate
+  std::map<std::string, sandbox::QuarantineItem> quarantine;  // by item id; of the one workspace
+  std::vector<std::string> released;                          // places, in order
 };
 
 class FakeEgress {
@@ -202,6 +204,7 @@ class FakeNode {
   }
   void handle(sandbox::RemoveStorage& m) {
     log.push_back("RemoveStorage");
+    world_.quarantine.erase(m.session);
     const std::string name = m.session.empty() ? m.workspace : m.workspace + "/" + m.session;
     std::erase_if(world_.storage,
                   [&](const std::string& s) { return s == name || s.starts_with(name + "/"); });
@@ -273,7 +276,30 @@ class FakeNode {
   }
   void handle(sandbox::SignalExec& m) { signals.push_back(m); }
   void handle(sandbox::ResizeExec&) {}
+  void handle(sandbox::ListQuarantine& m) {
+    sandbox::QuarantineList list{.request = m.request};
+    for (const auto& [id, item] : world_.quarantine) list.items.push_back(item);
+    answer(std::move(list));
+  }
+  void handle(sandbox::ReleaseQuarantine& m) {
+    log.push_back("ReleaseQuarantine");
+    auto found = world_.quarantine.find(m.item);
+    if (found == world_.quarantine.end())
+      return answer(sandbox::Failed{m.request, "storage.unknown", "no such item"});
+    if (found->second.root != m.root)
+      return answer(sandbox::Failed{m.request, "commit.root", "not what was shown"});
+    world_.released.push_back(found->second.place);
+    world_.quarantine.erase(found);
+    answer(sandbox::Done{m.request});
+  }
   void handle(sandbox::ListChanges& m) {
+    if (auto found = world_.quarantine.find(m.session); found != world_.quarantine.end())
+      return answer(sandbox::Changes{.request = m.request,
+                                     .changes = {{.kind = sandbox::ChangeKind::added,
+                                                  .path = found->second.place,
+                                                  .after = sandbox::FileSide{.mode = 0644, .size = 3},
+                                                  .lines = "+evil \x1b[2J\n"}},
+                                     .root = found->second.root});
     answer(sandbox::Changes{.request = m.request,
                             .changes = {{.kind = sandbox::ChangeKind::deleted,
                                          .path = "/workspace/a\nb",

@@ -32,7 +32,9 @@ ReviewView to_view(const store::Review& r) {
           .port = r.port,
           .body_bytes = r.body_bytes,
           .created = r.created,
-          .expires = r.expires};
+          .expires = r.expires,
+          .kind = r.kind,
+          .object = r.object};
 }
 
 Result<> ReviewDesk::recover() {

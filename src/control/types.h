@@ -119,6 +119,7 @@ struct ReviewView {
   uint16_t port = 0;
   uint64_t body_bytes = 0;
   Nanos created = 0, expires = 0;
+  std::string kind, object;  // store::Review
 };
 
 struct ProgramView {

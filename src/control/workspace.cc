@@ -201,6 +201,15 @@ bool Workspace::owns_sandbox(std::string_view sandbox) const {
   return const_cast<Workspace*>(this)->cell_of(sandbox) != nullptr;
 }
 
+review::Approvers Workspace::approvers() const {
+  return policy_.review().other_than_requester ? review::Approvers::other_than_requester
+                                               : review::Approvers::anyone_entitled;
+}
+
+QuarantineDesk::Origin Workspace::quarantine_origin() const {
+  return {.identity = identity(""), .policy_digest = record_.policy_digest};
+}
+
 void Workspace::on_ask(egress::ReviewAsk ask) {
   Cell* cell = cell_of(ask.channel);
   if (!cell)
@@ -209,8 +218,7 @@ void Workspace::on_ask(egress::ReviewAsk ask) {
   const policy::ReviewRules rules = policy_.review();
   AskContext context{.owner = record_.owner,
                      .identity = cell->identity(),
-                     .approvers = rules.other_than_requester ? review::Approvers::other_than_requester
-                                                             : review::Approvers::anyone_entitled,
+                     .approvers = approvers(),
                      .hold_ms = rules.hold_ms};
   around_.reviews.ask(context, ask, alive_.guard([this](egress::ReviewVerdict verdict) {
     egress_.answer(std::move(verdict));

@@ -21,6 +21,7 @@
 #include "control/cell.h"
 #include "control/egress_control.h"
 #include "control/plane.h"
+#include "control/quarantine_desk.h"
 #include "control/review_desk.h"
 #include "control/secrets.h"
 #include "policy/policy.h"
@@ -109,6 +110,9 @@ class Workspace {
   std::vector<std::string> environment() const;
   std::string directory() const;  // where commands start that do not say where
   CallPlans& call_plans() { return call_plans_; }
+  // Who may decide what waits for a person, by the policy.
+  review::Approvers approvers() const;
+  QuarantineDesk::Origin quarantine_origin() const;
   void agent_changed(const std::string& agent);
   void secret_changed(std::string_view secret);
   // About the workspace itself, or one session of it.

@@ -226,7 +226,6 @@ TEST(Compile, refuses_bad_entries_by_their_own_code) {
 TEST(Compile, what_cannot_be_enforced_yet_is_refused_and_never_ignored) {
   for (std::string_view section : {"inference: [{model: \"acme-*\", via: hub, data: [public]}]\n",
                                    "budget: {perDay: {calls: 20000, uploadBytes: 1GiB, tokens: 5}}\n",
-                                   "filesystem: {runLater: quarantine}\n", "filesystem: {runLater: deny}\n",
                                    "filesystem: {labels: [{path: /workspace/c, add: private}]}\n",
                                    "filesystem: {labels: [{path: /workspace/c, add: untrusted}]}\n"})
     EXPECT_EQ(code(with(section)), "policy.not_available_yet") << section;
@@ -247,6 +246,15 @@ TEST(Compile, what_cannot_be_enforced_yet_is_refused_and_never_ignored) {
           "network:\n  - {name: e, to: {hosts: [h.example], ports: [22]}, protocol: tcp, allow: all}\n")),
       "policy.not_available_yet");
   EXPECT_EQ(code(with("trifecta: {privateAndUntrusted: review}\n")), "ok");
+}
+
+TEST(Compile, what_runs_later_is_quarantined_unless_the_policy_denies_it) {
+  EXPECT_EQ(Policy::compile(with(""), "f")->filesystem().run_later, RunLater::quarantine);
+  EXPECT_EQ(Policy::compile(with("filesystem: {runLater: quarantine}\n"), "f")->filesystem().run_later,
+            RunLater::quarantine);
+  EXPECT_EQ(Policy::compile(with("filesystem: {runLater: deny}\n"), "f")->filesystem().run_later,
+            RunLater::deny);
+  EXPECT_EQ(code(with("filesystem: {runLater: allow}\n")), "policy.unknown_enum");
 }
 
 TEST(Compile, rules_of_future_protocols_are_checked_too) {

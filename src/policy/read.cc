@@ -99,10 +99,7 @@ void read_filesystem(const Node& node, Reader& r, Document& out) {
   if (!run_later) return;
   auto mode = r.one_of<RunLater>(*run_later, "filesystem.runLater",
                                  {{"quarantine", RunLater::quarantine}, {"deny", RunLater::deny}});
-  if (!mode) return;
-  out.filesystem.run_later = *mode;
-  r.not_available(place_of(*run_later), *mode == RunLater::quarantine ? "filesystem.runLater: quarantine"
-                                                                      : "filesystem.runLater: deny");
+  if (mode) out.filesystem.run_later = *mode;
 }
 
 void read_limits(const Node& node, Reader& r, ProcessLimits& out) {

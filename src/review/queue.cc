@@ -9,10 +9,11 @@ namespace saw::review {
 using store::Review;
 
 Result<Review> Queue::open(Review request, int64_t hold_ms) {
-  const size_t here =
-      SAW_TRY(store_.reviews(
-                  {.state = kPending, .workspace = request.workspace, .limit = kMaxPendingPerWorkspace}))
-          .size();
+  const size_t here = SAW_TRY(store_.reviews({.state = kPending,
+                                              .workspace = request.workspace,
+                                              .kind = request.kind,
+                                              .limit = kMaxPendingPerWorkspace}))
+                          .size();
   if (here >= kMaxPendingPerWorkspace)
     return Error::make("review.busy", "{} requests of this workspace wait for a review already", here);
   request.id = random_id("rv-");
@@ -31,6 +32,10 @@ Result<Review> Queue::find(std::string_view id) const {
 
 Result<std::vector<Review>> Queue::list(std::string_view state, std::string_view sponsor) const {
   return store_.reviews({.state = state, .sponsor = sponsor, .limit = kMaxListed});
+}
+
+Result<std::vector<Review>> Queue::of_workspace(std::string_view workspace, std::string_view kind) const {
+  return store_.reviews({.workspace = workspace, .kind = kind, .limit = kMaxListed});
 }
 
 Result<Review> Queue::decide(std::string_view id, const DecisionRequest& request) {
@@ -77,7 +82,7 @@ Result<Review> Queue::abandon(std::string_view id) {
 Result<std::vector<Review>> Queue::abandon_all() {
   std::vector<Review> closed;
   for (;;) {  // the store lists at most kMaxListed at a time
-    const auto waiting = SAW_TRY(store_.reviews({.state = kPending, .limit = kMaxListed}));
+    const auto waiting = SAW_TRY(store_.reviews({.state = kPending, .kind = kRequest, .limit = kMaxListed}));
     if (waiting.empty()) return closed;
     for (const Review& review : waiting) closed.push_back(SAW_TRY(close(review.id, kAbandoned)));
   }

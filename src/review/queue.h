@@ -22,6 +22,8 @@
 
 namespace saw::review {
 
+constexpr std::string_view kRequest = "request", kQuarantine = "quarantine";  // store::Review::kind
+
 constexpr std::string_view kPending = "pending", kApproved = "approved", kDenied = "denied",
                            kTimedOut = "timed_out", kAbandoned = "abandoned";
 
@@ -38,7 +40,7 @@ struct DecisionRequest {
 
 class Queue {
  public:
-  // More reviews than this waiting in one workspace: the next one is refused ("review.busy"), so that an
+  // More reviews of one kind than this waiting in one workspace: the next one is refused ("review.busy"), so that an
   // agent cannot flood a person.
   static constexpr size_t kMaxPendingPerWorkspace = 64;
   static constexpr size_t kMaxListed = 1000;
@@ -52,8 +54,11 @@ class Queue {
   // Both: "review.conflict" when something was decided already.
   Result<store::Review> time_out(std::string_view id);
   Result<store::Review> abandon(std::string_view id);
-  // After a restart: whoever waited is gone. Returns what was pending.
+  // After a restart: whoever waited for an answer to a request is gone. Returns what was pending. What waits in
+  // quarantine waits on.
   Result<std::vector<store::Review>> abandon_all();
+  // The reviews of one kind in one workspace, newest first.
+  Result<std::vector<store::Review>> of_workspace(std::string_view workspace, std::string_view kind) const;
 
   Result<store::Review> find(std::string_view id) const;
   // Of one sponsor, so that nobody's reviews crowd out another's. Empty: all.

@@ -72,6 +72,8 @@ class Node {
   void handle(const ListChanges& message);
   void handle(const CommitSession& message);
   void handle(const DiscardSession& message);
+  void handle(const ListQuarantine& message);
+  void handle(const ReleaseQuarantine& message);
   void handle(const ListSandboxes& message);
   void handle(const StartEgress& message);
   void handle(const StopEgress& message);
@@ -92,6 +94,7 @@ class Node {
   bool has_job(const std::string& workspace, const std::string& session) const;
   // false: it was refused, and answered.
   bool may_change(const Ticket& ticket, const std::string& workspace, const std::string& session);
+  Result<Committed> commit_session(const CommitSession& message);  // in its process
   void conclude(const Ticket& ticket, const Result<>& result);
   void empty_trash();
 

@@ -3,6 +3,7 @@
 
 #include "sandbox/change_message.h"
 #include "sandbox/node.h"
+#include "sandbox/quarantine.h"
 
 namespace saw::sandbox {
 
@@ -77,13 +78,43 @@ void Node::handle(const ListChanges& message) {
 
 void Node::handle(const CommitSession& message) {
   const Ticket ticket = outbox_.ticket(message.request);
+  if (is_quarantine_id(message.session))
+    return outbox_.fail(ticket, {"storage.bad_id", "what is in quarantine is released, not committed"});
   if (!may_change(ticket, message.workspace, message.session)) return;
   start_job(ticket, {.workspace = message.workspace, .session = message.session, .writes = true},
+            [&]() -> Result<FromNode> { return FromNode{SAW_TRY(commit_session(message))}; });
+}
+
+Result<Committed> Node::commit_session(const CommitSession& message) {
+  if (message.run_later == RunLater::deny) {
+    const ChangeSources sources = SAW_TRY(storage_.session_sources(message.workspace, message.session));
+    SAW_TRY(refuse_run_later(sources));
+  }
+  const CommitRequest request{.root = message.root, .classify = classify_run_later};
+  const CommitOutcome outcome = SAW_TRY(storage_.commit(message.workspace, message.session, request));
+  Committed answer = to_message(outcome);
+  if (outcome.withheld.empty() || !outcome.conflicts.empty()) return answer;
+  // The commit stands, whatever becomes of this: what was withheld is with the session, and the next commit
+  // tries again.
+  if (auto kept = storage_.update_quarantine(message.workspace, message.session); !kept)
+    answer.quarantine_problem = kept.error().message;
+  return answer;
+}
+
+void Node::handle(const ListQuarantine& message) {
+  const Ticket ticket = outbox_.ticket(message.request);
+  auto items = storage_.quarantine(message.workspace);
+  if (!items) return outbox_.fail(ticket, items.error());
+  outbox_.answer(ticket, QuarantineList{.items = std::move(*items)});
+}
+
+void Node::handle(const ReleaseQuarantine& message) {
+  const Ticket ticket = outbox_.ticket(message.request);
+  if (!may_change(ticket, message.workspace, message.item)) return;
+  start_job(ticket, {.workspace = message.workspace, .session = message.item, .writes = true},
             [&]() -> Result<FromNode> {
-              const CommitRequest request{.root = message.root};
-              const CommitOutcome outcome =
-                  SAW_TRY(storage_.commit(message.workspace, message.session, request));
-              return FromNode{to_message(outcome)};
+              SAW_TRY(storage_.release_quarantine(message.workspace, message.item, message.root));
+              return FromNode{Done{}};
             });
 }
 

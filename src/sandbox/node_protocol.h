@@ -133,18 +133,37 @@ struct ListChanges {
   DiffDetail detail = DiffDetail::entries;
   template <class A> void members(A& a) { a(request, workspace, session, paths, detail); }
 };
+// What a commit does with changes that would run later (run_later.h): keep them back as quarantine items, or fail ("commit.run_later").
+enum class RunLater : uint8_t { quarantine, deny };
+constexpr RunLater kEnumLast(RunLater) {
+  return RunLater::deny;
+}
 // Brings what a session changed into the workspace, if that still has the root that was shown. No sandbox may use the session.
 // Answer: Committed.
 struct CommitSession {
   uint64_t request = 0;
   std::string workspace, session, root;
-  template <class A> void members(A& a) { a(request, workspace, session, root); }
+  RunLater run_later = RunLater::quarantine;
+  template <class A> void members(A& a) { a(request, workspace, session, root, run_later); }
 };
 // Forgets what a session changed; it goes on with an empty layer. No sandbox may use the session. Answer: Done.
 struct DiscardSession {
   uint64_t request = 0;
   std::string workspace, session;
   template <class A> void members(A& a) { a(request, workspace, session); }
+};
+// What waits in the quarantine of a workspace. Answer: QuarantineList.
+struct ListQuarantine {
+  uint64_t request = 0;
+  std::string workspace;
+  template <class A> void members(A& a) { a(request, workspace); }
+};
+// Brings an item into the workspace if its changes still have this root, and ends it. Failed: nothing was applied ("commit.root",
+// "commit.conflict"), or not all of it ("quarantine.partly"). Answer: Done.
+struct ReleaseQuarantine {
+  uint64_t request = 0;
+  std::string workspace, item, root;
+  template <class A> void members(A& a) { a(request, workspace, item, root); }
 };
 // Answer: SandboxList.
 struct ListSandboxes {
@@ -172,7 +191,7 @@ struct Shutdown {
 };
 
 using ToNode = std::variant<CreateStorage, RemoveStorage, StartSandbox, StopSandbox, GetSockets, StartExec,
-                            SignalExec, ResizeExec, ListChanges, ListSandboxes, StartEgress, StopEgress,
+                            SignalExec, ResizeExec, ListChanges, ListQuarantine, ReleaseQuarantine, ListSandboxes, StartEgress, StopEgress,
                             ControlReady, Shutdown, PrepareCalls, ForgetCalls, RunCall, ProveSandbox,
                             CommitSession, DiscardSession>;
 
@@ -278,9 +297,25 @@ struct Committed {
   std::vector<std::string> withheld;   // quarantined: they stay with the session
   std::vector<std::string>
       failed;  // changed in the workspace while the commit ran: they stay with the session
+  std::string quarantine_problem;  // why what was withheld is not in quarantine; empty: it is
   template <class A> void members(A& a) {
-    a(request, root, applied, conflicting, held_back, left, conflicts, withheld, failed);
+    a(request, root, applied, conflicting, held_back, left, conflicts, withheld, failed, quarantine_problem);
   }
+};
+// What one session wanted at one place that runs later, kept until a person decides (quarantine.h). It is named like a session: ListChanges
+// shows it, a commit of its root releases it, RemoveStorage ends it.
+struct QuarantineItem {
+  std::string id, session;         // session: where it comes from; it may have ended
+  std::string place;               // a path, bytes of the agent's choosing
+  std::string rule, why, detail;   // run_later.h
+  std::string root;                // "sha256:…" over its changes when it was kept
+  uint64_t changes = 0;
+  template <class A> void members(A& a) { a(id, session, place, rule, why, detail, root, changes); }
+};
+struct QuarantineList {
+  uint64_t request = 0;
+  std::vector<QuarantineItem> items;
+  template <class A> void members(A& a) { a(request, items); }
 };
 struct SandboxInfo {
   std::string sandbox, workspace, session;
@@ -323,7 +358,7 @@ struct
   template <class A> void members(A&) {}
 };
 
-using FromNode = std::variant<NodeHello, Done, Failed, SandboxStarted, ExecStarted, Changes, SandboxList,
+using FromNode = std::variant<NodeHello, Done, Failed, SandboxStarted, ExecStarted, Changes, QuarantineList, SandboxList,
                               EgressStarted, ExecExited, SandboxExited, EgressExited, PerimeterStarted,
                               CallsPrepared, CallStarted, SandboxProven, Committed>;
 

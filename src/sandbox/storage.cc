@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/wire.h"
+#include "sandbox/quarantine.h"
 
 namespace saw::sandbox {
 namespace {
@@ -155,6 +156,8 @@ Result<uint32_t> Storage::index(const std::string& workspace) const {
 }
 
 Result<Layers> Storage::layers(const SandboxPlan& plan) const {
+  if (is_quarantine_id(plan.session))
+    return Error::make("storage.bad_id", "nothing runs in quarantine item '{}'", plan.session);
   const uint32_t owner = SAW_TRY(index(plan.workspace));
   Layers layers{.root = workspace_path(plan.workspace)};
   if (options_.first_agent_uid) layers.uid = layers.gid = *options_.first_agent_uid + owner;

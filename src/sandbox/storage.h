@@ -65,6 +65,18 @@ class Storage {
   // What a process forked to do one of these needs of the caller's descriptors.
   std::vector<int> descriptors() const { return {workspaces_.get(), trash_.descriptor()}; }
 
+  // ---- the quarantine lane (storage_quarantine.cc; quarantine.h). An item is a session by another name:
+  // changes() shows it, commit() releases it, remove_session() ends it; layers() refuses it.
+  Result<std::vector<QuarantineItem>> quarantine(const std::string& workspace) const;
+  // After a commit: what the session still has on run-later paths becomes items, or is one already. Returns
+  // the items of this session that it has now. "quarantine.full" past kMaxQuarantined: then
+  // there is nothing new.
+  Result<std::vector<QuarantineItem>> update_quarantine(const std::string& workspace,
+                                                        const std::string& session);
+  // All of an item or, on an error, nothing ("quarantine.partly": the workspace's own processes came in
+  // between; the item keeps the rest). The item is gone afterwards.
+  Result<> release_quarantine(const std::string& workspace, const std::string& item, const std::string& root);
+
  private:
   Storage(std::string directory, StorageOptions options, Fd workspaces, Trash trash);
   Result<> make_owned(const std::string& path, uint32_t index) const;
@@ -77,6 +89,12 @@ class Storage {
                                      const std::string& work) const;
   Result<Fd> commits_of(const std::string& workspace) const;
   Result<> require_settled(const std::string& workspace, const std::string& session) const;
+  Result<std::string> stage_item(const std::string& workspace, const ChangeSources& sources,
+                                 const std::vector<ChangeRecord>& changes, const std::vector<size_t>& members,
+                                 const QuarantineItem& item);
+  Result<> publish_items(const std::string& workspace,
+                         const std::vector<std::pair<std::string, std::string>>& staged);
+  Result<> drop_unfinished_items(const std::string& workspace);
   std::string workspace_path(const std::string& workspace) const;
   std::string session_path(const std::string& workspace, const std::string& session) const;
 

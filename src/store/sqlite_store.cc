@@ -39,6 +39,10 @@ constexpr const char* kMigrations[] = {R"sql(
                                        // The shells and interpreters that wait, started, for a workspace's calls.
                                        R"sql(
   ALTER TABLE workspaces ADD COLUMN warm BLOB NOT NULL DEFAULT x'00000000';
+)sql",
+                                       R"sql(
+  ALTER TABLE reviews ADD COLUMN kind TEXT NOT NULL DEFAULT 'request';
+  ALTER TABLE reviews ADD COLUMN object TEXT NOT NULL DEFAULT '';
 )sql"};
 constexpr int64_t kVersion = std::size(kMigrations);
 
@@ -62,7 +66,7 @@ struct Placeholders {
 #define REVIEW_COLUMNS                                                                                       \
   "id, state, workspace, agent, sponsor, session, call, trace, method, scheme, host, target, rule, reason, " \
   "digest, "                                                                                                 \
-  "policy_digest, preview, port, body_bytes, created, expires, decided, decided_by, why"
+  "policy_digest, preview, port, body_bytes, created, expires, decided, decided_by, why, kind, object"
 
 Result<Workspace> to_workspace(const Row& row) {
   Workspace w;
@@ -81,7 +85,7 @@ Review to_review(const Row& row) {
   Review r;
   row.into(r.id, r.state, r.workspace, r.agent, r.sponsor, r.session, r.call, r.trace, r.method, r.scheme,
            r.host, r.target, r.rule, r.reason, r.digest, r.policy_digest, r.preview, r.port, r.body_bytes,
-           r.created, r.expires, r.decided, r.decided_by, r.why);
+           r.created, r.expires, r.decided, r.decided_by, r.why, r.kind, r.object);
   return r;
 }
 
@@ -230,11 +234,12 @@ class Sqlite final : public Store {
 
   Result<std::vector<Review>> reviews(const ReviewQuery& q) override {
     std::vector<Review> out;
-    SAW_TRY(db_.query("SELECT " REVIEW_COLUMNS
-                      " FROM reviews WHERE (?1 = '' OR state = ?1) AND (?2 = '' OR workspace = ?2)"
-                      " AND (?3 = '' OR sponsor = ?3) ORDER BY created DESC LIMIT ?4",
-                      {q.state, q.workspace, q.sponsor, uint64_t{q.limit}},
-                      [&](const Row& row) { out.push_back(to_review(row)); }));
+    SAW_TRY(
+        db_.query("SELECT " REVIEW_COLUMNS
+                  " FROM reviews WHERE (?1 = '' OR state = ?1) AND (?2 = '' OR workspace = ?2)"
+                  " AND (?3 = '' OR sponsor = ?3) AND (?4 = '' OR kind = ?4) ORDER BY created DESC LIMIT ?5",
+                  {q.state, q.workspace, q.sponsor, q.kind, uint64_t{q.limit}},
+                  [&](const Row& row) { out.push_back(to_review(row)); }));
     return out;
   }
   Result<std::optional<Review>> review(std::string_view id) override {
@@ -244,12 +249,13 @@ class Sqlite final : public Store {
     return out;
   }
   Result<> add(const Review& r) override {
-    return db_.run("INSERT INTO reviews (" REVIEW_COLUMNS
-                   ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                   {r.id,         r.state,   r.workspace, r.agent,         r.sponsor,    r.session,
-                    r.call,       r.trace,   r.method,    r.scheme,        r.host,       r.target,
-                    r.rule,       r.reason,  r.digest,    r.policy_digest, r.preview,    int64_t{r.port},
-                    r.body_bytes, r.created, r.expires,   r.decided,       r.decided_by, r.why});
+    return db_.run(
+        "INSERT INTO reviews (" REVIEW_COLUMNS
+        ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        {r.id,      r.state,         r.workspace, r.agent,         r.sponsor,    r.session, r.call,
+         r.trace,   r.method,        r.scheme,    r.host,          r.target,     r.rule,    r.reason,
+         r.digest,  r.policy_digest, r.preview,   int64_t{r.port}, r.body_bytes, r.created, r.expires,
+         r.decided, r.decided_by,    r.why,       r.kind,          r.object});
   }
   Result<bool> transition(const Review& r, std::string_view expected) override {
     SAW_TRY(db_.run(

@@ -66,6 +66,9 @@ struct Sponsor {
   bool enabled = true;
 };
 
+// What waits for a person. kind "request": an agent's request, described by method to preview. kind
+// "quarantine": a change that would run later; `object` is its id at saw-node, `target` the place, `digest` the
+// Merkle root of what is released, `preview` the line diff.
 struct Review {
   std::string id, state, workspace, agent, sponsor, session, call, trace;
   std::string method, scheme, host, target, rule, reason, digest, policy_digest, preview;
@@ -73,6 +76,7 @@ struct Review {
   uint64_t body_bytes = 0;
   Nanos created = 0, expires = 0, decided = 0;
   std::string decided_by, why;
+  std::string kind = "request", object;
 };
 
 struct Secret {
@@ -84,7 +88,7 @@ struct Secret {
 
 // What is empty does not matter.
 struct ReviewQuery {
-  std::string_view state, workspace, sponsor;
+  std::string_view state, workspace, sponsor, kind;
   size_t limit = 0;
 };
 
