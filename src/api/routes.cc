@@ -289,6 +289,9 @@ void get_reviews(Control& control, const HttpRequest& request, Segments, Respond
 void get_review(Control& control, const HttpRequest& request, Segments at, Respond respond) {
   reply(std::move(respond), control.show_review(request.caller, at[0]));
 }
+void get_review_diff(Control& control, const HttpRequest& request, Segments at, Respond respond) {
+  control.diff_review(request.caller, at[0], later<DiffView>(std::move(respond)));
+}
 void post_approve(Control& control, const HttpRequest& request, Segments at, Respond respond) {
   auto body = body_of(request);
   if (!body) return respond(to_response(body.error()));
@@ -350,6 +353,7 @@ constexpr Route kRoutes[] = {
     {"DELETE", "/v1/secrets/{name}", delete_secret},
     {"GET", "/v1/reviews", get_reviews},
     {"GET", "/v1/reviews/{r}", get_review},
+    {"GET", "/v1/reviews/{r}/diff", get_review_diff},
     {"POST", "/v1/reviews/{r}/approve", post_approve},
     {"POST", "/v1/reviews/{r}/deny", post_deny},
     {"GET", "/v1/audit/entries", get_audit_entries},

@@ -1,7 +1,10 @@
 // review …: requests, and changes that would run later, which wait for a person. What is shown here is what will
 // be sent, byte for byte, or what will be in the workspace; its digest is what is approved.
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
+#include "base/bytes.h"
 #include "cli/commands.h"
 #include "cli/context.h"
 
@@ -35,8 +38,46 @@ void show_quarantine(const Output& out, const json& review) {
                              "created", "expires", "decided_by"})
     out.field(member, text_of(review, member));
   if (const std::string said = text_of(review, "why"); !said.empty()) out.field("decision", said);
-  out.line("");
-  out.line(text_of(review, "preview"));
+}
+
+// Line by line: what an agent wrote must not move the cursor of whoever reads it.
+void print_lines(const Output& out, std::string_view text) {
+  constexpr size_t kMaxLine = 4096;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    std::string line(text.substr(at, end - at));
+    std::ranges::replace(line, '\t', ' ');
+    const Tone tone = line.starts_with('+') ? Tone::good : line.starts_with('-') ? Tone::bad : Tone::plain;
+    out.line(out.painted(printable(line, kMaxLine), tone));
+    at = end + 1;
+  }
+}
+
+std::string side_of(const json& change, const char* side) {
+  const auto found = change.find(side);
+  if (found == change.end()) return "nothing";
+  std::string out = text_of(*found, "type") + " " + text_of(*found, "mode");
+  if (const std::string target = text_of(*found, "target"); !target.empty())
+    return out + " to '" + target + "'";
+  return text_of(*found, "type") == "file" ? out + ", " + text_of(*found, "size") + " bytes" : out;
+}
+
+// All of a change in quarantine as it is now; the digest of what it would do. What was decided is gone from
+// there: then what was shown once.
+std::string show_changes(Context& context, const json& review) {
+  context.out.line("");
+  const auto diff = call(context, "GET", path_of(text_of(review, "id")) + "/diff");
+  if (!diff) {
+    print_lines(context.out, text_of(review, "preview"));
+    return text_of(review, "digest");
+  }
+  for (const json& change : list_of(*diff, "changes")) {
+    print_lines(context.out, fmt::format("{} {}: {} -> {}", text_of(change, "kind"), text_of(change, "path"),
+                                         side_of(change, "before"), side_of(change, "after")));
+    print_lines(context.out, text_of(change, "lines"));
+    if (text_of(change, "binary") == "true") context.out.line("  (binary)");
+  }
+  return text_of(*diff, "root");
 }
 
 void show(const Output& out, const json& review) {
@@ -68,6 +109,7 @@ Outcome review_show(Context& context) {
   const json review = CLI_TRY(call(context, "GET", path_of(context.args.text("R"))));
   context.out.json(review);
   show(context.out, review);
+  if (is_quarantine(review)) show_changes(context, review);
   return 0;
 }
 
@@ -77,6 +119,11 @@ Outcome review_approve(Context& context) {
   const std::string id = context.args.text("R");
   const json seen = CLI_TRY(call(context, "GET", path_of(id)));
   show(context.out, seen);
+  if (is_quarantine(seen))
+    if (const std::string root = show_changes(context, seen); root != text_of(seen, "digest"))
+      return fail(Exit::failed, "review.digest_mismatch",
+                  "what it would change is no longer what was asked about: {}, not {}", root,
+                  text_of(seen, "digest"));
   std::string digest = text_of(seen, "digest");
   if (const auto expected = context.args.find("--digest"); expected && *expected != digest)
     return fail(Exit::failed, "review.digest_mismatch", "review {} is for {}, not for {}", id, digest,

@@ -390,6 +390,15 @@ Result<ReviewView> Control::show_review(const Caller& caller, std::string_view r
   return to_view(SAW_TRY(review_for(caller, review, "show-review")));
 }
 
+void Control::diff_review(const Caller& caller, std::string_view id, Reply<DiffView> reply) {
+  auto review = review_for(caller, id, "show-review");
+  if (!review) return reply(std::unexpected(std::move(review).error()));
+  if (review->kind != review::kQuarantine)
+    return reply(
+        Error::make("review.no_diff", "review '{}' is about a request, not about files", review->id));
+  quarantine_.show(*review, std::move(reply));
+}
+
 void Control::decide(const Caller& caller, std::string_view id, review::Verdict verdict,
                      std::optional<std::string> digest, std::string why, Reply<ReviewView> reply) {
   auto review = review_for(caller, id, "decide-review");

@@ -85,6 +85,8 @@ class Control {
 
   Result<std::vector<ReviewView>> list_reviews(const Caller& caller, std::string_view state) const;
   Result<ReviewView> show_review(const Caller& caller, std::string_view review);
+  // What a review of kind "quarantine" would change.
+  void diff_review(const Caller& caller, std::string_view review, Reply<DiffView> reply);
   void approve(const Caller& caller, std::string_view review, std::optional<std::string> digest,
                Reply<ReviewView> reply);
   void deny(const Caller& caller, std::string_view review, std::string why, Reply<ReviewView> reply);

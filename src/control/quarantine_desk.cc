@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
+#include "control/diff_view.h"
 #include "control/review_desk.h"
 
 namespace saw::control {
@@ -54,14 +55,15 @@ std::string quarantine_preview(const sandbox::Changes& changes) {
   static constexpr std::string_view kKinds[] = {"added", "changed", "deleted"};
   std::string out;
   for (const sandbox::Change& change : changes.changes) {
-    out += fmt::format("{} {}: {} → {}\n", kKinds[static_cast<size_t>(change.kind)],
+    out += fmt::format("{} {}: {} -> {}\n", kKinds[static_cast<size_t>(change.kind)],
                        printable(change.path, kMaxShownPath), side(change.before), side(change.after));
     out += change.binary ? "  (binary)\n" : printable_lines(change.lines);
   }
   if (out.size() <= QuarantineDesk::kMaxPreview) return out;
   const size_t cut = out.rfind('\n', QuarantineDesk::kMaxPreview);
   const size_t kept = cut == out.npos ? QuarantineDesk::kMaxPreview : cut + 1, left = out.size() - kept;
-  return out.substr(0, kept) + fmt::format("… and {} bytes more, which are not shown\n", left);
+  return out.substr(0, kept) +
+         fmt::format("... and {} bytes more, which are not shown here: look at its diff\n", left);
 }
 
 struct QuarantineDesk::Round {
@@ -198,7 +200,20 @@ Result<> QuarantineDesk::abandon_unknown(const std::function<bool(std::string_vi
   return {};
 }
 
-// ---- a person's answer
+// ---- a person's look and answer
+
+void QuarantineDesk::show(const store::Review& review, Reply<DiffView> reply) {
+  sandbox::ListChanges request{.workspace = review.workspace, .session = review.object};
+  request.detail = sandbox::DiffDetail::lines;
+  plane_.node.request(
+      std::move(request), [reply = std::move(reply)](Result<NodeClient::Answer> answer) mutable {
+        if (!answer) return reply(std::unexpected(std::move(answer).error()));
+        const auto* changes = std::get_if<sandbox::Changes>(&answer->message);
+        if (!changes)
+          return reply(Error::make("node.malformed", "saw-node answered a ListChanges with something else"));
+        reply(to_view(*changes));
+      });
+}
 
 void QuarantineDesk::decide(const store::Review& review, review::DecisionRequest request,
                             Reply<ReviewView> reply) {

@@ -44,6 +44,8 @@ class QuarantineDesk {
   void abandon_all(const std::string& workspace);
   // Of those that are no longer in `known`.
   Result<> abandon_unknown(const std::function<bool(std::string_view workspace)>& known);
+  // All that waits, whatever its size; `root` is what it would change now.
+  void show(const store::Review& review, Reply<DiffView> reply);
   void decide(const store::Review& review, review::DecisionRequest request, Reply<ReviewView> reply);
 
  private:

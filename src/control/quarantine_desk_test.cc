@@ -60,9 +60,21 @@ TEST_F(QuarantineDeskTest, what_waits_is_shown_with_its_place_its_reason_and_its
   EXPECT_EQ(review.rule, "filesystem.runLater");
   EXPECT_EQ(review.reason, "a shell reads it [.bashrc]");
   EXPECT_EQ(review.digest, "sha256:aa");
-  EXPECT_THAT(review.preview, HasSubstr("added /home/agent/.bashrc: nothing → file 0644, 3 bytes"));
+  EXPECT_THAT(review.preview, HasSubstr("added /home/agent/.bashrc: nothing -> file 0644, 3 bytes"));
   EXPECT_THAT(review.preview, Not(HasSubstr("\x1b"))) << "a diff cannot move the reader's cursor";
   EXPECT_EQ(events("quarantine.hold"), 1u);
+}
+
+TEST_F(QuarantineDeskTest, all_of_it_can_be_looked_at_by_those_who_may_decide) {
+  const ReviewView review = asked();
+  const auto diff = [&](const Caller& by) {
+    return wait<DiffView>([&](auto r) { control_->diff_review(by, review.id, std::move(r)); });
+  };
+  auto shown = diff(kOwner);
+  ASSERT_TRUE(shown) << shown.error().message;
+  EXPECT_EQ(shown->root, review.digest);
+  EXPECT_EQ(shown->changes.at(0).path, "/home/agent/.bashrc");
+  EXPECT_EQ(diff(kStranger).error().code, "access.denied");
 }
 
 TEST_F(QuarantineDeskTest, an_approval_is_recorded_and_then_releases_exactly_that) {

@@ -254,7 +254,7 @@ TEST(Compile, what_runs_later_is_quarantined_unless_the_policy_denies_it) {
             RunLater::quarantine);
   EXPECT_EQ(Policy::compile(with("filesystem: {runLater: deny}\n"), "f")->filesystem().run_later,
             RunLater::deny);
-  EXPECT_EQ(code(with("filesystem: {runLater: allow}\n")), "policy.unknown_enum");
+  EXPECT_EQ(code(with("filesystem: {runLater: allow}\n")), "policy.unknown_value");
 }
 
 TEST(Compile, rules_of_future_protocols_are_checked_too) {
