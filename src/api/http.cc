@@ -21,6 +21,7 @@ constexpr std::pair<std::string_view, unsigned> kStatus[] = {
     {"review.not_a_person", 403},
     {".not_found", 404},
     {".conflict", 409},
+    {"commit.run_later", 403},
     {"commit.", 409},
     {"session.busy", 409},
     {"review.", 409},
@@ -38,6 +39,7 @@ constexpr std::pair<std::string_view, std::string_view> kAsk[] = {
     {"identity.agent_revoked", "register another agent: saw agent register NAME --purpose …"},
     {"identity.agent_expired", "ask the agent's sponsor to register it again"},
     {"commit.conflict", "merge by hand: copy what is needed out of the session, then saw session discard S"},
+    {"commit.run_later", "undo it in the session, or ask for a policy with filesystem.runLater: quarantine"},
     {"commit.root", "look again: saw session diff S"},
     {"session.busy", "wait for the command, or give --stop"},
     {"secret.missing", "store it: saw secret put NAME, value on standard input"},
@@ -72,11 +74,13 @@ HttpResponse to_response(const Error& error) {
   std::string_view ask;
   for (const auto& [code, text] : kAsk)
     if (code == error.code) ask = text;
+  const bool by_policy =
+      error.code == "commit.run_later";  // a rule of the policy refused, not the control plane
   nlohmann::json body = {{"error",
                           {{"code", error.code},
                            {"reason", error.message},
-                           {"layer", "governance"},
-                           {"rule", ""},
+                           {"layer", by_policy ? "filesystem" : "governance"},
+                           {"rule", by_policy ? "filesystem.runLater" : ""},
                            {"ask", ask}}}};
   return {.status = status_of(error.code),
           .body = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)};

@@ -177,7 +177,9 @@ Json to_json(const CommitView& v) {
           {"left", v.left},
           {"conflicts", v.conflicts},
           {"quarantined_paths", v.withheld},
-          {"left_paths", v.failed}};
+          {"left_paths", v.failed},
+          {"reviews", v.reviews},
+          {"quarantine_problem", v.quarantine_problem}};
 }
 
 Json to_json(const AgentView& v) {

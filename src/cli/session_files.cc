@@ -218,6 +218,11 @@ Outcome session_commit(Context& context) {
         std::pair("left_paths", "changed in the workspace meanwhile; it stays here")})
     for (const json& path : list_of(done, member))
       if (path.is_string()) context.out.note(fmt::format("{}: {}", shown_line(path.get<std::string>()), why));
+  for (const json& review : list_of(done, "reviews"))
+    if (review.is_string())
+      context.out.note(fmt::format("saw review show {}", shown_line(review.get<std::string>())));
+  if (const std::string problem = text_of(done, "quarantine_problem"); !problem.empty())
+    context.out.note(fmt::format("what would run later waits in the session only: {}", shown_line(problem)));
   return 0;
 }
 

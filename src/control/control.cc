@@ -293,7 +293,21 @@ void Control::commit_session(const Caller& caller, std::string_view workspace, s
   auto found = find(caller, workspace, "commit-session");
   if (!found) return reply(std::unexpected(std::move(found).error()));
   change.by = caller.sponsor;
-  (*found)->commit_session(std::string(session), change, std::move(reply));
+  Workspace::Session* known = (*found)->find_session(session);
+  auto ask = [this, origin = (*found)->quarantine_origin(), id = known ? known->record.id : "",
+              reply = std::move(reply)](Result<CommitView> done) mutable {
+    if (!done || done->held_back == 0 || done->conflicting > 0) return reply(std::move(done));
+    // The commit stands, and its answer waits for the questions that it raises.
+    auto asked = [reply = std::move(reply),
+                  done = std::move(done)](Result<std::vector<ReviewView>> waiting) mutable {
+      if (!waiting) done->quarantine_problem = waiting.error().message;
+      if (waiting)
+        for (const ReviewView& review : *waiting) done->reviews.push_back(review.id);
+      reply(std::move(done));
+    };
+    quarantine_.committed(origin, id, alive_.guard(std::move(asked)));
+  };
+  (*found)->commit_session(std::string(session), change, alive_.guard(std::move(ask)));
 }
 
 void Control::discard_session(const Caller& caller, std::string_view workspace, std::string_view session,

@@ -146,7 +146,9 @@ class FakeNode {
   std::map<uint64_t, std::vector<Fd>> pipes;                    // the command's ends
   std::vector<sandbox::SignalExec> signals;
   std::vector<std::string> log;  // names of requests, in order
-  sandbox::Committed committed;  // what a commit ends as
+  sandbox::Committed committed;                     // what a commit ends as
+  std::vector<sandbox::QuarantineItem> holds_back;  // and puts into quarantine
+  sandbox::RunLater run_later = sandbox::RunLater::quarantine;  // as it was asked for
   size_t clients = 0;
   bool ready = false, shut_down = false;
   std::string refuse_sandboxes;  // an error code for StartSandbox
@@ -316,6 +318,11 @@ class FakeNode {
   void handle(sandbox::ForgetCalls& m) { answer(sandbox::Done{m.request}); }
   void handle(sandbox::CommitSession& m) {
     log.push_back("CommitSession " + m.root);
+    run_later = m.run_later;
+    for (sandbox::QuarantineItem& item : std::exchange(holds_back, {})) {
+      item.session = m.session;
+      world_.quarantine[item.id] = std::move(item);
+    }
     sandbox::Committed done = committed;
     done.request = m.request;
     done.root = m.root;

@@ -65,6 +65,36 @@ TEST_F(QuarantineDeskTest, what_waits_is_shown_with_its_place_its_reason_and_its
   EXPECT_EQ(events("quarantine.hold"), 1u);
 }
 
+TEST_F(QuarantineDeskTest, a_commit_answers_with_the_reviews_of_what_it_held_back) {
+  auto session =
+      wait<SessionView>([&](auto r) { control_->start_session(kOwner, "dev", "one", std::move(r)); });
+  ASSERT_TRUE(session) << session.error().message;
+  node_->holds_back = {item("qu-1"), item("qu-2", "/workspace/.vscode")};
+  node_->committed = {.applied = 1, .held_back = 2};
+  auto done = wait<CommitView>([&](auto r) {
+    control_->commit_session(kOwner, "dev", session->id, {.root = "sha256:aa"}, std::move(r));
+  });
+  ASSERT_TRUE(done) << done.error().message;
+  EXPECT_EQ(done->reviews.size(), 2u);
+  EXPECT_EQ(done->quarantine_problem, "");
+  EXPECT_EQ(control_->show_review(kOwner, done->reviews.at(0))->session, session->id);
+  EXPECT_EQ(node_->run_later, sandbox::RunLater::quarantine);
+}
+
+TEST_F(QuarantineDeskTest, a_policy_that_denies_has_the_commit_deny) {
+  WorkspaceSpec strict = spec("strict");
+  strict.policy_yaml.insert(strict.policy_yaml.find("  write:"), "  runLater: deny\n");
+  auto created = create(strict);
+  ASSERT_TRUE(created) << created.error().message;
+  auto session =
+      wait<SessionView>([&](auto r) { control_->start_session(kOwner, "strict", "one", std::move(r)); });
+  ASSERT_TRUE(session) << session.error().message;
+  ASSERT_TRUE(wait<CommitView>([&](auto r) {
+    control_->commit_session(kOwner, "strict", session->id, {.root = "sha256:aa"}, std::move(r));
+  }));
+  EXPECT_EQ(node_->run_later, sandbox::RunLater::deny);
+}
+
 TEST_F(QuarantineDeskTest, all_of_it_can_be_looked_at_by_those_who_may_decide) {
   const ReviewView review = asked();
   const auto diff = [&](const Caller& by) {

@@ -98,6 +98,8 @@ struct CommitView {
   std::string root;
   uint64_t applied = 0, conflicting = 0, held_back = 0, left = 0;
   std::vector<std::string> conflicts, withheld, failed;  // the first of each
+  std::vector<std::string> reviews;  // that wait for what the session's commits held back
+  std::string quarantine_problem;    // why there are none
 };
 
 struct AgentView {

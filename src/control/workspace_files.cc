@@ -28,7 +28,8 @@ CommitView to_view(const sandbox::Committed& c) {
           .left = c.left,
           .conflicts = printable_all(c.conflicts),
           .withheld = printable_all(c.withheld),
-          .failed = printable_all(c.failed)};
+          .failed = printable_all(c.failed),
+          .quarantine_problem = printable(c.quarantine_problem, 1000)};
 }
 
 std::string outcome_of(const CommitView& c) {
@@ -140,8 +141,13 @@ void Workspace::commit_session(const std::string& given, const FileChange& chang
   };
   auto ask = [this, id, root = change.root, finish = std::move(finish)](Result<> quiet) mutable {
     if (!quiet) return finish(std::unexpected(std::move(quiet).error()));
-    around_.plane.node.request(sandbox::CommitSession{.workspace = record_.id, .session = id, .root = root},
-                               alive_.guard(std::move(finish)));
+    const bool deny = policy_.filesystem().run_later == policy::RunLater::deny;
+    around_.plane.node.request(
+        sandbox::CommitSession{.workspace = record_.id,
+                               .session = id,
+                               .root = root,
+                               .run_later = deny ? sandbox::RunLater::deny : sandbox::RunLater::quarantine},
+        alive_.guard(std::move(finish)));
   };
   auto recorded = [this, id, ask = std::move(ask)](Result<> durable) mutable {
     if (!durable) return ask(std::move(durable));
