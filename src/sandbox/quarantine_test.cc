@@ -363,6 +363,17 @@ TEST_F(QuarantineTest, a_release_names_an_item_and_its_root) {
   EXPECT_EQ(release(item).error().code, "storage.unknown");
 }
 
+TEST_F(QuarantineTest, a_release_that_was_killed_before_its_item_went_is_done) {
+  begin();
+  IN_SESSION("echo x > home/agent/.profile; echo x > home/agent/.zshrc");
+  commit();
+  const auto items = update();
+  ASSERT_TRUE(storage_->commit("w", items.at(0).id, {.root = items.at(0).root}));  // and no more
+  EXPECT_EQ(storage_->quarantine("w")->size(), 1u);
+  EXPECT_EQ(update().size(), 1u);
+  EXPECT_FALSE(fs::exists(directory_ + "/node/ws/w/sessions/" + items.at(0).id));
+}
+
 TEST_F(QuarantineTest, what_a_killed_update_left_behind_is_swept) {
   begin();
   IN_SESSION("echo x > home/agent/.profile");

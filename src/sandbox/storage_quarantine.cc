@@ -21,6 +21,11 @@ constexpr const char* kItemName = "item";
 constexpr size_t kMaxItem = 64u << 10;
 constexpr std::string_view kUnfinishedItem = ".quarantine-";
 
+bool has_description(const std::string& item) {
+  struct stat info{};
+  return ::lstat((item + "/" + kItemName).c_str(), &info) == 0;
+}
+
 QuarantineItem describe_group(const QuarantineGroup& group, const std::string& session) {
   return {.id = random_id(kQuarantinePrefix),
           .session = session,
@@ -47,7 +52,8 @@ Result<std::vector<QuarantineItem>> Storage::quarantine(const std::string& works
   for (auto it = std::filesystem::directory_iterator(sessions, error);
        !error && it != std::filesystem::directory_iterator(); it.increment(error)) {
     const std::string id = it->path().filename().string();
-    if (!is_quarantine_id(id) || !is_valid_id(id)) continue;
+    // Without its description it has been released, and what is left of it is about to go.
+    if (!is_quarantine_id(id) || !is_valid_id(id) || !has_description(sessions + "/" + id)) continue;
     const std::string bytes = SAW_TRY(read_file(sessions + "/" + id + "/" + kItemName, kMaxItem),
                                       fmt::format("quarantine item '{}'", id));
     out.push_back(SAW_TRY(wire::decode_struct<QuarantineItem>(bytes), "reading a quarantine item"));
@@ -87,7 +93,9 @@ Result<> Storage::drop_unfinished_items(const std::string& workspace) {
   std::vector<std::string> found;
   for (auto it = std::filesystem::directory_iterator(path, error);
        !error && it != std::filesystem::directory_iterator(); it.increment(error))
-    if (it->path().filename().string().starts_with(kUnfinishedItem)) found.push_back(it->path().filename());
+    if (const std::string name = it->path().filename();
+        name.starts_with(kUnfinishedItem) || (is_quarantine_id(name) && !has_description(it->path())))
+      found.push_back(name);
   for (const std::string& name : found) SAW_TRY(trash_.take(sessions.get(), name));
   return {};
 }
@@ -133,6 +141,10 @@ Result<> Storage::release_quarantine(const std::string& workspace, const std::st
                                      const std::string& root) {
   if (!is_quarantine_id(item) || root.empty())
     return Error::make("storage.bad_id", "a release names a quarantine item and the root that was looked at");
+  SAW_TRY(session_sources(workspace, item));
+  const std::string path = session_path(workspace, item) + "/" + kItemName;
+  const std::string bytes = SAW_TRY(read_file(path, kMaxItem), "reading a quarantine item");
+  auto description = SAW_TRY(wire::decode_struct<QuarantineItem>(bytes), "reading a quarantine item");
   const CommitOutcome outcome = SAW_TRY(commit(workspace, item, {.root = root}), "releasing from quarantine");
   if (!outcome.conflicts.empty())
     return Error::make(
@@ -140,10 +152,15 @@ Result<> Storage::release_quarantine(const std::string& workspace, const std::st
         "'{}' was changed in the workspace since it was put into quarantine: reject it, and let "
         "the session commit again",
         printable(outcome.conflicts.front()));
-  if (!outcome.failed.empty())
+  if (!outcome.failed.empty()) {  // the item's next layer holds the rest, and gets the description again
+    const ChangeList rest = SAW_TRY(changes(workspace, item));
+    description.root = rest.root ? digest_text(*rest.root) : "";
+    description.changes = rest.changes.size();
+    SAW_TRY(replace_file(path, wire::encode_struct(description), 0600, Durability::fsync));
     return Error::make("quarantine.partly",
                        "'{}' was changed in the workspace at that moment; it still waits",
                        printable(outcome.failed.front()));
+  }
   return remove_session(workspace, item);
 }
 
