@@ -307,15 +307,6 @@ class FakeNode {
                                          .path = "/workspace/a\nb",
                                          .before = sandbox::FileSide{.mode = 0644, .size = 3}}}});
   }
-  template <class CallMessage>
-    requires requires(CallMessage& m) { m.runtimes; } || requires(CallMessage& m) {
-      m.plan;
-      m.spec;
-    }
-  void handle(CallMessage& m) {  // there is no pool here: a call gets a sandbox of its own
-    answer(sandbox::Failed{m.request, "node.unknown", "no calls are prepared here"});
-  }
-  void handle(sandbox::ForgetCalls& m) { answer(sandbox::Done{m.request}); }
   void handle(sandbox::CommitSession& m) {
     log.push_back("CommitSession " + m.root);
     run_later = m.run_later;
