@@ -81,7 +81,8 @@ void Commands::start(Workspace& workspace, ExecRequest request, Reply<std::uniqu
                                  Error{"workspace.conflict", "the workspace or session is being stopped", 0});
                    if (!still_authorized(*recorded)) return;
                    if (recorded->request.kind != ExecKind::call) return execute(key);
-                   if (recorded->request.terminal) return build(*recorded, workspace);
+                   if (recorded->request.terminal || recorded->request.keep)
+                     return build(*recorded, workspace);
                    run_call(key, workspace);
                  }));
 }
