@@ -96,6 +96,13 @@ int make_path(int root, const char* path, uint32_t mode, Owner owner) noexcept {
   return at.fd;
 }
 
+int make_directory(int root, const char* path, uint32_t mode, Owner owner) noexcept {
+  while (*path == '/') ++path;
+  if (::mkdirat(root, path, mode) != 0) return -errno;
+  if (owner.uid == 0 && owner.gid == 0) return 0;
+  return or_errno(::fchownat(root, path, owner.uid, owner.gid, AT_SYMLINK_NOFOLLOW));
+}
+
 int make_file(int root, const char* path) noexcept {
   Parent parent;
   if (int error = open_parent(root, path, parent)) return error;
@@ -161,6 +168,17 @@ int new_filesystem(const char* type, const MountOption* options, uint64_t flags)
   }
   if (::syscall(SYS_fsconfig, context.fd, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) return -errno;
   return or_errno(::syscall(SYS_fsmount, context.fd, FSMOUNT_CLOEXEC, static_cast<unsigned>(flags)));
+}
+
+int bind_path(const char* source, const char* target) noexcept {
+  constexpr unsigned long kMsBind = 4096;  // MS_BIND
+  return or_errno(::mount(source, target, nullptr, kMsBind, nullptr));
+}
+
+int set_path_flags(const char* path, uint64_t flags) noexcept {
+  mount_attr attributes{};
+  attributes.attr_set = flags;
+  return or_errno(::syscall(SYS_mount_setattr, AT_FDCWD, path, 0, &attributes, sizeof attributes));
 }
 
 int make_all_private() noexcept {

@@ -29,6 +29,8 @@ struct Owner {
   uint32_t uid = 0, gid = 0;
 };
 int make_path(int root, const char* path, uint32_t mode, Owner owner) noexcept;
+// One new directory below a directory that nobody else can change; `root` is "/" of the caller. 0 or -errno.
+int make_directory(int root, const char* path, uint32_t mode, Owner owner) noexcept;
 // The descriptor (O_PATH) of a regular file, made empty (mode 0444, in a directory that is there) if it is
 // missing.
 int make_file(int root, const char* path) noexcept;
@@ -49,6 +51,11 @@ struct MountOption {
   const char* value = nullptr;
 };
 int new_filesystem(const char* type, const MountOption* options, uint64_t flags) noexcept;
+
+// The same by paths, for places where no path can be anybody else's. A bind has the flags of the mount it copies;
+// a file onto a directory, or the other way round, is -ENOTDIR.
+int bind_path(const char* source, const char* target) noexcept;
+int set_path_flags(const char* path, uint64_t flags) noexcept;
 
 int make_all_private() noexcept;
 // The directory becomes "/", and the old root is gone.

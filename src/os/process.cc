@@ -126,6 +126,10 @@ int keep_only(const int* fds, int count) noexcept {
   return outcome(::syscall(SYS_close_range, 3 + count, ~0u, 0));
 }
 
+int close_above(int last) noexcept {
+  return outcome(::syscall(SYS_close_range, static_cast<unsigned>(last) + 1, ~0u, 0));
+}
+
 int null_standard_streams() noexcept {
   const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
   if (null < 0) return errno;

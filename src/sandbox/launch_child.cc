@@ -20,6 +20,7 @@ constexpr uint64_t kRootBytes = 32u << 20;  // generated files and mount points
 constexpr uint64_t kBytesPerInode = 2048, kLeastInodes = 1024;
 constexpr const char* kTerminals =
     "256";  // of each sandbox; the host has 4096 for everybody (kernel.pty.max)
+constexpr std::string_view kScratch = "/sys/scratch/";
 constexpr uint64_t kPlain = os::kNoSuid | os::kNoDevice;
 
 struct Number {
@@ -35,20 +36,13 @@ Number number(uint64_t value, unsigned base) {
   return out;
 }
 
+// Descriptors are not closed one by one: all but a few are closed at once in the end, and there are fewer than
+// the smallest limit on open files allows before that.
+
 // Errors travel as -errno in descriptors; this makes them errno again.
 int error_of(int result) {
   return result < 0 ? -result : 0;
 }
-
-struct Scoped {
-  int fd;
-  explicit Scoped(int raw) : fd(raw) {}
-  Scoped(const Scoped&) = delete;
-  Scoped& operator=(const Scoped&) = delete;
-  ~Scoped() {
-    if (fd >= 0) ::close(fd);
-  }
-};
 
 int new_tmpfs(uint64_t size, uint32_t mode, uint64_t flags) {
   // Empty files have no size and cost the kernel memory all the same.
@@ -83,6 +77,7 @@ class Script {
       case StepKind::storage:
         return attach_storage(step);
       case StepKind::bind_own:
+        if (is_kernels(step.target)) return bind_kernel_file(step);
         return bind(step, os::open_path(root_, step.source.c_str(), os::Links::refuse), kPlain);
       case StepKind::bind_device:
         return bind(step, ::open(step.source.c_str(), O_PATH | O_CLOEXEC), os::kNoSuid | os::kNoExecute);
@@ -113,8 +108,12 @@ class Script {
   }
 
   int make_directory(const Step& step) {
-    Scoped made(os::make_path(root_, step.target.c_str(), step.mode, owner(step)));
-    return error_of(made.fd);
+    // In the scratch space nothing is there yet, and nobody else is.
+    if (step.target.starts_with(kScratch))
+      return error_of(os::make_directory(root_, step.target.c_str(), step.mode, owner(step)));
+    const int there = os::open_path(root_, step.target.c_str(), os::Links::refuse);
+    return error_of(there == -ENOENT ? os::make_path(root_, step.target.c_str(), step.mode, owner(step))
+                                     : there);
   }
 
   // The place to mount on: in a fork of the mould it is there nearly always.
@@ -129,8 +128,8 @@ class Script {
     if (slash == std::string::npos || slash >= sizeof directory) return ENAMETOOLONG;
     step.target.copy(directory, slash);
     directory[slash] = '\0';
-    Scoped made(os::make_path(root_, directory, 0755, {}));
-    return error_of(made.fd);
+    const int made = os::make_path(root_, directory, 0755, {});
+    return error_of(made);
   }
 
   int make_generated_file(const Step& step) {
@@ -147,34 +146,36 @@ class Script {
   // The mount point is of the source's kind.
   int bind(const Step& step, int source_fd, uint64_t flags) {
     if (source_fd == -1) source_fd = -errno;
-    Scoped source(source_fd);
-    if (step.presence == Presence::optional && (source.fd == -ENOENT || source.fd == -EACCES)) return 0;
-    if (source.fd < 0) return -source.fd;
-    Scoped tree(os::clone_tree(source.fd));
-    if (tree.fd < 0) return -tree.fd;
+    const int source = source_fd;
+    if (step.presence == Presence::optional && (source == -ENOENT || source == -EACCES)) return 0;
+    if (source < 0) return -source;
+    const int tree = os::clone_tree(source);
+    if (tree < 0) return -tree;
     if (step.access == Access::read) flags |= os::kReadOnly;
-    if (int error = error_of(os::set_mount_flags(tree.fd, flags, os::Reach::recursive))) return error;
-    if (os::kind_of(source.fd) == os::PathKind::directory) {
-      Scoped target(place(step, owner(step)));
-      return target.fd < 0 ? -target.fd : error_of(os::attach(tree.fd, target.fd));
-    }
-    if (int error = make_parent(step)) return error;
-    Scoped target(os::make_file(root_, step.target.c_str()));
-    return target.fd < 0 ? -target.fd : error_of(os::attach(tree.fd, target.fd));
+    if (int error = error_of(os::set_mount_flags(tree, flags, os::Reach::recursive))) return error;
+    int target = os::open_path(root_, step.target.c_str(), os::Links::refuse);
+    if (target == -ENOENT) target = mount_point(step, os::kind_of(source));
+    return target < 0 ? -target : error_of(os::attach(tree, target));
+  }
+
+  int mount_point(const Step& step, os::PathKind kind) {
+    if (kind == os::PathKind::directory) return os::make_path(root_, step.target.c_str(), 0755, owner(step));
+    if (int error = make_parent(step)) return -error;
+    return os::make_file(root_, step.target.c_str());
   }
 
   int mount_at(const Step& step, int raw) {
-    Scoped mount(raw);
-    if (mount.fd < 0) return -mount.fd;
-    Scoped target(place(step, {}));
-    return target.fd < 0 ? -target.fd : error_of(os::attach(mount.fd, target.fd));
+    const int mount = raw;
+    if (mount < 0) return -mount;
+    const int target = place(step, {});
+    return target < 0 ? -target : error_of(os::attach(mount, target));
   }
 
   // Out of the way again at the end of the script; overlays and binds keep what they need of it.
   int attach_storage(const Step& step) {
     if (int error = error_of(os::set_mount_flags(at_.storage, kPlain, os::Reach::recursive))) return error;
-    Scoped target(os::open_path(root_, step.target.c_str(), os::Links::refuse));
-    return target.fd < 0 ? -target.fd : error_of(os::attach(at_.storage, target.fd));
+    const int target = os::open_path(root_, step.target.c_str(), os::Links::refuse);
+    return target < 0 ? -target : error_of(os::attach(at_.storage, target));
   }
 
   int new_overlay(const Step& step) {
@@ -204,35 +205,53 @@ class Script {
 
   // Onto itself, so that it is a mount.
   int make_mask(const Step& step) {
-    Scoped at(os::open_path(root_, step.target.c_str(), os::Links::refuse));
-    if (at.fd < 0) return -at.fd;
-    Scoped mount(os::clone_mount(at.fd));
-    if (mount.fd < 0) return -mount.fd;
+    const int at = os::open_path(root_, step.target.c_str(), os::Links::refuse);
+    if (at < 0) return -at;
+    const int mount = os::clone_mount(at);
+    if (mount < 0) return -mount;
     if (int error = error_of(
-            os::set_mount_flags(mount.fd, kPlain | os::kReadOnly | os::kNoExecute, os::Reach::this_mount)))
+            os::set_mount_flags(mount, kPlain | os::kReadOnly | os::kNoExecute, os::Reach::this_mount)))
       return error;
-    return error_of(os::attach(mount.fd, at.fd));
+    return error_of(os::attach(mount, at));
+  }
+
+  // Of /proc, which the kernel has just made: no link in it is the agent's, and a path says the same twice.
+  static bool is_kernels(const std::string& path) { return path.starts_with("/proc/"); }
+
+  int bind_kernel_file(const Step& step) {
+    const int error = os::bind_path(step.target.c_str(), step.target.c_str());
+    if (error == -ENOENT || error == -EACCES) return 0;
+    if (error < 0) return -error;
+    return error_of(os::set_path_flags(step.target.c_str(), kPlain | os::kReadOnly));
+  }
+
+  int hide_kernel_file(const Step& step) {
+    int error = os::bind_path("/sys/no-file", step.target.c_str());
+    if (error == -ENOTDIR) error = os::bind_path("/sys/no-directory", step.target.c_str());
+    return error == -ENOENT ? 0 : error_of(error);
   }
 
   int hide(const Step& step) {
+    if (is_kernels(step.target)) return hide_kernel_file(step);
     int raw = os::open_path(root_, step.target.c_str(), os::Links::refuse);
     if (raw == -ENOENT || raw == -ENOTDIR) {
       if (step.kind == StepKind::hide) return 0;
       raw = os::make_path(root_, step.target.c_str(), 0755, {spec_.uid, spec_.gid});
     }
-    Scoped target(raw);
-    if (target.fd < 0) return -target.fd;
+    const int target = raw;
+    if (target < 0) return -target;
     // Mounts of these two, with all flags, were made with the staging place: copies have the same flags.
-    const bool directory = os::kind_of(target.fd) == os::PathKind::directory;
-    Scoped source(os::open_path(root_, directory ? "/sys/no-directory" : "/sys/no-file", os::Links::refuse));
-    if (source.fd < 0) return -source.fd;
-    Scoped mask(os::clone_mount(source.fd));
-    return mask.fd < 0 ? -mask.fd : error_of(os::attach(mask.fd, target.fd));
+    const bool directory = os::kind_of(target) == os::PathKind::directory;
+    const int source =
+        os::open_path(root_, directory ? "/sys/no-directory" : "/sys/no-file", os::Links::refuse);
+    if (source < 0) return -source;
+    const int mask = os::clone_mount(source);
+    return mask < 0 ? -mask : error_of(os::attach(mask, target));
   }
 
   int seal(const Step& step) {
-    Scoped at(os::open_path(root_, step.target.c_str(), os::Links::refuse));
-    return at.fd < 0 ? -at.fd : error_of(os::set_mount_flags(at.fd, os::kReadOnly, os::Reach::this_mount));
+    const int at = os::open_path(root_, step.target.c_str(), os::Links::refuse);
+    return at < 0 ? -at : error_of(os::set_mount_flags(at, os::kReadOnly, os::Reach::this_mount));
   }
 
   const MouldSpec& spec_;
@@ -266,7 +285,7 @@ class Mould {
     // The root's own mount only: what is mounted below has its own flags.
     if (int error = error_of(os::set_mount_flags(mount, os::kReadOnly, os::Reach::this_mount)))
       return {error, kBefore};
-    for (int fd : {mount, scratch, root, image, host}) ::close(fd);
+    if (int error = os::close_above(kInitControl)) return {error, kBefore};  // that one is the channel
     if (int error = os::reset_signals()) return {error, kBefore};
     return {limit_privileges(), kBefore};
   }
@@ -276,7 +295,8 @@ class Mould {
   int limit_privileges() {
     if (spec_.rootless) return 0;
     if (int error = os::lock_securebits()) return error;
-    return os::drop_bounding_set();
+    if (int error = os::drop_bounding_set()) return error;
+    return os::check_bounding_set_empty();  // once, for every fork
   }
 
   const MouldSpec& spec_;
@@ -294,11 +314,11 @@ class Child {
     check(Stage::host_name, os::set_host_name(mould_.hostname.c_str()));
     check(Stage::session, os::new_session());
     check(Stage::streams, os::null_standard_streams());
-    set_limits();
     drop_privileges();
     check(Stage::parent_again, os::die_with_parent());  // the change of uid made the kernel forget it
     confine_paths();
     arrange_descriptors();
+    set_limits();
     check(Stage::filter, os::load_seccomp(filter_));
   }
 
@@ -344,7 +364,6 @@ class Child {
       check(Stage::bounding_set, os::drop_bounding_set());
     } else {
       check(Stage::securebits, os::check_securebits_locked());  // by the mould
-      check(Stage::bounding_set, os::check_bounding_set_empty());
       check(Stage::identity, os::become(mould_.uid, mould_.gid));
     }
     check(Stage::capabilities, os::drop_capabilities());
@@ -362,13 +381,16 @@ class Child {
     check(Stage::landlock, top < 0 ? errno : 0);
     for (uint32_t i = 0; i < spec_.rights.size(); ++i) {
       const PathRights& allowed = spec_.rights[i];
-      Scoped place(os::open_path(top, allowed.path.c_str(), os::Links::follow_inside));
-      if (place.fd == -ENOENT || place.fd == -EACCES)
+      const int place = os::open_path(top, allowed.path.c_str(), os::Links::follow_inside);
+      if (place == -ENOENT || place == -EACCES)
         continue;  // not shown, or hidden: then nothing is allowed there
-      check(Stage::landlock, error_of(place.fd), i);
-      uint64_t rights = allowed.rights & rules.handled;
-      if (os::kind_of(place.fd) != os::PathKind::directory) rights &= os::kLandlockOnFile;
-      check(Stage::landlock, os::landlock_allow(ruleset, place.fd, rights), i);
+      check(Stage::landlock, error_of(place), i);
+      const uint64_t rights = allowed.rights & rules.handled;
+      int error = os::landlock_allow(ruleset, place, rights);
+      // Of a file the kernel takes only the rights that mean something on one.
+      if (error == EINVAL && os::kind_of(place) != os::PathKind::directory)
+        error = os::landlock_allow(ruleset, place, rights & os::kLandlockOnFile);
+      check(Stage::landlock, error, i);
     }
     check(Stage::landlock, os::landlock_enforce(ruleset));
   }

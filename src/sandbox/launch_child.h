@@ -16,13 +16,13 @@
 //            join control groups           before anything costs memory; then a cgroup namespace of its own
 //            join the network namespace    while it may
 //            own steps, host name          overlay, scratch, /proc, terminals, masks
-//            session, streams, rlimits
+//            session, streams
 //            rootless: user namespace      after all mounts: it owns none of its other namespaces; then
 //                                          securebits and bounding set, which it reset
 //            groups, gid, uid              root only
 //            capabilities gone, no_new_privs, not dumpable
 //            Landlock                      needs no_new_privs; before seccomp
-//            descriptors                   all others are closed, the mould's own among them
+//            descriptors                   all others are closed, the mould's own among them; then rlimits
 //            seccomp                       last: it refuses most of the above
 //
 // There is no exec: the process goes on as PID 1, and was never dumpable since it became the agent's.
