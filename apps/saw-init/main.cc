@@ -83,7 +83,7 @@ Result<> serve_as_mould(const os::Channel& channel) {
                     .fds = std::move(got.fds)};
     const size_t needed = sandbox::kFixedDescriptors +
                           (request.spec.serve == sandbox::Serve::once ? sandbox::kStreamDescriptors : 0) +
-                          (request.spec.runtime.empty() ? 0 : 1);
+                          (request.spec.first == sandbox::First::runtime ? 1 : 0);
     if (request.fds.size() < needed)
       return Error::make("init.mould", "a request with {} descriptors", request.fds.size());
     make_sandbox(mould, unfit, request);

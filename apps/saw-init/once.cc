@@ -23,9 +23,18 @@ using sandbox::kInitStreams;
 
 constexpr int kRuntimeGo = 3, kRuntimeScript = 4;  // where a runtime finds them
 
+// An errno that saw-node is to know.
+int refuse(int error) {
+  [[maybe_unused]] ssize_t ignored = ::write(kInitGo, &error, sizeof error);
+  return error;
+}
+
+sandbox::StartCommand command_of(const sandbox::SandboxSpec& spec) {
+  return {.argv = spec.command, .environment = spec.environment, .directory = spec.directory};
+}
+
 // In the process that becomes the command: an errno if it could not, -1 if it was never asked to.
-int become_command() {
-  const Fd go(kInitGo);
+int await_command() {
   auto channel = os::Channel::adopt(Fd(::fcntl(kInitGo, F_DUPFD_CLOEXEC, kInitScript + 1)));
   if (!channel) return EBADF;
   pollfd ready{channel->fd(), POLLIN, 0};
@@ -35,25 +44,32 @@ int become_command() {
   if (!got || got->state != os::Channel::State::message) return -1;
   auto command = wire::decode_struct<sandbox::StartCommand>(got->payload);
   if (!command || command->argv.empty()) return EINVAL;
-  const int error = execute_in_place(*command);
-  [[maybe_unused]] ssize_t ignored = ::write(kInitGo, &error, sizeof error);
-  return error;
+  return refuse(execute_in_place(*command));
 }
 
 // A runtime is started at once: it waits by itself.
 int become_runtime(const sandbox::SandboxSpec& spec) {
-  const sandbox::StartCommand command{
-      .argv = spec.runtime, .environment = spec.environment, .directory = spec.directory};
   ::close(kInitControl);
   if (::dup2(kInitGo, kRuntimeGo) < 0 || ::dup2(kInitScript, kRuntimeScript) < 0) return errno;
-  return execute_in_place(command);
+  return execute_in_place(command_of(spec));
 }
 
 [[noreturn]] void run_command(const sandbox::SandboxSpec& spec) {
   prepare_command();
   for (int i = 0; i < 3; ++i)
     if (::dup2(kInitStreams + i, i) < 0) ::_exit(127);
-  const int error = spec.runtime.empty() ? become_command() : become_runtime(spec);
+  int error = 0;
+  switch (spec.first) {
+    case sandbox::First::wait:
+      error = await_command();
+      break;
+    case sandbox::First::command:
+      error = refuse(execute_in_place(command_of(spec)));
+      break;
+    case sandbox::First::runtime:
+      error = become_runtime(spec);
+      break;
+  }
   ::_exit(error == 0 ? 0 : 127);
 }
 
@@ -85,7 +101,7 @@ void serve_once(const sandbox::SandboxSpec& spec, Fd children) {
   if (command == 0) run_command(spec);
   for (int i = 0; i < 3; ++i) ::close(kInitStreams + i);
   ::close(kInitGo);
-  if (!spec.runtime.empty()) ::close(kInitScript);
+  if (spec.first == sandbox::First::runtime) ::close(kInitScript);
   auto control = os::Channel::adopt(Fd(kInitControl));
   if (!control) ::_exit(1);
   sandbox::report_built(sandbox::kInitReport);

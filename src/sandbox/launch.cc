@@ -82,7 +82,7 @@ Result<Ends> connect_once(const LaunchSpec& spec, uint32_t uid, Launched& out) {
   auto [ours, theirs] = SAW_TRY(os::Channel::pair());
   out.control = std::move(ours).take();
   ends.control = std::move(theirs).take();
-  if (spec.runtime.empty()) {
+  if (spec.first != First::runtime) {
     auto [start, started] = SAW_TRY(os::Channel::pair());
     out.go_pipe = std::move(start).take();
     ends.go = std::move(started).take();
@@ -246,7 +246,8 @@ Result<> Launcher::fill(const Prepared& prepared, const LaunchSpec& spec, const 
   for (const Fd& file : cgroup.join) fds.push_back(file.get());
   SandboxSpec request = prepared.spec;
   request.serve = spec.serve;
-  request.runtime = spec.runtime;
+  request.first = spec.first;
+  request.command = spec.command;
   request.environment = spec.environment;
   request.directory = spec.directory;
   const bool counted =
@@ -327,7 +328,8 @@ Result<> Launcher::check_limits(const std::string& cgroup, const LimitSet& limit
           return line.starts_with(fmt::format("cgroup-{}", controller));
         }))
       missing.emplace_back(controller);
-  return cgroups_->check(cgroup, {limits.memory_bytes, limits.pids, limits.cpu_millis_per_second}, pid, missing);
+  return cgroups_->check(cgroup, {limits.memory_bytes, limits.pids, limits.cpu_millis_per_second}, pid,
+                         missing);
 }
 std::vector<std::string> Launcher::existing_cgroups() const {
   return cgroups_->names();

@@ -72,7 +72,8 @@ struct Prepared {
 struct LaunchSpec {
   std::string id;  // names the control socket and the cgroup
   Serve serve = Serve::many;
-  std::vector<std::string> runtime, environment;  // Serve::once: a runtime to be started at once, or empty
+  First first = First::wait;                      // Serve::once
+  std::vector<std::string> command, environment;  // to be executed at once, unless it is First::wait
   std::string directory;
 };
 

@@ -325,7 +325,7 @@ class Child {
  private:
   static constexpr size_t kNetwork = 1, kStorage = 2, kControl = 3, kGo = 4;
   size_t streams() const { return spec_.serve == Serve::once ? kStreamDescriptors : 0; }
-  size_t scripts() const { return spec_.runtime.empty() ? 0 : 1; }
+  size_t scripts() const { return spec_.first == First::runtime ? 1 : 0; }
 
   void check(Stage stage, int error, uint32_t index = 0) {
     if (error == 0) return;

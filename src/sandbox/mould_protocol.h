@@ -37,6 +37,16 @@ struct MouldSpec {
   }
 };
 
+// What the waiting process of a sandbox for one command does first.
+enum class First : uint8_t {
+  wait,     // for a StartCommand on the go socket
+  command,  // become it at once: `command` came with the request
+  runtime   // become it at once; it waits by itself, for its script
+};
+constexpr First kEnumLast(First) {
+  return First::runtime;
+}
+
 // How saw-init gets its commands.
 enum class Serve : uint8_t {
   many,  // on connections to a listening socket, once a byte has come through the go pipe
@@ -56,10 +66,11 @@ struct SandboxSpec {
   std::vector<PathRights> rights;
   LimitSet limits;
   uint64_t process_limit = 0;  // by rlimit, where no control group counts processes; 0: none
-  std::vector<std::string> runtime, environment;  // the command line of a runtime to be started now, or empty
+  First first = First::wait;
+  std::vector<std::string> command, environment;  // with First::command and First::runtime
   std::string directory;
   template <class A> void members(A& a) {
-    a(serve, own, rights, limits, process_limit, runtime, environment, directory);
+    a(serve, own, rights, limits, process_limit, first, command, environment, directory);
   }
 };
 constexpr size_t kFixedDescriptors = 5, kStreamDescriptors = 3;

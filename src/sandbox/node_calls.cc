@@ -65,6 +65,7 @@ struct CallPool::Call {
 struct CallPool::Building {
   std::string digest;
   int runtime = kPlain;
+  First first = First::wait;  // First::command: it is that call's, and nobody else's
   Launching launching;
   std::unique_ptr<Call> call;
   os::Loop::Watch watch;
@@ -177,8 +178,14 @@ void CallPool::refill(const std::string& digest) {
 void CallPool::build(Plan& plan, int runtime, std::unique_ptr<Call> waiting) {
   LaunchSpec spec{.id = random_id("sb-call-"), .serve = Serve::once, .directory = plan.directory};
   if (runtime != kPlain) {
-    spec.runtime = warm_command(plan.runtimes[static_cast<size_t>(runtime)]);
+    spec.first = First::runtime;
+    spec.command = warm_command(plan.runtimes[static_cast<size_t>(runtime)]);
     spec.environment = plan.environment;
+  } else if (waiting) {
+    spec.first = First::command;
+    spec.command = waiting->spec.argv;
+    spec.environment = waiting->spec.environment;
+    spec.directory = waiting->spec.directory;
   }
   auto launching = runtime_.begin(plan.prepared, spec);
   if (!launching) {
@@ -189,6 +196,7 @@ void CallPool::build(Plan& plan, int runtime, std::unique_ptr<Call> waiting) {
   const uint64_t number = next_++;
   auto building = std::make_unique<Building>(Building{.digest = plan.digest,
                                                       .runtime = runtime,
+                                                      .first = spec.first,
                                                       .launching = std::move(*launching),
                                                       .call = std::move(waiting)});
   building->watch = loop_.watch(building->launching.report.get(), os::Loop::kReadable,
@@ -217,7 +225,7 @@ void CallPool::on_build_progress(uint64_t number) {
   const auto plan = plans_.find(building.digest);
   if (call) {
     begin_call(std::move(call), std::move(box), Warmth::cold);
-  } else if (plan == plans_.end()) {
+  } else if (plan == plans_.end() || building.first == First::command) {
     discard(std::move(box));
   } else {
     park(*plan->second, std::move(box));
@@ -275,6 +283,7 @@ void CallPool::begin_call(std::unique_ptr<Call> call, std::unique_ptr<Box> box, 
   Launched& launched = box->launched;
   auto released = [&]() -> Result<> {
     if (!box->control) return Error::make("node.call", "a sandbox without a control channel");
+    if (warmth == Warmth::cold) return {};  // it was built with its command
     if (box->runtime != kPlain) {
       const Plan* plan = nullptr;
       for (const auto& [digest, known] : plans_)
