@@ -24,6 +24,15 @@ Finding not_yet(const Observed&) {
   return off("not available yet");
 }
 
+// What is there is said; a control counts only whole.
+Finding quarantine_of_commits(const Observed&) {
+  return off("commits of sessions and kept calls are guarded; what 'saw exec' writes into a workspace is not");
+}
+
+Finding commits_of_a_root(const Observed&) {
+  return off("commits are bound to the root of what was shown; a policy cannot demand their review yet");
+}
+
 Finding runs(const Observed& o, const char* program, const char* evidence) {
   if (!o.daemon) return off("no daemon answers");
   return o.running.contains(program) ? on(evidence) : off(fmt::format("{} is not running", program));
@@ -130,8 +139,8 @@ constexpr Row kRows[] = {
     {"R112", "budget gate", 2, not_yet},
     {"R114", "observed trifecta labels", 2, not_yet},
     {"R117", "negative probes inside each sandbox", 2, sandboxes_proven},
-    {"R118", "quarantine of run-later writes", 2, not_yet},
-    {"R119", "transactions: commit under review", 2, not_yet},
+    {"R118", "quarantine of run-later writes", 2, quarantine_of_commits},
+    {"R119", "transactions: commit under review", 2, commits_of_a_root},
     {"R120", "policy proofs", 2, not_yet},
     {"R121", "policy replay", 2, not_yet},
 };
