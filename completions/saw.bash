@@ -12,7 +12,7 @@ _saw() {
     esac
   done
   case $path in
-    '') words='up down status doctor advise conform workspace exec run session policy agent secret review audit whoami version help completion attach ssh cp delegate kill login logout mcp bench' ;;
+    '') words='up down status doctor advise conform workspace exec run cp session policy agent secret review audit whoami version help completion attach ssh delegate kill login logout mcp bench' ;;
     'workspace') words='create list show start stop decommission rebuild snapshot fork expose' ;;
     'session') words='start exec diff commit discard end list fork' ;;
     'policy') words='lint show decide prove replay keygen sign verify publish rollback revoke status import' ;;
@@ -35,6 +35,7 @@ _saw() {
     'workspace decommission') words='--json --socket --dir --help' ;;
     'exec') words='--env --cwd --agent --timeout --tty --json --socket --dir --help' ;;
     'run') words='--session --keep --delegation --env --cwd --agent --timeout --tty --json --socket --dir --help' ;;
+    'cp') words='--json --socket --dir --help' ;;
     'session start') words='--name --json --socket --dir --help' ;;
     'session exec') words='--env --cwd --agent --timeout --tty --json --socket --dir --help' ;;
     'session diff') words='--lines --stat --name-only --json --socket --dir --help' ;;
@@ -74,7 +75,6 @@ _saw() {
     'session fork') words='--json --socket --dir --help' ;;
     'attach') words='--json --socket --dir --help' ;;
     'ssh') words='--json --socket --dir --help' ;;
-    'cp') words='--json --socket --dir --help' ;;
     'policy prove') words='--json --socket --dir --help' ;;
     'policy replay') words='--json --socket --dir --help' ;;
     'policy keygen') words='--json --socket --dir --help' ;;

@@ -282,7 +282,7 @@ std::string describe_run_later() {
       "# What runs later\n\n"
       "Generated from `src/sandbox/run_later_list.cc`, the reviewed list. A change to one of these paths is "
       "kept back "
-      "when a session is committed or files are exported, until a person releases it (`filesystem.runLater: "
+      "when a session is committed, until a person releases it (`filesystem.runLater: "
       "quarantine`), or refused (`deny`).\n\n"
       "A name holds at any depth, because projects nest. A final `/` means the directory with everything in "
       "it. `*` is "

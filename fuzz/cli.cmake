@@ -1,0 +1,1 @@
+saw_fuzz(NAME tar DEPS cli)

@@ -1,0 +1,151 @@
+#include "cli/unpack.h"
+
+#include <filesystem>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/crypto.h"
+
+namespace saw::cli {
+namespace {
+
+constexpr int kOpenDirectory = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+constexpr const char* kContent = "content";  // below the staging directory
+
+}  // namespace
+
+Unpacker::Unpacker(Unpacker&& other) noexcept
+    : directory_(std::move(other.directory_)),
+      final_name_(std::move(other.final_name_)),
+      top_(std::move(other.top_)),
+      staging_(std::exchange(other.staging_, {})),
+      staging_fd_(std::move(other.staging_fd_)),
+      file_(std::move(other.file_)),
+      directories_(std::move(other.directories_)),
+      files_(other.files_),
+      bytes_(other.bytes_) {}
+
+Unpacker::~Unpacker() {
+  std::error_code ignored;
+  if (!staging_.empty()) std::filesystem::remove_all(staging_, ignored);
+}
+
+Result<Unpacker> Unpacker::create(const std::string& target, const std::string& name) {
+  Unpacker out;
+  out.top_ = name;
+  std::string path = target;
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  struct stat info{};
+  if (::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) {
+    out.directory_ = path;
+    out.final_name_ = name;
+  } else {
+    const size_t slash = path.rfind('/');
+    out.directory_ = slash == path.npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+    out.final_name_ = slash == path.npos ? path : path.substr(slash + 1);
+  }
+  if (out.final_name_.empty() || out.final_name_ == "." || out.final_name_ == "..")
+    return Error::make("copy.target", "'{}' is not the name of something new", printable(target));
+  const std::string final_path = out.path();
+  if (::lstat(final_path.c_str(), &info) == 0 && S_ISDIR(info.st_mode))
+    return Error::make("copy.exists", "'{}' exists already; directories are not merged",
+                       printable(final_path));
+  out.staging_ = out.directory_ + "/" + random_id(".saw-cp-");
+  if (::mkdir(out.staging_.c_str(), 0700) != 0) {
+    const auto error = Error::system("copy.target", "making a directory in '{}'", printable(out.directory_));
+    out.staging_.clear();
+    return error;
+  }
+  out.staging_fd_ = SAW_TRY(Fd::open(out.staging_, kOpenDirectory));
+  return out;
+}
+
+// The archive's own name for what was asked for becomes ours; everything in it lies below that.
+Result<std::string> Unpacker::below_top(const std::string& path) const {
+  if (path == top_) return std::string(kContent);
+  if (path.starts_with(top_ + "/")) return kContent + path.substr(top_.size());
+  return Error::make("tar.refused", "the archive holds '{}', which was not asked for", printable(path));
+}
+
+Result<Fd> Unpacker::open_parent(const std::string& path, std::string& name) const {
+  Fd at = SAW_TRY(staging_fd_.duplicate());
+  std::string_view rest = path;
+  for (size_t slash; (slash = rest.find('/')) != rest.npos; rest.remove_prefix(slash + 1)) {
+    Fd next(::openat(at.get(), std::string(rest.substr(0, slash)).c_str(), kOpenDirectory));
+    if (!next) return Error::system("copy.write", "going into '{}'", printable(path));
+    at = std::move(next);
+  }
+  name = rest;
+  return at;
+}
+
+Result<> Unpacker::begin(const TarEntry& entry) {
+  if (entry.path.empty()) return {};  // "." of an archive that was made in the directory
+  const std::string path = SAW_TRY(below_top(entry.path));
+  std::string name;
+  Fd parent = SAW_TRY(open_parent(path, name));
+  int failed = 0;
+  switch (entry.kind) {
+    case TarEntry::Kind::directory:
+      failed = ::mkdirat(parent.get(), name.c_str(), 0700);
+      directories_.push_back({path, entry.mode});
+      break;
+    case TarEntry::Kind::symlink:
+      failed = ::symlinkat(entry.link.c_str(), parent.get(), name.c_str());
+      break;
+    case TarEntry::Kind::hardlink: {
+      std::string from;
+      const std::string source = SAW_TRY(below_top(entry.link));
+      Fd source_parent = SAW_TRY(open_parent(source, from));
+      failed = ::linkat(source_parent.get(), from.c_str(), parent.get(), name.c_str(), 0);
+      break;
+    }
+    case TarEntry::Kind::file:
+      file_ = Fd(::openat(parent.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                          entry.mode));
+      failed = file_ ? 0 : -1;
+      ++files_;
+      break;
+  }
+  if (failed != 0) return Error::system("copy.write", "making '{}'", printable(entry.path));
+  return {};
+}
+
+Result<> Unpacker::data(std::string_view bytes) {
+  bytes_ += bytes.size();
+  return write_all(file_, bytes);
+}
+
+Result<> Unpacker::end() {
+  file_.reset();
+  return {};
+}
+
+Result<> Unpacker::finish() {
+  const mode_t mask = ::umask(0);
+  ::umask(mask);
+  for (auto each = directories_.rbegin(); each != directories_.rend(); ++each) {
+    std::string name;
+    Fd parent = SAW_TRY(open_parent(each->path, name));
+    Fd directory(::openat(parent.get(), name.c_str(), kOpenDirectory));
+    if (!directory || ::fchmod(directory.get(), each->mode & ~mask) != 0)
+      return Error::system("copy.write", "setting the mode of '{}'", printable(each->path));
+  }
+  Fd into = SAW_TRY(Fd::open(directory_, O_RDONLY | O_DIRECTORY));
+  struct stat info{};
+  if (::fstatat(staging_fd_.get(), kContent, &info, AT_SYMLINK_NOFOLLOW) != 0)
+    return Error::make("tar.malformed", "the archive is empty");
+  // A directory only takes the place of nothing, a file that of a file: rename(2) would replace an empty
+  // directory by a directory.
+  const bool directory = S_ISDIR(info.st_mode);
+  if (directory && ::fstatat(into.get(), final_name_.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0)
+    return Error::make("copy.exists", "'{}' exists already", printable(path()));
+  if (::renameat(staging_fd_.get(), kContent, into.get(), final_name_.c_str()) != 0)
+    return Error::system("copy.write", "moving what was copied to '{}'", printable(path()));
+  return {};
+}
+
+}  // namespace saw::cli
