@@ -2,7 +2,6 @@
 
 #include <csignal>
 #include <cstdlib>
-#include <cstring>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -15,8 +14,6 @@ namespace saw::init {
 namespace {
 
 constexpr const char* kDefaultPath = "/usr/local/bin:/usr/bin:/bin";
-// Of the agent's processes: the kernel shall not choose saw-init when the sandbox's memory is used up.
-constexpr const char* kOomScore = "500";
 // Until a new process has become its command. The agent can stop it before (SIGSTOP), or hold a lease on the
 // program's file; saw-init must go on all the same.
 constexpr int kBecomeMs = 5'000;
@@ -102,10 +99,6 @@ void prepare_command() {
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   ::setsid();
-  const int score = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-  if (score < 0) return;
-  [[maybe_unused]] ssize_t ignored = ::write(score, kOomScore, std::strlen(kOomScore));
-  ::close(score);
 }
 
 int execute_in_place(const sandbox::StartCommand& command) {

@@ -42,8 +42,7 @@ class Commands {
   const Command* find(uint64_t exec, int32_t& pid) const;
 };
 
-// In a process that is to become a command: signals as a program expects them, a session of its own, and the
-// first choice when memory runs out.
+// In a process that is to become a command: signals as a program expects them, and a session of its own.
 void prepare_command();
 // Changes to the command's directory and executes it, looking its program up in PATH. Returns errno on
 // failure only. execvpe(3) without its fallback to a shell: a file that is no program is an error.

@@ -104,6 +104,10 @@ int set_limit(Limit limit, uint64_t value) noexcept {
   return outcome(::setrlimit(resource, &now));
 }
 
+int set_oom_score(const char* score) noexcept {
+  return write_proc("/proc/self/oom_score_adj", score);
+}
+
 int reset_signals() noexcept {
   struct sigaction standard{};
   standard.sa_handler = SIG_DFL;

@@ -21,6 +21,8 @@ constexpr uint64_t kBytesPerInode = 2048, kLeastInodes = 1024;
 constexpr const char* kTerminals =
     "256";  // of each sandbox; the host has 4096 for everybody (kernel.pty.max)
 constexpr std::string_view kScratch = "/sys/scratch/";
+// When the host's memory is used up, sandboxes go before anything of SAW's; inside, whoever takes most.
+constexpr const char* kOomScore = "500";
 constexpr uint64_t kPlain = os::kNoSuid | os::kNoDevice;
 
 struct Number {
@@ -314,6 +316,8 @@ class Child {
     check(Stage::host_name, os::set_host_name(mould_.hostname.c_str()));
     check(Stage::session, os::new_session());
     check(Stage::streams, os::null_standard_streams());
+    // While it is privileged: then nobody inside can take it back, and afterwards its /proc files are root's.
+    check(Stage::limits, os::set_oom_score(kOomScore));
     drop_privileges();
     check(Stage::parent_again, os::die_with_parent());  // the change of uid made the kernel forget it
     confine_paths();
