@@ -27,7 +27,10 @@ std::vector<std::string> warm_command(const WarmRuntime& runtime) {
 }
 
 bool serves(const WarmRuntime& runtime, const std::vector<std::string>& argv) {
-  return argv.size() >= 3 && argv[0] == runtime.command && argv[1] == "-c";
+  if (argv.size() < 3 || argv[0] != runtime.command || argv[1] != "-c") return false;
+  // A shell takes further options behind -c, and its script after them; an interpreter takes what comes next.
+  const bool is_option = argv[2].starts_with('-') || argv[2].starts_with('+');
+  return runtime.kind == WarmRuntime::Kind::python || !is_option;
 }
 
 std::string warm_script(const WarmRuntime& runtime, const std::vector<std::string>& argv) {
