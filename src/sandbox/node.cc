@@ -110,10 +110,10 @@ void Node::handle(const CreateStorage& message) {
 
 void Node::handle(const RemoveStorage& message) {
   const Ticket ticket = outbox_.ticket(message.request);
-  calls_.forget(message.workspace, message.session);
   if (sandboxes_.uses_storage(message.workspace, message.session) ||
       calls_.uses_storage(message.workspace, message.session) || has_job(message.workspace, message.session))
     return outbox_.fail(ticket, {"storage.busy", "a sandbox still uses this storage"});
+  calls_.forget(message.workspace, message.session);
   auto removed = message.session.empty() ? storage_.remove_workspace(message.workspace)
                                          : storage_.remove_session(message.workspace, message.session);
   if (!removed) return outbox_.fail(ticket, removed.error());
@@ -170,9 +170,11 @@ void Node::handle(const ResizeExec& message) {
 void Node::handle(const PrepareCalls& message) {
   const Ticket ticket = outbox_.ticket(message.request);
   if (shutting_down_) return outbox_.fail(ticket, {"node.stopping", "saw-node is stopping"});
-  sandboxes_.prove_plan(message.plan, [this, message, ticket](Result<> proven) {
-    if (!proven) return outbox_.fail(ticket, proven.error());
-    calls_.prepare(message, ticket);
+  const uint64_t coming = calls_.announce(message.plan);
+  sandboxes_.prove_plan(message.plan, [this, message, coming, ticket](Result<> proven) {
+    if (proven) return calls_.prepare(message, coming, ticket);
+    calls_.withdraw(coming);
+    outbox_.fail(ticket, proven.error());
   });
 }
 void Node::handle(const ForgetCalls& message) {

@@ -33,6 +33,7 @@ void add_copy(std::vector<Fd>& out, const Fd& fd) {
 struct CallPool::Box {
   uint64_t number = 0;
   int runtime = kPlain;
+  std::optional<WarmRuntime> warm;  // what `runtime` was when it was built
   Launched launched;
   os::Child init;
   std::optional<os::Channel> control;
@@ -42,6 +43,7 @@ struct CallPool::Box {
 
 struct CallPool::Plan {
   std::string digest;
+  uint64_t generation = 0;  // another one each time that it is prepared
   SandboxPlan plan;
   std::shared_ptr<const Prepared> prepared;
   uint32_t target = 0;  // of each kind
@@ -64,11 +66,15 @@ struct CallPool::Call {
 // A sandbox on its way, for a call that waits or for the pool.
 struct CallPool::Building {
   std::string digest;
+  uint64_t generation = 0;
   int runtime = kPlain;
   First first = First::wait;  // First::command: it is that call's, and nobody else's
+  std::optional<WarmRuntime> warm;
   Launching launching;
   std::unique_ptr<Call> call;
   os::Loop::Watch watch;
+  os::Loop::Timer deadline;
+  bool late = false;
 };
 
 CallPool::CallPool(os::Loop& loop, Config config, Runtime& runtime, Storage& storage, Outbox& outbox)
@@ -77,9 +83,18 @@ CallPool::~CallPool() = default;
 
 // ---- plans
 
-void CallPool::prepare(const PrepareCalls& message, Ticket ticket) {
+uint64_t CallPool::announce(const SandboxPlan& plan) {
+  const uint64_t coming = next_++;
+  coming_.emplace(coming, Coming{.workspace = plan.workspace, .session = plan.session});
+  return coming;
+}
+
+void CallPool::prepare(const PrepareCalls& message, uint64_t coming, Ticket ticket) {
   const std::string digest = plan_digest(message.plan);
   auto done = [&]() -> Result<> {
+    const auto announced = coming_.extract(coming);
+    if (announced.empty() || announced.mapped().forgotten)
+      return Error::make("node.forgotten", "the plan was forgotten while it was prepared");
     SandboxPlan plan = message.plan;
     plan.id = "sb-call";
     if (plan.depth != Depth::call) return Error::make("node.bad_plan", "a plan that is not a call's");
@@ -101,6 +116,7 @@ void CallPool::prepare(const PrepareCalls& message, Ticket ticket) {
       found = plans_.emplace(digest, std::move(fresh)).first;
     }
     Plan& known = *found->second;
+    known.generation = next_++;
     known.target = message.parked;
     known.environment = message.environment;
     known.directory = message.directory;
@@ -118,6 +134,9 @@ void CallPool::prepare(const PrepareCalls& message, Ticket ticket) {
 }
 
 void CallPool::forget(const std::string& workspace, const std::string& session) {
+  for (auto& [number, coming] : coming_)
+    if (coming.workspace == workspace && (session.empty() || coming.session == session))
+      coming.forgotten = true;
   std::string storage;
   std::erase_if(plans_, [&](auto& entry) {
     Plan& plan = *entry.second;
@@ -169,7 +188,10 @@ void CallPool::refill(const std::string& digest) {
       size_t have = 0;
       for (const auto& box : plan.parked) have += box->runtime == kind ? 1 : 0;
       for (const auto& [number, building] : building_)
-        have += building->digest == digest && building->runtime == kind && !building->call ? 1 : 0;
+        have += building->digest == digest && building->generation == plan.generation &&
+                        building->runtime == kind && !building->call
+                    ? 1
+                    : 0;
       if (have < plan.target) return build(plan, kind, nullptr);  // one at a time: the next when it is there
     }
   });
@@ -177,9 +199,11 @@ void CallPool::refill(const std::string& digest) {
 
 void CallPool::build(Plan& plan, int runtime, std::unique_ptr<Call> waiting) {
   LaunchSpec spec{.id = random_id("sb-call-"), .serve = Serve::once, .directory = plan.directory};
+  std::optional<WarmRuntime> warm;
   if (runtime != kPlain) {
+    warm = plan.runtimes[static_cast<size_t>(runtime)];
     spec.first = First::runtime;
-    spec.command = warm_command(plan.runtimes[static_cast<size_t>(runtime)]);
+    spec.command = warm_command(*warm);
     spec.environment = plan.environment;
   } else if (waiting) {
     spec.first = First::command;
@@ -195,12 +219,15 @@ void CallPool::build(Plan& plan, int runtime, std::unique_ptr<Call> waiting) {
   restock();
   const uint64_t number = next_++;
   auto building = std::make_unique<Building>(Building{.digest = plan.digest,
+                                                      .generation = plan.generation,
                                                       .runtime = runtime,
                                                       .first = spec.first,
+                                                      .warm = std::move(warm),
                                                       .launching = std::move(*launching),
                                                       .call = std::move(waiting)});
   building->watch = loop_.watch(building->launching.report.get(), os::Loop::kReadable,
                                 [this, number](uint32_t) { on_build_progress(number); });
+  building->deadline = loop_.after(Launcher::kBuildDeadlineMs, [this, number] { on_build_late(number); });
   building_.emplace(number, std::move(building));
 }
 
@@ -210,27 +237,67 @@ void CallPool::on_build_progress(uint64_t number) {
   auto finished = runtime_.finish(building.launching);
   if (finished && !*finished) return void(building_.insert(std::move(node)));
   std::unique_ptr<Call> call = std::move(building.call);
-  if (!finished) {
-    if (call)
-      outbox_.fail(call->ticket, finished.error());
-    else
-      log_warning("parking a sandbox: {}", finished.error().message);
-    return check_empty();
-  }
-  auto box = std::make_unique<Box>(
-      Box{.number = number, .runtime = building.runtime, .launched = std::move(**finished)});
+  if (!finished) return fail_build(std::move(call), finished.error());
+  auto box = std::make_unique<Box>(Box{.number = number,
+                                       .runtime = building.runtime,
+                                       .warm = std::move(building.warm),
+                                       .launched = std::move(**finished)});
   box->init = os::Child(box->launched.init_pid, std::move(box->launched.init_pidfd));
   auto control = os::Channel::adopt(std::move(box->launched.control));
   if (control) box->control = std::move(*control);
   const auto plan = plans_.find(building.digest);
-  if (call) {
+  if (call && !call->stopping.empty()) {
+    outbox_.fail(call->ticket, {"node.stopped", "the call was stopped while it was being started"});
+    box->waiting = std::move(call->stopping);
+    discard(std::move(box));
+  } else if (call) {
     begin_call(std::move(call), std::move(box), Warmth::cold);
-  } else if (plan == plans_.end() || building.first == First::command) {
+  } else if (plan == plans_.end() || plan->second->generation != building.generation ||
+             building.first == First::command) {
     discard(std::move(box));
   } else {
     park(*plan->second, std::move(box));
   }
   if (plan != plans_.end()) refill(building.digest);
+}
+
+void CallPool::fail_build(std::unique_ptr<Call> call, const Error& error) {
+  if (call) {
+    outbox_.fail(call->ticket, error);
+    for (const Ticket& ticket : call->stopping) outbox_.answer(ticket, Done{});
+  } else {
+    log_warning("parking a sandbox: {}", error.message);
+  }
+  check_empty();
+}
+
+// Its mould does not come on: what waits for that mould after it would not, either. With the mould and the
+// sandbox dead the report ends, and the build fails by that; should even this not come, it is given up.
+void CallPool::on_build_late(uint64_t number) {
+  const auto found = building_.find(number);
+  if (found == building_.end()) return;
+  Building& building = *found->second;
+  if (!std::exchange(building.late, true)) {
+    log_error("a sandbox is not ready after {} ms: its mould is ended", Launcher::kBuildDeadlineMs);
+    building.deadline = loop_.after(Launcher::kBuildDeadlineMs, [this, number] { on_build_late(number); });
+    const Launched& launched = building.launching.out;
+    if (launched.init_pid != 0)
+      if (auto init = os::Child::open(launched.init_pid)) init->kill(SIGKILL);
+    return runtime_.drop_moulds(building.launching.prepared->storage);
+  }
+  auto node = building_.extract(found);
+  fail_build(std::move(building.call), {"sandbox.build", "the new sandbox did not end and was given up"});
+  loop_.post([dead = std::move(node)] {});  // this runs in its own timer
+}
+
+CallPool::Building* CallPool::being_built(const std::string& sandbox) const {
+  for (const auto& [number, building] : building_)
+    if (building->call && building->call->sandbox == sandbox) return building.get();
+  return nullptr;
+}
+
+bool CallPool::owns(const std::string& sandbox) const {
+  return calls_.contains(sandbox) || being_built(sandbox) != nullptr;
 }
 
 void CallPool::park(Plan& plan, std::unique_ptr<Box> box) {
@@ -256,7 +323,7 @@ void CallPool::run(const RunCall& message, Ticket ticket) {
   const auto found = plans_.find(message.plan);
   auto acceptable = [&]() -> Result<> {
     if (found == plans_.end()) return Error::make("node.unknown_plan", "no such plan is prepared");
-    if (!is_sandbox_id(message.sandbox) || calls_.contains(message.sandbox))
+    if (!is_sandbox_id(message.sandbox) || owns(message.sandbox))
       return Error::make("node.duplicate", "the sandbox id '{}' is not valid or in use", message.sandbox);
     if (calls_.size() + building_.size() >= kMaxCalls)
       return Error::make("node.full", "{} calls are running", calls_.size());
@@ -285,14 +352,7 @@ void CallPool::begin_call(std::unique_ptr<Call> call, std::unique_ptr<Box> box, 
     if (!box->control) return Error::make("node.call", "a sandbox without a control channel");
     if (warmth == Warmth::cold) return {};  // it was built with its command
     if (box->runtime != kPlain) {
-      const Plan* plan = nullptr;
-      for (const auto& [digest, known] : plans_)
-        if (known->plan.workspace == call->workspace && known->plan.session == call->session &&
-            runtime_for(*known, call->spec) == box->runtime)
-          plan = known.get();
-      if (plan == nullptr) return Error::make("node.call", "the runtime's plan is gone");
-      SAW_TRY(write_all(launched.script,
-                        warm_script(plan->runtimes[static_cast<size_t>(box->runtime)], call->spec.argv)));
+      SAW_TRY(write_all(launched.script, warm_script(*box->warm, call->spec.argv)));
       return write_all(launched.go_pipe, "g");
     }
     auto go = SAW_TRY(os::Channel::adopt(std::move(launched.go_pipe)));
@@ -368,6 +428,7 @@ void CallPool::on_gone(const std::string& sandbox) {
                     .end = starved ? ExecEnd::out_of_memory : ExecEnd::sandbox_gone,
                     .status = SIGKILL});
   }
+  call.box->told.cancel();
   call.box->init.reap();
   clean(std::move(call.box), std::move(call.stopping));
   loop_.post([dead = std::move(node)] {});  // this runs in its own watch
@@ -383,6 +444,7 @@ void CallPool::signal(const SignalExec& message) {
 }
 
 void CallPool::stop(const std::string& sandbox, Ticket ticket) {
+  if (Building* building = being_built(sandbox)) return building->call->stopping.push_back(ticket);
   const auto found = calls_.find(sandbox);
   if (found == calls_.end()) return outbox_.answer(ticket, Done{});
   found->second->stopping.push_back(ticket);
@@ -390,7 +452,9 @@ void CallPool::stop(const std::string& sandbox, Ticket ticket) {
 }
 
 void CallPool::give_sockets(const std::string& sandbox, Ticket ticket) {
-  const Launched& launched = calls_.at(sandbox)->box->launched;
+  const auto found = calls_.find(sandbox);
+  if (found == calls_.end()) return outbox_.fail(ticket, {"node.unknown", "no such sandbox is running"});
+  const Launched& launched = found->second->box->launched;
   std::vector<Fd> fds;
   add_copy(fds, launched.capture_listener);
   add_copy(fds, launched.dns_socket);
@@ -400,9 +464,14 @@ void CallPool::give_sockets(const std::string& sandbox, Ticket ticket) {
 void CallPool::stop_all() {
   for (auto& [sandbox, call] : calls_) call->box->init.kill(SIGKILL);
   // Whoever waits for these is gone, or will be told that nothing comes.
-  for (auto& [number, building] : building_)
-    if (building->call) outbox_.fail(building->call->ticket, {"node.stopping", "saw-node is stopping", 0});
-  for (auto& [number, building] : building_) building->call.reset();
+  for (auto& [number, building] : building_) {
+    building->generation = 0;  // of no plan
+    auto call = std::exchange(building->call, nullptr);
+    if (!call) continue;
+    outbox_.fail(call->ticket, {"node.stopping", "saw-node is stopping", 0});
+    for (const Ticket& waiting : call->stopping) outbox_.answer(waiting, Done{});
+  }
+  for (auto& [number, coming] : coming_) coming.forgotten = true;
   std::vector<std::string> workspaces;
   for (const auto& [digest, plan] : plans_) workspaces.push_back(plan->plan.workspace);
   for (const std::string& workspace : workspaces) forget(workspace, "");
@@ -420,7 +489,8 @@ void CallPool::discard(std::unique_ptr<Box> box) {
     auto node = dying_.extract(number);
     if (node.empty()) return;
     node.mapped()->init.reap();
-    clean(std::move(node.mapped()), {});
+    std::vector<Ticket> waiting = std::exchange(node.mapped()->waiting, {});
+    clean(std::move(node.mapped()), std::move(waiting));
   });
   dying_.emplace(number, std::move(box));
 }
@@ -449,9 +519,12 @@ void CallPool::when_empty(std::move_only_function<void()> done) {
 }
 
 bool CallPool::uses_storage(const std::string& workspace, const std::string& session) const {
-  return std::ranges::any_of(calls_, [&](const auto& entry) {
-    return entry.second->workspace == workspace && (session.empty() || entry.second->session == session);
-  });
+  const auto uses = [&](const Call& call) {
+    return call.workspace == workspace && (session.empty() || call.session == session);
+  };
+  return std::ranges::any_of(calls_, [&](const auto& entry) { return uses(*entry.second); }) ||
+         std::ranges::any_of(
+             building_, [&](const auto& entry) { return entry.second->call && uses(*entry.second->call); });
 }
 
 std::vector<SandboxInfo> CallPool::list() const {

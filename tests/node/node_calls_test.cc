@@ -117,6 +117,22 @@ class NodeCallsTest : public testing::TestWithParam<As> {
     return {};
   }
 
+  // saw-init before it is a sandbox: in saw-node's own pid namespace.
+  std::vector<pid_t> moulds() const {
+    std::vector<pid_t> out;
+    std::ifstream children(fmt::format("/proc/{0}/task/{0}/children", node_->pid()));
+    for (pid_t child = 0; children >> child;) {
+      const std::string process = fmt::format("/proc/{}", child);
+      std::string name;
+      std::getline(std::ifstream(process + "/comm") >> std::ws, name);
+      std::error_code error;
+      const auto ours = std::filesystem::read_symlink("/proc/self/ns/pid", error),
+                 its = std::filesystem::read_symlink(process + "/ns/pid", error);
+      if (name == "saw-init" && ours == its) out.push_back(child);
+    }
+    return out;
+  }
+
   std::unique_ptr<NodeUnderTest> node_;
   uint64_t request_ = 0;
   int number_ = 0;
@@ -256,6 +272,142 @@ TEST_P(NodeCallsTest, a_forgotten_plan_and_a_bad_one_are_refused) {
   bad.depth = Depth::workspace;
   node_->send(PrepareCalls{.request = ++request_, .plan = bad});
   EXPECT_NE(node_->await<Failed>(request_), nullptr);
+}
+
+// ---- what happens while a sandbox is being built
+
+TEST_P(NodeCallsTest, a_runtime_that_was_on_its_way_does_not_serve_the_plan_as_it_is_now) {
+  const std::vector<WarmRuntime> runtimes = {{"bash", WarmRuntime::Kind::bash}};
+  for (int i = 0; i < 20; ++i) {
+    prepare(1, runtimes);
+    std::vector<std::string> environment = base_environment();
+    environment.push_back("ROUND=" + std::to_string(i));
+    node_->send(PrepareCalls{.request = ++request_,
+                             .plan = plan(),
+                             .parked = 1,
+                             .environment = environment,
+                             .directory = "/workspace",
+                             .runtimes = runtimes});
+    auto* prepared = node_->await<CallsPrepared>(request_);
+    ASSERT_NE(prepared, nullptr);
+    const std::string digest = prepared->plan;
+    for (int attempt = 0; attempt < 100; ++attempt) {
+      const std::string sandbox = "sb-round-" + std::to_string(++number_);
+      node_->send(RunCall{
+          .request = ++request_,
+          .plan = digest,
+          .sandbox = sandbox,
+          .spec = {
+              .argv = {"bash", "-c", "echo $ROUND"}, .environment = environment, .directory = "/workspace"}});
+      auto* started = node_->await<CallStarted>(request_);
+      ASSERT_NE(started, nullptr);
+      const Warmth warmth = started->warmth;
+      std::vector<Fd> fds = node_->take_fds<CallStarted>(request_);
+      EXPECT_EQ(read_all(fds[1], kMaxOutput).value_or("?"), std::to_string(i) + "\n");
+      stop(sandbox);
+      if (warmth == Warmth::runtime) break;
+    }
+  }
+}
+
+TEST_P(NodeCallsTest, two_calls_of_one_name_are_one_call) {
+  const std::string plan = prepare(0);
+  const uint64_t first = start(plan, "sb-twin", {"sleep", "1000"}),
+                 second = start(plan, "sb-twin", {"sleep", "1000"});
+  auto* failed = node_->await<Failed>(second);
+  ASSERT_NE(failed, nullptr);
+  EXPECT_EQ(failed->code, "node.duplicate");
+  EXPECT_NE(node_->await<CallStarted>(first), nullptr);
+  stop("sb-twin");
+}
+
+TEST_P(NodeCallsTest, a_call_that_is_stopped_while_its_sandbox_is_built_never_runs) {
+  const std::string plan = prepare(0);
+  const uint64_t request = start(plan, "sb-early", {"sleep", "1000"});
+  stop("sb-early");
+  const auto of_it = [&](const auto& message) { return message.request == request; };
+  EXPECT_EQ(node_->peek<CallStarted>(of_it), nullptr);
+  auto* failed = node_->peek<Failed>(of_it);
+  ASSERT_NE(failed, nullptr);  // before the stop was answered
+  EXPECT_EQ(failed->code, "node.stopped");
+  node_->send(ListSandboxes{.request = ++request_});
+  auto* list = node_->await<SandboxList>(request_);
+  ASSERT_NE(list, nullptr);
+  EXPECT_TRUE(list->sandboxes.empty());
+  EXPECT_EQ(run(plan, {"true"}).end.status, 0);
+}
+
+TEST_P(NodeCallsTest, storage_is_in_use_while_a_calls_sandbox_is_built) {
+  const std::string plan = prepare(0);
+  const uint64_t call = start(plan, "sb-user", {"sleep", "1000"});
+  node_->send(RemoveStorage{.request = ++request_, .workspace = "w"});
+  auto* failed = node_->await<Failed>(request_);
+  ASSERT_NE(failed, nullptr);
+  EXPECT_EQ(failed->code, "storage.busy");
+  EXPECT_NE(node_->await<CallStarted>(call), nullptr);
+  stop("sb-user");
+}
+
+TEST_P(NodeCallsTest, a_plan_that_is_forgotten_while_it_is_prepared_stays_forgotten) {
+  SandboxPlan fresh = plan();
+  fresh.hostname = "never-proven";
+  node_->send(PrepareCalls{.request = ++request_, .plan = fresh, .parked = 1});
+  const uint64_t preparing = request_;
+  node_->send(ForgetCalls{.request = ++request_, .workspace = "w"});
+  ASSERT_NE(node_->await<Done>(request_), nullptr);
+  auto* failed = node_->await<Failed>(preparing);
+  ASSERT_NE(failed, nullptr);
+  EXPECT_EQ(failed->code, "node.forgotten");
+  const uint64_t call = start(plan_digest(fresh), "sb-late", {"true"});
+  ASSERT_NE(node_->await<Failed>(call), nullptr);
+  EXPECT_EQ(node_->await<Failed>(call)->code, "node.unknown_plan");
+}
+
+// A mould that never gets on: on a host directory that does not answer, for instance.
+TEST_P(NodeCallsTest, a_mould_that_hangs_fails_its_calls_and_does_not_hold_up_the_end) {
+  const std::string plan = prepare(0);
+  EXPECT_EQ(run(plan, {"true"}).end.status, 0);
+  ASSERT_EQ(moulds().size(), 1u);
+  ASSERT_EQ(::kill(moulds()[0], SIGSTOP), 0);
+  const uint64_t call = start(plan, "sb-hangs", {"true"});
+  auto* failed = node_->await<Failed>(call);
+  ASSERT_NE(failed, nullptr);
+  EXPECT_EQ(failed->code, "sandbox.build");
+  EXPECT_EQ(run(plan, {"true"}).end.status, 0);  // by another mould
+}
+
+TEST_P(NodeCallsTest, many_calls_at_once_are_all_served) {
+  constexpr int kMany = 100;
+  const std::string plan = prepare(2);
+  std::vector<uint64_t> requests;
+  for (int i = 0; i < kMany; ++i) requests.push_back(start(plan, "sb-many-" + std::to_string(i), {"true"}));
+  for (int i = 0; i < kMany; ++i) {
+    const auto of_it = [&](const auto& message) {
+      return message.request == requests[static_cast<size_t>(i)];
+    };
+    ASSERT_TRUE(
+        node_->run_until([&] { return node_->peek<CallStarted>(of_it) || node_->peek<Failed>(of_it); }));
+    if (auto* failed = node_->peek<Failed>(of_it)) ADD_FAILURE() << i << ": " << failed->message;
+  }
+  for (int i = 0; i < kMany; ++i) stop("sb-many-" + std::to_string(i));
+}
+
+TEST_P(NodeCallsTest, options_behind_the_c_are_not_taken_for_a_script) {
+  const std::string plan = prepare(1, {{"bash", WarmRuntime::Kind::bash}});
+  run_warm(plan, {"bash", "-c", "true"}, Warmth::runtime);
+  EXPECT_EQ(run(plan, {"bash", "-c", "--", "echo $0", "name"}).output, "name\n");
+  EXPECT_EQ(run(plan, {"bash", "-c", "+e", "echo $0", "name"}).output, "name\n");
+}
+
+// R84: what memory runs out for ends, and not what serves everybody.
+TEST_P(NodeCallsTest, a_command_is_the_kernels_first_choice_when_memory_runs_out) {
+  const std::string plan = prepare(1);
+  const Ran ran = run(plan, {"sh", "-c",
+                             "cat /proc/self/oom_score_adj; echo 0 > /proc/self/oom_score_adj; "
+                             "cat /proc/self/oom_score_adj"});
+  // An ordinary user's may take back what an ordinary user gave.
+  EXPECT_THAT(ran.output, testing::StartsWith("500\n"));
+  if (GetParam() == As::root) EXPECT_EQ(ran.output, "500\n500\n");
 }
 
 INSTANTIATE_TEST_SUITE_P(As, NodeCallsTest, testing::Values(As::root, As::user),
