@@ -32,7 +32,7 @@ enum class Limit : uint8_t { open_files, file_size, processes, core };
 constexpr uint64_t kNoCore = 1;
 int set_limit(Limit limit, uint64_t value) noexcept;  // soft and hard; not above the current hard limit
 int set_oom_score(const char* score) noexcept;  // of the caller, by /proc/self; raising needs no privilege
-int reset_signals() noexcept;                         // every handler default, nothing blocked
+int reset_signals() noexcept;                   // every handler default, nothing blocked
 // Descriptors `fds` become 3, 4, …; every other one but 0–2 is closed. At most kMaxKept.
 constexpr int kMaxKept = 8;
 int keep_only(const int* fds, int count) noexcept;
