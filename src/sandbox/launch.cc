@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstring>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -114,6 +115,35 @@ Result<Ends> listen_for_many(const std::string& path, Launched& out) {
   out.go_pipe = std::move(go.write);
   ends.go = std::move(go.read);
   return ends;
+}
+
+struct Told {
+  enum class State : uint8_t { report, nothing_yet, end } state = State::end;
+  Report report;
+  int32_t sender = 0;  // as the kernel says
+};
+Told receive_report(const Fd& socket) {
+  Told out;
+  iovec place{&out.report, sizeof out.report};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(ucred))];
+  msghdr message{};
+  message.msg_iov = &place, message.msg_iovlen = 1;
+  message.msg_control = control, message.msg_controllen = sizeof control;
+  ssize_t n;
+  do n = ::recvmsg(socket.get(), &message, MSG_DONTWAIT);
+  while (n < 0 && errno == EINTR);
+  if (n < 0 && errno == EAGAIN) return {.state = Told::State::nothing_yet};
+  if (n != sizeof out.report || out.report.kind > kEnumLast(ReportKind{}) ||
+      out.report.stage > kEnumLast(Stage{}))
+    return {};
+  for (cmsghdr* part = CMSG_FIRSTHDR(&message); part; part = CMSG_NXTHDR(&message, part)) {
+    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_CREDENTIALS) continue;
+    ucred sender{};
+    std::memcpy(&sender, CMSG_DATA(part), sizeof sender);
+    out.sender = sender.pid;
+  }
+  out.state = Told::State::report;
+  return out;
 }
 
 std::string bytes_of(const os::SeccompProgram& filter) {
@@ -240,6 +270,9 @@ Result<> Launcher::fill(const Prepared& prepared, const LaunchSpec& spec, const 
                                 ? connect_once(spec, prepared.uid, out)
                                 : listen_for_many(host_.run_directory + "/" + spec.id + ".sock", out));
   auto [report, theirs] = SAW_TRY(os::Channel::pair());
+  const int yes = 1;
+  if (::setsockopt(report.fd(), SOL_SOCKET, SO_PASSCRED, &yes, sizeof yes) != 0)
+    return Error::system("sandbox.report", "asking for the sender of each report");
   std::vector<int> fds = {theirs.fd(), network.netns.get(), storage.get(), ends.control.get(), ends.go.get()};
   for (const Fd& stream : ends.streams) fds.push_back(stream.get());
   if (ends.script) fds.push_back(ends.script.get());
@@ -261,25 +294,31 @@ Result<> Launcher::fill(const Prepared& prepared, const LaunchSpec& spec, const 
   return {};
 }
 
+// Not reaped yet: the number is its own.
+Result<> Launcher::know(int32_t pid, Launched& out) {
+  if (out.init_pid != 0) return {};
+  os::Child child = SAW_TRY(os::Child::open(pid));
+  out.init_pid = pid;
+  out.init_pidfd = std::move(child).take();
+  out.init_start_time = os::start_time_of(pid).value_or(0);
+  return {};
+}
+
 Result<std::optional<Launched>> Launcher::finish(Launching& launching) const {
   Launched& out = launching.out;
   while (true) {
-    Report report;
-    const ssize_t n = ::recv(launching.report.get(), &report, sizeof report, MSG_DONTWAIT);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && errno == EAGAIN) return std::optional<Launched>();
+    const Told told = receive_report(launching.report);
+    if (told.state == Told::State::nothing_yet) return std::optional<Launched>();
     // The end: whatever has not been told by now never will.
-    if (n != sizeof report || report.kind > kEnumLast(ReportKind{}) || report.stage > kEnumLast(Stage{}))
-      break;
+    if (told.state == Told::State::end) break;
+    const Report& report = told.report;
     if (report.kind == ReportKind::failed) launching.failed = explain(report, *launching.prepared);
     if (report.kind == ReportKind::built) launching.built = true;
-    if (report.kind == ReportKind::cloned) {
-      os::Child child = SAW_TRY(os::Child::open(report.pid));
-      out.init_pid = report.pid;
-      out.init_pidfd = std::move(child).take();
-      out.init_start_time = os::start_time_of(report.pid).value_or(0);
-    }
-    if (launching.built && out.init_pid != 0) return std::optional(std::move(out));
+    if (report.kind != ReportKind::cloned && report.stage <= Stage::clone) continue;  // of the mould itself
+    // The mould may have died before it could tell; then the sandbox's own word has its number on it.
+    const int32_t pid = report.kind == ReportKind::cloned ? report.pid : told.sender;
+    if (auto known = know(pid, out); !known) return std::unexpected(undo(out, std::move(known).error()));
+    if (launching.built) return std::optional(std::move(out));
   }
   Error error = launching.failed ? *launching.failed
                                  : Error{"sandbox.build",

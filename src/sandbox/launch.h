@@ -128,6 +128,7 @@ class Launcher {
   Result<std::vector<std::string>> check_features(Strictness strictness, const os::Cgroup& cgroup) const;
   Result<> fill(const Prepared& prepared, const LaunchSpec& spec, const os::Cgroup& cgroup,
                 Launching& out) const;
+  static Result<> know(int32_t pid, Launched& out);
   Error undo(Launched& out, Error error) const;
 
   Host host_;

@@ -8,7 +8,8 @@
 // SOCK_SEQPACKET, from saw-node only; the first message is a MouldSpec, every other one a SandboxSpec with
 // its descriptors. Nothing comes back on that socket. What became of one sandbox comes on the report socket
 // that its SandboxSpec carries: Cloned from the mould, Built or Failed from the sandbox, in any order, and
-// then the end. saw-node is the parent of every sandbox.
+// then the end. saw-node is the parent of every sandbox, and has each one's pid from the kernel with its own
+// first word: a mould may die between the clone and its report.
 #pragma once
 
 #include <cstdint>

@@ -53,7 +53,14 @@ Result<Spares::CallCgroup> Spares::call_cgroup(const std::string& owner, const o
     out.group = SAW_TRY(cgroups_.create(out.name, limits));
   }
   CallCgroup copy{.name = out.name, .group = {.missing = out.group.missing}};
-  for (const Fd& file : out.group.join) copy.group.join.push_back(SAW_TRY(file.duplicate()));
+  for (const Fd& file : out.group.join) {
+    auto duplicate = file.duplicate();
+    if (!duplicate) {
+      if (auto removed = cgroups_.remove(out.name); !removed) log_warning("{}", removed.error().message);
+      return std::unexpected(std::move(duplicate).error());
+    }
+    copy.group.join.push_back(std::move(*duplicate));
+  }
   lent_.emplace(out.name, Kept{.owner = owner, .key = key, .cgroup = std::move(copy)});
   return out;
 }

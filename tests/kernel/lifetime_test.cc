@@ -182,5 +182,43 @@ TEST(Lifetime, the_host_probe_says_that_sandboxes_work_here) {
   EXPECT_EQ(broken[0].state, sandbox::HostFeature::State::missing);
 }
 
+// The report of a mould may be lost with the mould, and the sandbox be there all the same.
+TEST(Lifetime, whenever_a_mould_dies_its_sandbox_comes_up_or_goes_and_nobody_waits) {
+  constexpr int kRounds = 400, kStepMicroseconds = 20, kPatienceMsEach = 3'000;
+  TestHost host;
+  const sandbox::SandboxPlan plan = host.plan(Depth::call);
+  const sandbox::Layers layers = host.layers(Depth::call);
+  const auto prepared = host.launcher().prepare(plan, layers);
+  ASSERT_TRUE(prepared) << prepared.error().message;
+  int up = 0, gone = 0;
+  for (int round = 0; round < kRounds; ++round) {
+    const auto serve = round % 2 ? sandbox::Serve::once : sandbox::Serve::many;
+    auto launching = host.launcher().begin(*prepared, {.id = fmt::format("sb-{}", round), .serve = serve});
+    ASSERT_TRUE(launching) << launching.error().message;
+    const timespec pause{.tv_nsec = long{round} * kStepMicroseconds * 1000};
+    ::nanosleep(&pause, nullptr);
+    host.launcher().drop_moulds(layers.root);
+    while (true) {
+      pollfd ready{launching->report.get(), POLLIN, 0};
+      ASSERT_EQ(::poll(&ready, 1, kPatienceMsEach), 1) << "round " << round << ": neither up nor gone";
+      auto finished = host.launcher().finish(*launching);
+      if (!finished) {
+        EXPECT_EQ(finished.error().code, "sandbox.build");
+        EXPECT_THAT(finished.error().message, testing::Not(HasSubstr("control group")));
+        ++gone;
+        break;
+      }
+      if (!*finished) continue;
+      EXPECT_EQ(::kill((*finished)->init_pid, 0), 0);
+      TestSandbox ends_it(host.launcher(), std::move(**finished));
+      ++up;
+      break;
+    }
+  }
+  EXPECT_GT(up, 0);
+  EXPECT_GT(gone, 0);
+  EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1) << "a process was left behind";
+}
+
 }  // namespace
 }  // namespace saw::kernel_test
