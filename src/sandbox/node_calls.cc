@@ -137,15 +137,14 @@ void CallPool::forget(const std::string& workspace, const std::string& session) 
   for (auto& [number, coming] : coming_)
     if (coming.workspace == workspace && (session.empty() || coming.session == session))
       coming.forgotten = true;
-  std::string storage;
   std::erase_if(plans_, [&](auto& entry) {
     Plan& plan = *entry.second;
     if (plan.plan.workspace != workspace || (!session.empty() && plan.plan.session != session)) return false;
-    storage = plan.prepared->storage;
     for (std::unique_ptr<Box>& box : plan.parked) discard(std::move(box));
     return true;
   });
-  if (session.empty() && !storage.empty()) runtime_.drop_moulds(storage);
+  // Also where no call was ever prepared: the workspace's and its sessions' own sandboxes have moulds, too.
+  if (session.empty() && is_valid_id(workspace)) runtime_.drop_moulds(storage_.root(workspace));
 }
 
 int CallPool::runtime_for(const Plan& plan, const ExecSpec& spec) const {

@@ -51,6 +51,8 @@ class Storage {
 
   // 0 ≤ index < kMaxWorkspaces. "storage.unknown" when there is no such workspace.
   Result<uint32_t> index(const std::string& workspace) const;
+  // What Layers::root is of everything of this workspace. A valid id.
+  std::string root(const std::string& workspace) const { return workspace_path(workspace); }
   Result<Layers> layers(const SandboxPlan& plan) const;
 
   // ---- what a session changed (storage_commit.cc). None of them while a sandbox uses the session, but for

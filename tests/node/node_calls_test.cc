@@ -376,6 +376,39 @@ TEST_P(NodeCallsTest, a_mould_that_hangs_fails_its_calls_and_does_not_hold_up_th
   EXPECT_EQ(run(plan, {"true"}).end.status, 0);  // by another mould
 }
 
+TEST_P(NodeCallsTest, a_workspace_that_is_gone_has_no_moulds) {
+  SandboxPlan workspace = plan();
+  workspace.id = "sb-workspace";
+  workspace.depth = Depth::workspace;
+  node_->send(StartSandbox{.request = ++request_, .plan = workspace});
+  ASSERT_NE(node_->await<SandboxStarted>(request_), nullptr);
+  EXPECT_EQ(moulds().size(), 1u);
+  stop("sb-workspace");
+  node_->send(RemoveStorage{.request = ++request_, .workspace = "w"});
+  ASSERT_NE(node_->await<Done>(request_), nullptr);
+  EXPECT_THAT(moulds(), IsEmpty());
+}
+
+TEST_P(NodeCallsTest, calls_and_what_waits_for_them_die_with_a_killed_saw_node) {
+  const std::string plan = prepare(2, {{"bash", WarmRuntime::Kind::bash}});
+  run_warm(plan, {"bash", "-c", "true"}, Warmth::runtime);
+  const uint64_t call = start(plan, "sb-orphan", {"sh", "-c", "setsid sleep 4321.75 & exec sleep 4321.75"});
+  ASSERT_NE(node_->await<CallStarted>(call), nullptr);
+  const std::vector<Fd> streams = node_->take_fds<CallStarted>(call);  // sawd's hands are still on it
+  std::vector<Fd> children;
+  std::ifstream list(fmt::format("/proc/{0}/task/{0}/children", node_->pid()));
+  for (pid_t child = 0; list >> child;)
+    if (auto process = os::Child::open(child)) children.push_back(std::move(*process).take());
+  ASSERT_GE(children.size(), 4u);
+  node_->kill_node();
+  for (const Fd& child : children) {
+    pollfd ended{child.get(), POLLIN, 0};
+    EXPECT_EQ(::poll(&ended, 1, 5'000), 1);
+  }
+  // The cgroups are the next saw-node's to clean.
+  ASSERT_TRUE(node_->start());
+}
+
 TEST_P(NodeCallsTest, many_calls_at_once_are_all_served) {
   constexpr int kMany = 100;
   const std::string plan = prepare(2);
