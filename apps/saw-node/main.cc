@@ -1,5 +1,6 @@
 // saw-node: the only privileged program of SAW. See src/sandbox/node.h for what it does, daemon.h for how it
 // lives.
+#include <csignal>
 #include <cstdio>
 
 #include "base/log.h"
@@ -15,6 +16,8 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "saw-node: %s\n%s", options.error().message.c_str(), saw::node_app::kUsage);
     return 2;
   }
+  // Whoever starts it may have ignored this, and then children vanish unwaited for, and their numbers with them.
+  std::signal(SIGCHLD, SIG_DFL);
   switch (options->mode) {
     case Options::Mode::help:
       std::fputs(saw::node_app::kUsage, stdout);

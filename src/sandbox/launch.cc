@@ -334,10 +334,13 @@ Result<Launched> Launcher::launch(const SandboxPlan& plan, const Layers& layers)
     int polled;
     do polled = ::poll(&ready, 1, kBuildDeadlineMs);
     while (polled < 0 && errno == EINTR);
-    if (polled == 0)
+    if (polled == 0) {
+      // It must not make this sandbox later, when nobody knows it, nor keep the next launch waiting.
+      drop_moulds(launching.prepared->storage);
       return std::unexpected(undo(
           launching.out,
           {"sandbox.build", fmt::format("the new sandbox was not ready after {} ms", kBuildDeadlineMs), 0}));
+    }
     if (auto launched = SAW_TRY(finish(launching))) return std::move(*launched);
   }
 }

@@ -103,9 +103,11 @@ void CallPool::prepare(const PrepareCalls& message, uint64_t coming, Ticket tick
     if (message.parked > kMaxParked || message.runtimes.size() > kMaxRuntimes)
       return Error::make("node.bad_plan", "{} sandboxes of {} runtimes to be parked", message.parked,
                          message.runtimes.size());
-    for (const WarmRuntime& warm : message.runtimes)
+    std::vector<std::string> commands = {"-"};  // without any, what is kept has bounds all the same
+    for (const WarmRuntime& warm : message.runtimes) commands.push_back(warm.command);
+    for (const std::string& command : commands)
       SAW_TRY(check_exec(
-          {.argv = {warm.command}, .environment = message.environment, .directory = message.directory}));
+          {.argv = {command}, .environment = message.environment, .directory = message.directory}));
     if (config_.least == Strictness::strict) plan.strictness = Strictness::strict;
     auto found = plans_.find(digest);
     if (found == plans_.end()) {

@@ -7,7 +7,8 @@
 // The script file (descriptor 4) holds NUL-terminated strings: the script, its $0, its arguments. The release
 // (descriptor 3) is one byte; its end without one means "never mind". Both are closed before the script
 // runs. What a script can tell: in bash a syntax error is reported by `eval`, and BASH_EXECUTION_STRING is
-// not the script; in python a traceback has one frame more.
+// not the script; in python a traceback has one frame more; and what a runtime reads when it starts
+// (BASH_ENV, python's site-packages of the user) is as old as the runtime.
 #pragma once
 
 #include <string>

@@ -1,6 +1,7 @@
 // R10, R15: how sandboxes begin and end, and what outlives what.
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -218,6 +219,25 @@ TEST(Lifetime, whenever_a_mould_dies_its_sandbox_comes_up_or_goes_and_nobody_wai
   EXPECT_GT(up, 0);
   EXPECT_GT(gone, 0);
   EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1) << "a process was left behind";
+}
+
+// On a host directory that does not answer, for instance.
+TEST(Lifetime, a_mould_that_hangs_costs_one_launch_and_not_the_next) {
+  TestHost host;
+  sandbox::SandboxPlan plan = host.plan(Depth::workspace);
+  {
+    TestSandbox first = host.start(plan);
+    std::ifstream children(fmt::format("/proc/{0}/task/{0}/children", ::getpid()));
+    for (pid_t child = 0; children >> child;)
+      if (child != first.launched().init_pid) ASSERT_EQ(::kill(child, SIGSTOP), 0);
+  }
+  plan.id += "-2";
+  auto hung = host.launcher().launch(plan, host.layers(Depth::workspace));
+  ASSERT_FALSE(hung);
+  EXPECT_EQ(hung.error().code, "sandbox.build");
+  EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1) << "a process is left";
+  plan.id += "-3";
+  EXPECT_EQ(host.start(plan).probe({"fork"}), "ok");
 }
 
 }  // namespace

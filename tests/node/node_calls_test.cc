@@ -272,6 +272,11 @@ TEST_P(NodeCallsTest, a_forgotten_plan_and_a_bad_one_are_refused) {
   bad.depth = Depth::workspace;
   node_->send(PrepareCalls{.request = ++request_, .plan = bad});
   EXPECT_NE(node_->await<Failed>(request_), nullptr);
+  const std::vector<std::string> endless(64, std::string(100'000, 'x'));
+  node_->send(PrepareCalls{
+      .request = ++request_, .plan = this->plan(), .environment = endless, .directory = "/workspace"});
+  ASSERT_NE(node_->await<Failed>(request_), nullptr);
+  EXPECT_EQ(node_->await<Failed>(request_)->code, "node.bad_exec");
 }
 
 // ---- what happens while a sandbox is being built
@@ -351,7 +356,7 @@ TEST_P(NodeCallsTest, storage_is_in_use_while_a_calls_sandbox_is_built) {
 TEST_P(NodeCallsTest, a_plan_that_is_forgotten_while_it_is_prepared_stays_forgotten) {
   SandboxPlan fresh = plan();
   fresh.hostname = "never-proven";
-  node_->send(PrepareCalls{.request = ++request_, .plan = fresh, .parked = 1});
+  node_->send(PrepareCalls{.request = ++request_, .plan = fresh, .parked = 1, .directory = "/"});
   const uint64_t preparing = request_;
   node_->send(ForgetCalls{.request = ++request_, .workspace = "w"});
   ASSERT_NE(node_->await<Done>(request_), nullptr);
