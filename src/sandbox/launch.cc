@@ -220,7 +220,7 @@ Result<std::shared_ptr<const Prepared>> Launcher::prepare(const SandboxPlan& pla
                .limits = {plan.limits.memory_bytes, plan.limits.pids, plan.limits.cpu_millis_per_second},
                .network = plan.network,
                .strictness = plan.strictness,
-               .uid = layers.uid};
+               .uid = host_.rootless ? 0 : layers.uid};
   out.mould = std::string(view(sha256(out.mould_message + out.storage)));
   return std::make_shared<const Prepared>(std::move(out));
 }

@@ -232,7 +232,7 @@ TEST_F(NodeProbes, a_call_of_a_proven_plan_is_not_probed_again_and_of_another_pl
 
 TEST_F(NodeProbes, calls_are_prepared_once_a_sandbox_of_their_plan_was_proven_and_is_gone) {
   start_node();
-  const PrepareCalls calls{.plan = plan("", Depth::call)};
+  const PrepareCalls calls{.plan = plan("", Depth::call), .directory = "/workspace"};
   auto prepare = [&] {
     PrepareCalls message = calls;
     message.request = ++request_;
