@@ -8,15 +8,19 @@ void CallPlans::get(const std::string& session, Reply<std::string> reply) {
   if (found != plans_.end()) return found->second.waiting.push_back(std::move(reply));
   auto request = source_.make(session);
   if (!request) return reply(std::unexpected(std::move(request).error()));
-  plans_[session].waiting.push_back(std::move(reply));
-  plane_.node.request(std::move(*request), alive_.guard([this, session](Result<NodeClient::Answer> answer) {
-    on_prepared(session, std::move(answer));
-  }));
+  Plan& plan = plans_[session];
+  plan.number = ++last_number_;
+  plan.waiting.push_back(std::move(reply));
+  plane_.node.request(std::move(*request),
+                      alive_.guard([this, session, number = plan.number](Result<NodeClient::Answer> answer) {
+                        on_prepared(session, number, std::move(answer));
+                      }));
 }
 
-void CallPlans::on_prepared(const std::string& session, Result<NodeClient::Answer> answer) {
+void CallPlans::on_prepared(const std::string& session, uint64_t number, Result<NodeClient::Answer> answer) {
   auto found = plans_.find(session);
-  if (found == plans_.end()) return;  // forgotten meanwhile; whoever waited was told
+  // Forgotten meanwhile, and whoever waited was told; the next one's answer is still to come.
+  if (found == plans_.end() || found->second.number != number) return;
   std::vector<Reply<std::string>> waiting = std::exchange(found->second.waiting, {});
   const auto* prepared = answer ? std::get_if<sandbox::CallsPrepared>(&answer->message) : nullptr;
   Result<std::string> digest = prepared ? Result<std::string>(prepared->plan)

@@ -35,15 +35,17 @@ class CallPlans {
 
  private:
   struct Plan {
+    uint64_t number = 0;
     std::string digest;  // empty: being prepared
     std::vector<Reply<std::string>> waiting;
   };
-  void on_prepared(const std::string& session, Result<NodeClient::Answer> answer);
+  void on_prepared(const std::string& session, uint64_t number, Result<NodeClient::Answer> answer);
 
   Plane& plane_;
   std::string workspace_;
   Source source_;
   std::map<std::string, Plan> plans_;  // by session, "" for the workspace
+  uint64_t last_number_ = 0;
   Alive alive_;
 };
 

@@ -224,6 +224,21 @@ TEST_F(CommandsTest, what_is_parked_for_a_workspace_goes_when_it_stops) {
   EXPECT_TRUE(node_->calls.empty());
 }
 
+TEST_F(CommandsTest, an_answer_about_forgotten_calls_is_not_taken_for_one_about_the_next) {
+  auto restart = [&] {
+    return wait<WorkspaceView>([&](auto r) { control_->stop_workspace(kOwner, "dev", std::move(r)); }) &&
+           wait<WorkspaceView>([&](auto r) { control_->start_workspace(kOwner, "dev", std::move(r)); });
+  };
+  run_quiet();
+  node_->prove_long = true;
+  ASSERT_TRUE(restart());
+  ASSERT_TRUE(run_until([&] { return node_->being_proven != 0; }));
+  node_->log.clear();
+  ASSERT_TRUE(restart());
+  EXPECT_TRUE(run(call())) << refusal_.message;
+  EXPECT_EQ(std::ranges::count(node_->log, "PrepareCalls"), 1);
+}
+
 // The moment is each message to saw-node that a call's start consists of, and the wait for the audit log.
 TEST_F(CommandsTest, what_is_admitted_when_its_agent_is_suspended_does_not_start) {
   for (const std::string at : {"admitted", "RunCall"}) {

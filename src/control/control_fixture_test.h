@@ -151,6 +151,8 @@ class FakeNode {
   sandbox::RunLater run_later = sandbox::RunLater::quarantine;  // as it was asked for
   size_t clients = 0;
   bool ready = false, shut_down = false;
+  bool prove_long = false;    // the next plan to be prepared is answered for when another one comes
+  uint64_t being_proven = 0;  // its request
   std::string refuse_sandboxes;  // an error code for StartSandbox
   bool withhold_proofs = false, forge_proofs = false;
   SigningKey forger = SigningKey::generate();
@@ -231,6 +233,9 @@ class FakeNode {
     log.push_back("PrepareCalls");
     if (!refuse_sandboxes.empty())
       return answer(sandbox::Failed{m.request, refuse_sandboxes, "refused by the test"});
+    if (std::exchange(prove_long, false)) return void(being_proven = m.request);
+    if (const uint64_t earlier = std::exchange(being_proven, 0))
+      answer(sandbox::Failed{earlier, "node.forgotten", "forgotten while it was prepared"});
     const std::string digest = sandbox::plan_digest(m.plan);
     calls[digest] = m.plan;
     answer(sandbox::CallsPrepared{.request = m.request, .plan = digest});
