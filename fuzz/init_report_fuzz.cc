@@ -10,10 +10,11 @@ using namespace saw::sandbox;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 2) return 0;
-  const ProbeSubject subject{.captured = (data[0] & 1) != 0,
-                             .landlock = (data[0] & 2) != 0,
-                             .first = (data[0] & 4) != 0,
-                             .deny_paths = data[1] ? std::vector<std::string>{"/x"} : std::vector<std::string>{}};
+  const ProbeSubject subject{
+      .captured = (data[0] & 1) != 0,
+      .landlock = (data[0] & 2) != 0,
+      .first = (data[0] & 4) != 0,
+      .deny_paths = data[1] ? std::vector<std::string>{"/x"} : std::vector<std::string>{}};
   const std::string_view input(reinterpret_cast<const char*>(data + 2), size - 2);
   if (auto message = wire::decode<ToInit>(input)) SAW_CHECK(wire::encode(*message).size() == input.size());
   auto message = wire::decode<FromInit>(input);

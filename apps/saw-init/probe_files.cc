@@ -131,9 +131,11 @@ Seen handles(const Context& context) {
   auto* handle = reinterpret_cast<file_handle*>(room);
   handle->handle_bytes = MAX_HANDLE_SZ;
   int mount = 0;
-  const Seen named = result_of(::syscall(SYS_name_to_handle_at, AT_FDCWD, "/", handle, &mount, 0), "name_to_handle_at");
+  const Seen named =
+      result_of(::syscall(SYS_name_to_handle_at, AT_FDCWD, "/", handle, &mount, 0), "name_to_handle_at");
   if (!context.expects(named)) return named;
-  return result_of(::syscall(SYS_open_by_handle_at, AT_FDCWD, handle, O_RDONLY | O_CLOEXEC), "open_by_handle_at");
+  return result_of(::syscall(SYS_open_by_handle_at, AT_FDCWD, handle, O_RDONLY | O_CLOEXEC),
+                   "open_by_handle_at");
 }
 
 // An agent may have taken its own right to write from a directory of its own; that is no surprise.
@@ -168,8 +170,9 @@ constexpr Attempt kAttempts[] = {
      }},
     {"files.remove",
      [](const Context& c) {
-       return each(c, read_only_directories(c),
-                   [](const std::string& path) { return result_of(::unlink(fresh_name(path).c_str()), path); });
+       return each(c, read_only_directories(c), [](const std::string& path) {
+         return result_of(::unlink(fresh_name(path).c_str()), path);
+       });
      }},
     {"files.mode",
      [](const Context& c) {
@@ -198,21 +201,24 @@ constexpr Attempt kAttempts[] = {
     {"files.host_socket", [](const Context& c) { return connect_to(c.subject.outside_socket); }},
     {"files.password_hashes",
      [](const Context& c) { return each(c, std::array{"/etc/shadow", "/etc/gshadow"}, open_for_reading); }},
-    {"files.sysfs", [](const Context& c) { return each(c, std::array{"/sys/kernel", "/sys/fs/cgroup"}, find); }},
+    {"files.sysfs",
+     [](const Context& c) { return each(c, std::array{"/sys/kernel", "/sys/fs/cgroup"}, find); }},
     {"files.kernel_settings",
      [](const Context& c) {
        return each(c,
-                   std::array{"/proc/sys/kernel/hostname", "/proc/sys/kernel/core_pattern", "/proc/sys/vm/overcommit_memory",
-                              "/proc/sysrq-trigger"},
+                   std::array{"/proc/sys/kernel/hostname", "/proc/sys/kernel/core_pattern",
+                              "/proc/sys/vm/overcommit_memory", "/proc/sysrq-trigger"},
                    open_for_writing);
      }},
     {"files.kernel_memory",
      [](const Context& c) {
-       return each(c, std::array{"/proc/kcore", "/proc/keys", "/proc/kallsyms", "/proc/kmsg"}, open_for_reading);
+       return each(c, std::array{"/proc/kcore", "/proc/keys", "/proc/kallsyms", "/proc/kmsg"},
+                   open_for_reading);
      }},
     {"files.init_memory",
      [](const Context& c) {
-       return each(c, std::array{"/proc/1/mem", "/proc/1/environ", "/proc/1/maps", "/proc/1/fd", "/proc/1/auxv"},
+       return each(c,
+                   std::array{"/proc/1/mem", "/proc/1/environ", "/proc/1/maps", "/proc/1/fd", "/proc/1/auxv"},
                    open_for_reading);
      }},
     {"files.init_root",
@@ -220,9 +226,9 @@ constexpr Attempt kAttempts[] = {
     {"files.devices",
      [](const Context& c) {
        return each(c,
-                   std::array{"/dev/mem", "/dev/kmsg", "/dev/port", "/dev/kvm", "/dev/fuse", "/dev/net/tun", "/dev/loop-control",
-                              "/dev/loop0", "/dev/sda", "/dev/vda", "/dev/nvme0n1", "/dev/vhost-vsock", "/dev/vsock",
-                              "/dev/hpet", "/dev/uinput", "/dev/console"},
+                   std::array{"/dev/mem", "/dev/kmsg", "/dev/port", "/dev/kvm", "/dev/fuse", "/dev/net/tun",
+                              "/dev/loop-control", "/dev/loop0", "/dev/sda", "/dev/vda", "/dev/nvme0n1",
+                              "/dev/vhost-vsock", "/dev/vsock", "/dev/hpet", "/dev/uinput", "/dev/console"},
                    find);
      }},
     {"files.denied", [](const Context& c) { return each(c, c.subject.deny_paths, open_for_reading); }},
@@ -231,8 +237,8 @@ constexpr Attempt kAttempts[] = {
     {"files.set_user_id", set_user_id},
     {"files.whiteout",
      [](const Context&) {
-       return result_of(::renameat2(AT_FDCWD, fresh_name("/tmp").c_str(), AT_FDCWD, fresh_name("/tmp").c_str(),
-                                    RENAME_WHITEOUT));
+       return result_of(::renameat2(AT_FDCWD, fresh_name("/tmp").c_str(), AT_FDCWD,
+                                    fresh_name("/tmp").c_str(), RENAME_WHITEOUT));
      }},
     {"files.handles", handles},
     {"files.writable", writable},
@@ -244,7 +250,8 @@ constexpr Attempt kAttempts[] = {
     {"files.ordinary_devices",
      [](const Context&) {
        char byte = 'x';
-       const Fd null(::open("/dev/null", O_WRONLY | O_CLOEXEC)), random(::open("/dev/urandom", O_RDONLY | O_CLOEXEC));
+       const Fd null(::open("/dev/null", O_WRONLY | O_CLOEXEC)),
+           random(::open("/dev/urandom", O_RDONLY | O_CLOEXEC));
        if (!null || ::write(null.get(), &byte, 1) != 1) return refused(errno, "/dev/null");
        if (!random || ::read(random.get(), &byte, 1) != 1) return refused(errno, "/dev/urandom");
        return done();

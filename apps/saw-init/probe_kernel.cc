@@ -31,7 +31,8 @@ template <size_t n> Seen all(const Context& context, const Call (&calls)[n]) {
 Seen landlock(const Context&) {
   constexpr int kMostLayers = 16;
   const uint64_t make_devices = 1 << 6;
-  const Fd ruleset(static_cast<int>(::syscall(SYS_landlock_create_ruleset, &make_devices, sizeof make_devices, 0)));
+  const Fd ruleset(
+      static_cast<int>(::syscall(SYS_landlock_create_ruleset, &make_devices, sizeof make_devices, 0)));
   if (!ruleset) return refused(errno, "no ruleset can be made");
   for (int i = 0; i < kMostLayers; ++i)
     if (::syscall(SYS_landlock_restrict_self, ruleset.get(), 0) != 0)
@@ -40,20 +41,24 @@ Seen landlock(const Context&) {
 }
 
 Seen keys(const Context& context) {
-  return all(context, {{"keyctl", [] { return ::syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0); }},
-                       {"add_key", [] { return ::syscall(SYS_add_key, nullptr, nullptr, nullptr, 0, 0); }},
-                       {"request_key", [] { return ::syscall(SYS_request_key, nullptr, nullptr, nullptr, 0); }}});
+  return all(
+      context,
+      {{"keyctl", [] { return ::syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0); }},
+       {"add_key", [] { return ::syscall(SYS_add_key, nullptr, nullptr, nullptr, 0, 0); }},
+       {"request_key", [] { return ::syscall(SYS_request_key, nullptr, nullptr, nullptr, 0); }}});
 }
 
 Seen modules(const Context& context) {
   return all(context, {{"init_module", [] { return ::syscall(SYS_init_module, nullptr, 0, ""); }},
                        {"finit_module", [] { return ::syscall(SYS_finit_module, -1, "", 0); }},
-                       {"delete_module", [] { return ::syscall(SYS_delete_module, "saw-no-such-module", O_NONBLOCK); }}});
+                       {"delete_module",
+                        [] { return ::syscall(SYS_delete_module, "saw-no-such-module", O_NONBLOCK); }}});
 }
 
 Seen kexec(const Context& context) {
-  return all(context, {{"kexec_load", [] { return ::syscall(SYS_kexec_load, 0, 0, nullptr, 0xffffUL); }},
-                       {"kexec_file_load", [] { return ::syscall(SYS_kexec_file_load, -1, -1, 0, nullptr, ~0UL); }}});
+  return all(context,
+             {{"kexec_load", [] { return ::syscall(SYS_kexec_load, 0, 0, nullptr, 0xffffUL); }},
+              {"kexec_file_load", [] { return ::syscall(SYS_kexec_file_load, -1, -1, 0, nullptr, ~0UL); }}});
 }
 
 Seen swap(const Context& context) {
@@ -62,12 +67,13 @@ Seen swap(const Context& context) {
 }
 
 Seen clock(const Context& context) {
-  return all(context, {{"settimeofday", [] { return ::syscall(SYS_settimeofday, nullptr, nullptr); }},
-                       {"clock_settime", [] { return ::syscall(SYS_clock_settime, CLOCK_REALTIME, nullptr); }},
-                       {"adjtimex", []() -> long {
-                          timex nothing{};
-                          return ::syscall(SYS_adjtimex, &nothing);
-                        }}});
+  return all(context,
+             {{"settimeofday", [] { return ::syscall(SYS_settimeofday, nullptr, nullptr); }},
+              {"clock_settime", [] { return ::syscall(SYS_clock_settime, CLOCK_REALTIME, nullptr); }},
+              {"adjtimex", []() -> long {
+                 timex nothing{};
+                 return ::syscall(SYS_adjtimex, &nothing);
+               }}});
 }
 
 #if defined(__x86_64__)
@@ -100,16 +106,21 @@ constexpr Attempt kAttempts[] = {
     {"kernel.bpf", [](const Context&) { return result_of(::syscall(SYS_bpf, -1, nullptr, 0)); }},
     {"kernel.page_faults", [](const Context&) { return result_of(::syscall(SYS_userfaultfd, -1)); }},
     {"kernel.keys", keys},
-    {"kernel.perf", [](const Context&) { return result_of(::syscall(SYS_perf_event_open, nullptr, 0, -1, -1, 0)); }},
+    {"kernel.perf",
+     [](const Context&) { return result_of(::syscall(SYS_perf_event_open, nullptr, 0, -1, -1, 0)); }},
     {"kernel.modules", modules},
     {"kernel.kexec", kexec},
     {"kernel.reboot", [](const Context&) { return result_of(::syscall(SYS_reboot, 0, 0, 0, nullptr)); }},
     {"kernel.swap", swap},
-    {"kernel.accounting", [](const Context&) { return result_of(::syscall(SYS_acct, fresh_name("/tmp").c_str())); }},
+    {"kernel.accounting",
+     [](const Context&) { return result_of(::syscall(SYS_acct, fresh_name("/tmp").c_str())); }},
     {"kernel.clock", clock},
     {"kernel.quota",
-     [](const Context&) { return result_of(::syscall(SYS_quotactl, QCMD(Q_SYNC, USRQUOTA), nullptr, 0, nullptr)); }},
-    {"kernel.log", [](const Context&) { return result_of(::syscall(SYS_syslog, kLogBufferSize, nullptr, 0)); }},
+     [](const Context&) {
+       return result_of(::syscall(SYS_quotactl, QCMD(Q_SYNC, USRQUOTA), nullptr, 0, nullptr));
+     }},
+    {"kernel.log",
+     [](const Context&) { return result_of(::syscall(SYS_syslog, kLogBufferSize, nullptr, 0)); }},
     {"kernel.file_events",
      [](const Context& c) {
        return all(c, {{"fanotify_init", [] { return ::syscall(SYS_fanotify_init, 0, 0); }},
@@ -121,7 +132,8 @@ constexpr Attempt kAttempts[] = {
     {"kernel.i386", i386},
     {"kernel.x32", [](const Context&) { return result_of(::syscall(kX32 + SYS_getpid)); }},
 #endif
-    {"kernel.unknown", [](const Context&) { return result_of(::syscall(SYS_remap_file_pages, 0, 0, 0, 0, 0)); }},
+    {"kernel.unknown",
+     [](const Context&) { return result_of(::syscall(SYS_remap_file_pages, 0, 0, 0, 0, 0)); }},
     {"terminal.type_ahead", [](const Context&) { return control_terminal(TIOCSTI); }},
     {"terminal.type_ahead_wide", [](const Context&) { return control_terminal(TIOCSTI | kUpperHalf); }},
     {"terminal.console", [](const Context&) { return control_terminal(TIOCLINUX); }},

@@ -24,7 +24,8 @@ namespace {
 using sandbox::kProbeConnections;
 using sandbox::ProbeDestination;
 
-constexpr int kConnectMs = 200;  // SAW's listener accepts at once; a real host of that address would not be there
+constexpr int kConnectMs =
+    200;  // SAW's listener accepts at once; a real host of that address would not be there
 
 struct Address {
   sockaddr_storage storage{};
@@ -75,7 +76,8 @@ struct Kind {
 };
 Seen make_socket(const Kind& kind) {
   const Fd socket(::socket(kind.family, kind.type | SOCK_CLOEXEC, kind.protocol));
-  return result_of(socket ? 0 : -1, "family " + std::to_string(kind.family) + " protocol " + std::to_string(kind.protocol));
+  return result_of(socket ? 0 : -1,
+                   "family " + std::to_string(kind.family) + " protocol " + std::to_string(kind.protocol));
 }
 
 Seen take_port(uint16_t port) {
@@ -144,17 +146,20 @@ Seen loopback(const Context&) {
   here.sin_family = AF_INET;
   here.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t size = sizeof here;
-  if (!server || ::bind(server.get(), reinterpret_cast<sockaddr*>(&here), size) != 0 || ::listen(server.get(), 1) != 0 ||
+  if (!server || ::bind(server.get(), reinterpret_cast<sockaddr*>(&here), size) != 0 ||
+      ::listen(server.get(), 1) != 0 ||
       ::getsockname(server.get(), reinterpret_cast<sockaddr*>(&here), &size) != 0)
     return refused(errno, "listening");
-  if (Seen seen = connect_tcp({"127.0.0.1", ntohs(here.sin_port)}); seen.ending != sandbox::Ending::done) return seen;
+  if (Seen seen = connect_tcp({"127.0.0.1", ntohs(here.sin_port)}); seen.ending != sandbox::Ending::done)
+    return seen;
   pollfd ready{server.get(), POLLIN, 0};
   if (::poll(&ready, 1, kConnectMs) != 1) return refused(ETIMEDOUT, "accepting");
   return result_of(Fd(::accept4(server.get(), nullptr, nullptr, SOCK_CLOEXEC)) ? 0 : -1, "accepting");
 }
 
 constexpr uint16_t kCapturePort = 15, kNamePort = 53;
-constexpr int kSctp = 132, kAlg = 38, kVsock = 40, kSmc = 43, kCan = 29, kXdp = 44, kBluetooth = 31, kTipc = 30, kPacket = 17;
+constexpr int kSctp = 132, kAlg = 38, kVsock = 40, kSmc = 43, kCan = 29, kXdp = 44, kBluetooth = 31,
+              kTipc = 30, kPacket = 17;
 constexpr int kSockDiag = 4, kXfrm = 6, kAudit = 9, kNetfilter = 12, kUevent = 15, kGeneric = 16;
 
 constexpr Attempt kAttempts[] = {
@@ -168,23 +173,26 @@ constexpr Attempt kAttempts[] = {
      }},
     {"network.packet",
      [](const Context& c) {
-       return each(c, std::array{Kind{kPacket, SOCK_RAW, 0x0300}, Kind{kPacket, SOCK_DGRAM, 0x0300}}, make_socket);
+       return each(c, std::array{Kind{kPacket, SOCK_RAW, 0x0300}, Kind{kPacket, SOCK_DGRAM, 0x0300}},
+                   make_socket);
      }},
     {"network.icmp",
      [](const Context& c) {
-       return each(c, std::array{Kind{AF_INET, SOCK_DGRAM, IPPROTO_ICMP}, Kind{AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6}},
-                   make_socket);
+       return each(
+           c, std::array{Kind{AF_INET, SOCK_DGRAM, IPPROTO_ICMP}, Kind{AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6}},
+           make_socket);
      }},
     {"network.sctp",
      [](const Context& c) {
-       return each(c, std::array{Kind{AF_INET, SOCK_STREAM, kSctp}, Kind{AF_INET6, SOCK_SEQPACKET, kSctp}}, make_socket);
+       return each(c, std::array{Kind{AF_INET, SOCK_STREAM, kSctp}, Kind{AF_INET6, SOCK_SEQPACKET, kSctp}},
+                   make_socket);
      }},
     {"network.families",
      [](const Context& c) {
        return each(c,
-                   std::array{Kind{kAlg, SOCK_SEQPACKET, 0}, Kind{kVsock, SOCK_STREAM, 0}, Kind{kSmc, SOCK_STREAM, 0},
-                              Kind{kCan, SOCK_RAW, 1}, Kind{kXdp, SOCK_RAW, 0}, Kind{kBluetooth, SOCK_RAW, 1},
-                              Kind{kTipc, SOCK_STREAM, 0}},
+                   std::array{Kind{kAlg, SOCK_SEQPACKET, 0}, Kind{kVsock, SOCK_STREAM, 0},
+                              Kind{kSmc, SOCK_STREAM, 0}, Kind{kCan, SOCK_RAW, 1}, Kind{kXdp, SOCK_RAW, 0},
+                              Kind{kBluetooth, SOCK_RAW, 1}, Kind{kTipc, SOCK_STREAM, 0}},
                    make_socket);
      }},
     {"network.netlink",
@@ -209,9 +217,12 @@ constexpr Attempt kAttempts[] = {
     {"network.tcp", [](const Context&) { return connect_tcp(kProbeConnections[0]); }},
     {"network.tcp6", [](const Context&) { return connect_tcp(kProbeConnections[1]); }},
     {"network.tcp_metadata", [](const Context&) { return connect_tcp(kProbeConnections[2]); }},
-    {"network.names", [](const Context&) { return send_datagram(sandbox::kProbeResolver, sandbox::kProbeQuestion); }},
+    {"network.names",
+     [](const Context&) { return send_datagram(sandbox::kProbeResolver, sandbox::kProbeQuestion); }},
     {"network.no_route",
-     [](const Context& c) { return each(c, std::array{kProbeConnections[0], kProbeConnections[2]}, connect_tcp); }},
+     [](const Context& c) {
+       return each(c, std::array{kProbeConnections[0], kProbeConnections[2]}, connect_tcp);
+     }},
     {"network.loopback", loopback},
     {"network.unix",
      [](const Context&) {

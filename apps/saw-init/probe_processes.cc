@@ -29,7 +29,7 @@ namespace {
 constexpr pid_t kInit = 1;
 constexpr int kSeccompFilter = 2;
 constexpr int kCapabilitySlots = 64;
-constexpr rlim_t kNoCore = 1;  // os/process.h
+constexpr rlim_t kNoCore = 1;      // os/process.h
 constexpr gid_t kUnnamed = 65534;  // rootless: a group of the user's that this namespace has no name for
 
 Seen equals(uint64_t is, uint64_t must_be, const char* what) {
@@ -44,7 +44,8 @@ Seen nobody_else(const Context&) {
   while (const dirent* entry = ::readdir(directory)) {
     const std::string_view name = entry->d_name;
     pid_t pid = 0;
-    if (std::from_chars(name.data(), name.data() + name.size(), pid).ptr != name.data() + name.size()) continue;
+    if (std::from_chars(name.data(), name.data() + name.size(), pid).ptr != name.data() + name.size())
+      continue;
     if (pid != kInit && pid != ::getpid()) seen = differs("process " + std::to_string(pid));
   }
   ::closedir(directory);
@@ -123,13 +124,15 @@ Seen capabilities(const Context&) {
     const int bounding = ::prctl(PR_CAPBSET_READ, i, 0, 0, 0);
     if (bounding < 0) break;  // the kernel has no more
     if (bounding != 0) return differs("bounding set has " + std::to_string(i));
-    if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, i, 0, 0) != 0) return differs("ambient set has " + std::to_string(i));
+    if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, i, 0, 0) != 0)
+      return differs("ambient set has " + std::to_string(i));
   }
   __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
   __user_cap_data_struct sets[2] = {};
   if (::syscall(SYS_capget, &header, sets) != 0) return refused(errno);
   for (const auto& set : sets)
-    if (set.effective || set.permitted || set.inheritable) return differs("a set has " + std::to_string(set.permitted));
+    if (set.effective || set.permitted || set.inheritable)
+      return differs("a set has " + std::to_string(set.permitted));
   return done();
 }
 
@@ -146,9 +149,11 @@ Seen identity(const Context& context) {
   gid_t g[3], groups[kMaxGroups];
   if (::getresuid(&u[0], &u[1], &u[2]) != 0 || ::getresgid(&g[0], &g[1], &g[2]) != 0) return refused(errno);
   for (const uid_t uid : u)
-    if (Seen seen = equals(uid, context.subject.uid, "a uid"); seen.ending != sandbox::Ending::done) return seen;
+    if (Seen seen = equals(uid, context.subject.uid, "a uid"); seen.ending != sandbox::Ending::done)
+      return seen;
   for (const gid_t gid : g)
-    if (Seen seen = equals(gid, context.subject.gid, "a gid"); seen.ending != sandbox::Ending::done) return seen;
+    if (Seen seen = equals(gid, context.subject.gid, "a gid"); seen.ending != sandbox::Ending::done)
+      return seen;
   const int count = ::getgroups(kMaxGroups, groups);
   if (count < 0) return refused(errno);
   for (int i = 0; i < count; ++i)
@@ -184,9 +189,11 @@ Seen mount_scratch(const Context&) {
 // Nothing of these says what to do: a kernel that does not refuse the caller refuses the request.
 Seen mount_by_descriptor(const Context& context) {
   Seen seen;
-  if (seen = result_of(::syscall(SYS_open_tree, -1, "", ~0u), "open_tree"); !context.expects(seen)) return seen;
+  if (seen = result_of(::syscall(SYS_open_tree, -1, "", ~0u), "open_tree"); !context.expects(seen))
+    return seen;
   if (seen = result_of(::syscall(SYS_fsopen, "", ~0u), "fsopen"); !context.expects(seen)) return seen;
-  if (seen = result_of(::syscall(SYS_move_mount, -1, "", -1, "", ~0u), "move_mount"); !context.expects(seen)) return seen;
+  if (seen = result_of(::syscall(SYS_move_mount, -1, "", -1, "", ~0u), "move_mount"); !context.expects(seen))
+    return seen;
   return result_of(::syscall(SYS_mount_setattr, -1, "", ~0u, nullptr, 0), "mount_setattr");
 }
 
@@ -201,7 +208,8 @@ Seen limit_is(__rlimit_resource which, rlim_t must_be) {
   rlimit limit{};
   // By the call itself: the library uses prlimit64, which the filter refuses for the core limit.
   if (::syscall(SYS_getrlimit, which, &limit) != 0) return refused(errno);
-  if (Seen seen = equals(limit.rlim_cur, must_be, "the soft limit"); seen.ending != sandbox::Ending::done) return seen;
+  if (Seen seen = equals(limit.rlim_cur, must_be, "the soft limit"); seen.ending != sandbox::Ending::done)
+    return seen;
   return equals(limit.rlim_max, must_be, "the hard limit");
 }
 
@@ -209,7 +217,8 @@ constexpr Attempt kAttempts[] = {
     {"processes.first",
      [](const Context&) { return equals(static_cast<uint64_t>(::getppid()), kInit, "the parent"); }},
     {"processes.nobody_else", nobody_else},
-    {"processes.trace_init", [](const Context&) { return result_of(::ptrace(PTRACE_SEIZE, kInit, nullptr, nullptr)); }},
+    {"processes.trace_init",
+     [](const Context&) { return result_of(::ptrace(PTRACE_SEIZE, kInit, nullptr, nullptr)); }},
     {"processes.read_init",
      [](const Context&) {
        char byte = 0;
@@ -255,8 +264,10 @@ constexpr Attempt kAttempts[] = {
      }},
     {"privilege.namespaces",
      [](const Context& c) {
-       return each(c, std::array{CLONE_NEWNS, CLONE_NEWNET, CLONE_NEWPID, CLONE_NEWIPC, CLONE_NEWUTS, CLONE_NEWCGROUP},
-                   [](int flag) { return result_of(::unshare(flag), "flag " + std::to_string(flag)); });
+       return each(
+           c,
+           std::array{CLONE_NEWNS, CLONE_NEWNET, CLONE_NEWPID, CLONE_NEWIPC, CLONE_NEWUTS, CLONE_NEWCGROUP},
+           [](int flag) { return result_of(::unshare(flag), "flag " + std::to_string(flag)); });
      }},
     {"privilege.enter",
      [](const Context&) {
@@ -281,10 +292,13 @@ constexpr Attempt kAttempts[] = {
        return result_of(::setrlimit(RLIMIT_CORE, &none));
      }},
     {"limits.open_files",
-     [](const Context& c) { return c.subject.open_files ? limit_is(RLIMIT_NOFILE, c.subject.open_files) : done("no limit"); }},
+     [](const Context& c) {
+       return c.subject.open_files ? limit_is(RLIMIT_NOFILE, c.subject.open_files) : done("no limit");
+     }},
     {"limits.file_size",
      [](const Context& c) {
-       return c.subject.file_size_bytes ? limit_is(RLIMIT_FSIZE, c.subject.file_size_bytes) : done("no limit");
+       return c.subject.file_size_bytes ? limit_is(RLIMIT_FSIZE, c.subject.file_size_bytes)
+                                        : done("no limit");
      }},
 };
 

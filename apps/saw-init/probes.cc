@@ -80,7 +80,8 @@ std::string inherited_descriptors() {
 }
 
 // In the child. Goes through `probes` until one of them makes this process unfit for the next.
-[[noreturn]] void try_each(const ProbeSubject& subject, std::span<const uint16_t> probes, int end, Board& board) {
+[[noreturn]] void try_each(const ProbeSubject& subject, std::span<const uint16_t> probes, int end,
+                           Board& board) {
   for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
   sigset_t none;
   ::sigemptyset(&none);
@@ -117,7 +118,8 @@ class Trial {
     if (child == 0) try_each(subject, probes_, pipe->write.get(), board_);
     pipe->write.reset();
     const bool in_time = await_end(pipe->read.get());
-    ::kill(-child, SIGKILL);  // its session, if it got that far; it is not reaped yet, so the number is its own
+    ::kill(-child,
+           SIGKILL);  // its session, if it got that far; it is not reaped yet, so the number is its own
     ::kill(child, SIGKILL);
     int status = 0;
     while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {

@@ -70,7 +70,8 @@ const Attempt* find_attempt(std::string_view probe);
 
 std::vector<sandbox::ProbeOutcome> run_probes(const sandbox::ProbeSubject& subject);
 // Only the probes with these positions, whether they apply or not: for tests.
-std::vector<sandbox::ProbeOutcome> run_probes(const sandbox::ProbeSubject& subject, const std::vector<uint16_t>& probes);
+std::vector<sandbox::ProbeOutcome> run_probes(const sandbox::ProbeSubject& subject,
+                                              const std::vector<uint16_t>& probes);
 
 // A name that nobody can have guessed, for what a probe creates in `directory`.
 std::string fresh_name(std::string_view directory);

@@ -210,21 +210,20 @@ Result<int> run(const Options& options, const Paths& paths, Herald& herald) {
 
   os::Loop loop = SAW_TRY(os::Loop::create());
   int status = 0;
-  sandbox::Node node(
-      loop,
-      configure(options, paths, view, SAW_TRY(node_id(paths)), SAW_TRY(proof_key(paths)), std::move(features),
-                std::move(listener)),
-      {.runtime = *runtime,
-       .storage = storage,
-       .state = std::move(state),
-       .spawn = os::spawn,
-       .on_ready = [&] { herald.tell("ready"); },
-       .on_start_failed =
-           [&](const std::string& why) {
-             status = 1;
-             log_error("giving up: {}", why);
-             herald.tell("error: " + why);
-           }});
+  sandbox::Node node(loop,
+                     configure(options, paths, view, SAW_TRY(node_id(paths)), SAW_TRY(proof_key(paths)),
+                               std::move(features), std::move(listener)),
+                     {.runtime = *runtime,
+                      .storage = storage,
+                      .state = std::move(state),
+                      .spawn = os::spawn,
+                      .on_ready = [&] { herald.tell("ready"); },
+                      .on_start_failed =
+                          [&](const std::string& why) {
+                            status = 1;
+                            log_error("giving up: {}", why);
+                            herald.tell("error: " + why);
+                          }});
   os::Signals signals = SAW_TRY(os::Signals::open(loop, {SIGTERM, SIGINT}, [&](int) { node.shutdown(); }));
   SAW_TRY(node.start());
   loop.run();

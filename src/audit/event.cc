@@ -72,8 +72,8 @@ struct Class {
   enum Profiles : uint8_t { kAgent = 1, kTrace = 2 } profiles;  // beyond host and security_control
 };
 constexpr auto kAgentAndTrace = static_cast<Class::Profiles>(Class::kAgent | Class::kTrace);
-constexpr Class kProcess{1007, "Process Activity", Class::kAgent}, kCompliance{2003, "Compliance Finding", {}},
-    kFinding{2004, "Detection Finding", {}},
+constexpr Class kProcess{1007, "Process Activity", Class::kAgent},
+    kCompliance{2003, "Compliance Finding", {}}, kFinding{2004, "Detection Finding", {}},
     kAuthentication{3002, "Authentication", Class::kAgent}, kNetwork{4001, "Network Activity", Class::kAgent},
     kHttp{4002, "HTTP Activity", kAgentAndTrace}, kDns{4003, "DNS Activity", Class::kAgent},
     kLifecycle{6002, "Application Lifecycle", Class::kAgent}, kApi{6003, "API Activity", kAgentAndTrace};

@@ -26,7 +26,8 @@ Finding not_yet(const Observed&) {
 
 // What is there is said; a control counts only whole.
 Finding quarantine_of_commits(const Observed&) {
-  return off("commits of sessions and kept calls are guarded; what 'saw exec' writes into a workspace is not");
+  return off(
+      "commits of sessions and kept calls are guarded; what 'saw exec' writes into a workspace is not");
 }
 
 Finding commits_of_a_root(const Observed&) {

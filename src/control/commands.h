@@ -79,7 +79,7 @@ class Commands final : public RunningCommands {
     std::string plan;  // of a call: the digest
     bool timed_out = false, abandoned = false, retried = false;
     std::move_only_function<void()> forget_kept;  // what a call that never ran would leave
-    std::optional<Exit> exit;  // decided; told once the sandbox is gone
+    std::optional<Exit> exit;                     // decided; told once the sandbox is gone
     std::move_only_function<void(Exit)> on_exit;
     Reply<std::unique_ptr<CommandHandle>> reply;
     os::Loop::Timer timer;

@@ -145,14 +145,14 @@ class FakeNode {
   std::map<std::string, sandbox::SandboxPlan> calls;            // prepared, by digest
   std::map<uint64_t, std::vector<Fd>> pipes;                    // the command's ends
   std::vector<sandbox::SignalExec> signals;
-  std::vector<std::string> log;  // names of requests, in order
-  sandbox::Committed committed;                     // what a commit ends as
-  std::vector<sandbox::QuarantineItem> holds_back;  // and puts into quarantine
+  std::vector<std::string> log;                                 // names of requests, in order
+  sandbox::Committed committed;                                 // what a commit ends as
+  std::vector<sandbox::QuarantineItem> holds_back;              // and puts into quarantine
   sandbox::RunLater run_later = sandbox::RunLater::quarantine;  // as it was asked for
   size_t clients = 0;
   bool ready = false, shut_down = false;
-  bool prove_long = false;    // the next plan to be prepared is answered for when another one comes
-  uint64_t being_proven = 0;  // its request
+  bool prove_long = false;       // the next plan to be prepared is answered for when another one comes
+  uint64_t being_proven = 0;     // its request
   std::string refuse_sandboxes;  // an error code for StartSandbox
   bool withhold_proofs = false, forge_proofs = false;
   SigningKey forger = SigningKey::generate();

@@ -31,7 +31,8 @@ struct WorkspaceSpec {
   std::string name, profile, policy_yaml, policy_file, image = "host", isolation;
   std::vector<MountSpec> mounts;
   uint64_t memory_bytes = 0, pids = 0, cpu_millis = 0;  // 0: as the policy says; never more than it says
-  std::vector<std::string> warm;  // "bash", "/usr/bin/python3": shells and interpreters kept started for calls
+  std::vector<std::string>
+      warm;  // "bash", "/usr/bin/python3": shells and interpreters kept started for calls
 };
 
 enum class WorkspaceState : uint8_t { stopped, starting, running, stopping, failed };
@@ -98,8 +99,8 @@ struct CommitView {
   std::string root;
   uint64_t applied = 0, conflicting = 0, held_back = 0, left = 0;
   std::vector<std::string> conflicts, withheld, failed;  // the first of each
-  std::vector<std::string> reviews;  // that wait for what the session's commits held back
-  std::string quarantine_problem;    // why there are none
+  std::vector<std::string> reviews;                      // that wait for what the session's commits held back
+  std::string quarantine_problem;                        // why there are none
 };
 
 struct AgentView {

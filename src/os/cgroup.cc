@@ -226,7 +226,8 @@ bool CgroupTree::is_pristine(const std::string& name) const {
     auto processes = read_file(path + (h.version == 1 ? "/tasks" : "/cgroup.procs"), kMaxProcFile);
     if (!processes || !processes->empty()) return false;
     if (h.controller != "memory") continue;
-    auto used = read_file(path + (h.version == 1 ? "/memory.usage_in_bytes" : "/memory.current"), kMaxProcFile);
+    auto used =
+        read_file(path + (h.version == 1 ? "/memory.usage_in_bytes" : "/memory.current"), kMaxProcFile);
     if (!used || std::strtoull(used->c_str(), nullptr, 10) > kPristineBytes) return false;
   }
   return true;

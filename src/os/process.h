@@ -36,7 +36,7 @@ int reset_signals() noexcept;                   // every handler default, nothin
 // Descriptors `fds` become 3, 4, …; every other one but 0–2 is closed. At most kMaxKept.
 constexpr int kMaxKept = 8;
 int keep_only(const int* fds, int count) noexcept;
-int close_above(int last) noexcept;  // every descriptor with a greater number
+int close_above(int last) noexcept;    // every descriptor with a greater number
 int null_standard_streams() noexcept;  // 0–2 become /dev/null: nothing of the parent's terminal or log stays
                                        // open
 int new_session() noexcept;

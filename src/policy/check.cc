@@ -168,10 +168,10 @@ void warn_of_no_effect(const Document& d, Reader& r) {
       r.warning(entry.place, "policy.no_effect",
                 fmt::format("entry '{}' has neither allow nor review and allows nothing", entry.name));
   }
-  r.warning(
-      d.filesystem_place, "policy.run_later",
-      "runLater guards what sessions and calls bring into the workspace; a command that runs in the workspace "
-      "itself (saw exec) writes shell start-up files, git hooks, … directly");
+  r.warning(d.filesystem_place, "policy.run_later",
+            "runLater guards what sessions and calls bring into the workspace; a command that runs in the "
+            "workspace "
+            "itself (saw exec) writes shell start-up files, git hooks, … directly");
   if (d.trifecta_place.line != 0)
     r.warning(d.trifecta_place, "policy.no_effect",
               "labels are not tracked yet, so trifecta applies only where labels are given to it");

@@ -72,10 +72,7 @@ std::vector<std::string> script_of(const SandboxPlan& plan, const Layers& layers
 
 const Layers kWorkspace{.root = "/store", .upper = "/store/ws/fs"},
     kCall{.root = "/store", .lower = {"/store/s/upper", "/store/ws:1/fs"}},
-    kSession{.root = "/store",
-             .lower = {"/store/ws/fs"},
-             .upper = "/store/s/upper",
-             .work = "/store/s/work"};
+    kSession{.root = "/store", .lower = {"/store/ws/fs"}, .upper = "/store/s/upper", .work = "/store/s/work"};
 
 // Rewrite the files with SAW_ACCEPT=1 after a review.
 TEST(MountScript, the_three_depths_are_what_the_golden_files_say) {

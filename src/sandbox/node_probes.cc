@@ -29,7 +29,8 @@ ProbeOutcome differs(std::string detail) {
 }
 
 std::vector<std::string> first_paths(const std::vector<std::string>& paths) {
-  return {paths.begin(), paths.begin() + static_cast<ptrdiff_t>(std::min(paths.size(), ProbeSubject::kMaxPaths))};
+  return {paths.begin(),
+          paths.begin() + static_cast<ptrdiff_t>(std::min(paths.size(), ProbeSubject::kMaxPaths))};
 }
 
 // Of /proc/<pid>/status: what follows "name:" on its line, tabs as single spaces.
@@ -56,7 +57,8 @@ ProbeOutcome capabilities(const std::string& status) {
 
 ProbeOutcome identity(const std::string& status, const OutsideView& view) {
   auto seen = expect_field(status, "Uid", fmt::format("{0} {0} {0} {0}", view.uid));
-  return seen.ending != Ending::done ? seen : expect_field(status, "Gid", fmt::format("{0} {0} {0} {0}", view.gid));
+  return seen.ending != Ending::done ? seen
+                                     : expect_field(status, "Gid", fmt::format("{0} {0} {0} {0}", view.gid));
 }
 
 std::string namespace_of(const std::string& process, const char* kind) {
@@ -67,7 +69,8 @@ std::string namespace_of(const std::string& process, const char* kind) {
 
 ProbeOutcome namespaces(const OutsideView& view) {
   for (const char* kind : {"mnt", "net", "pid", "ipc", "uts"}) {
-    const std::string theirs = namespace_of(std::to_string(view.init_pid), kind), ours = namespace_of("self", kind);
+    const std::string theirs = namespace_of(std::to_string(view.init_pid), kind),
+                      ours = namespace_of("self", kind);
     if (theirs.empty() || ours.empty()) return differs(fmt::format("{}: unreadable", kind));
     if (theirs == ours) return differs(fmt::format("{}: the same as saw-node's", kind));
   }
@@ -85,7 +88,8 @@ os::SocketAddress address_of(const ProbeDestination& destination) {
 
 bool was_done(const std::vector<ProbeOutcome>& outcomes, std::string_view id) {
   return std::ranges::any_of(outcomes, [&](const ProbeOutcome& outcome) {
-    return outcome.probe < probe_list().size() && probe_list()[outcome.probe].id == id && outcome.ending == Ending::done;
+    return outcome.probe < probe_list().size() && probe_list()[outcome.probe].id == id &&
+           outcome.ending == Ending::done;
   });
 }
 
@@ -186,10 +190,12 @@ Result<> judge(const ProbeSubject& subject, const std::vector<ProbeOutcome>& out
       return Error::make(kCode, "probe '{}' ({}) was not answered", probe.id, probe.what);
     const ProbeOutcome& outcome = outcomes[next++];
     if (!is_expected(probe, outcome))
-      return Error::make(kCode, "probe '{}' ({}): expected {}, saw {} {}", probe.id, probe.what, probe.expected,
-                         text_of(outcome), printable(outcome.detail, ProbeOutcome::kMaxDetail));
+      return Error::make(kCode, "probe '{}' ({}): expected {}, saw {} {}", probe.id, probe.what,
+                         probe.expected, text_of(outcome),
+                         printable(outcome.detail, ProbeOutcome::kMaxDetail));
   }
-  if (next != outcomes.size()) return Error::make(kCode, "{} answers that nobody asked for", outcomes.size() - next);
+  if (next != outcomes.size())
+    return Error::make(kCode, "{} answers that nobody asked for", outcomes.size() - next);
   return {};
 }
 

@@ -34,9 +34,10 @@ ProbeSubject probe_subject(const SandboxPlan& plan, const ProbeHost& host);
 
 // What saw-node sees of a running sandbox.
 struct OutsideView {
-  const std::vector<ProbeOutcome>& inside;  // saw-init's report: a connection that it says was made must have arrived
+  const std::vector<ProbeOutcome>&
+      inside;  // saw-init's report: a connection that it says was made must have arrived
   int32_t init_pid = 0;
-  uint32_t uid = 0, gid = 0;       // the agent's, as saw-node sees them
+  uint32_t uid = 0, gid = 0;  // the agent's, as saw-node sees them
   const Fd* capture_listener = nullptr;
   const Fd* dns_socket = nullptr;  // looked at (and emptied) only for When::captured_first
   Result<> limits;                 // CgroupTree::check

@@ -191,9 +191,9 @@ struct Shutdown {
 };
 
 using ToNode = std::variant<CreateStorage, RemoveStorage, StartSandbox, StopSandbox, GetSockets, StartExec,
-                            SignalExec, ResizeExec, ListChanges, ListQuarantine, ReleaseQuarantine, ListSandboxes, StartEgress, StopEgress,
-                            ControlReady, Shutdown, PrepareCalls, ForgetCalls, RunCall, ProveSandbox,
-                            CommitSession, DiscardSession>;
+                            SignalExec, ResizeExec, ListChanges, ListQuarantine, ReleaseQuarantine,
+                            ListSandboxes, StartEgress, StopEgress, ControlReady, Shutdown, PrepareCalls,
+                            ForgetCalls, RunCall, ProveSandbox, CommitSession, DiscardSession>;
 
 // ---- saw-node → sawd ------------------------------------------------------------------------------------------------------------
 
@@ -305,10 +305,10 @@ struct Committed {
 // What one session wanted at one place that runs later, kept until a person decides (quarantine.h). It is named like a session: ListChanges
 // shows it, a commit of its root releases it, RemoveStorage ends it.
 struct QuarantineItem {
-  std::string id, session;         // session: where it comes from; it may have ended
-  std::string place;               // a path, bytes of the agent's choosing
-  std::string rule, why, detail;   // run_later.h
-  std::string root;                // "sha256:…" over its changes when it was kept
+  std::string id, session;        // session: where it comes from; it may have ended
+  std::string place;              // a path, bytes of the agent's choosing
+  std::string rule, why, detail;  // run_later.h
+  std::string root;               // "sha256:…" over its changes when it was kept
   uint64_t changes = 0;
   template <class A> void members(A& a) { a(id, session, place, rule, why, detail, root, changes); }
 };
@@ -358,8 +358,8 @@ struct
   template <class A> void members(A&) {}
 };
 
-using FromNode = std::variant<NodeHello, Done, Failed, SandboxStarted, ExecStarted, Changes, QuarantineList, SandboxList,
-                              EgressStarted, ExecExited, SandboxExited, EgressExited, PerimeterStarted,
-                              CallsPrepared, CallStarted, SandboxProven, Committed>;
+using FromNode = std::variant<NodeHello, Done, Failed, SandboxStarted, ExecStarted, Changes, QuarantineList,
+                              SandboxList, EgressStarted, ExecExited, SandboxExited, EgressExited,
+                              PerimeterStarted, CallsPrepared, CallStarted, SandboxProven, Committed>;
 
 }  // namespace saw::sandbox

@@ -32,14 +32,14 @@ class LauncherRuntime final : public Runtime {
   std::vector<ProbeOutcome> probe_from_outside(const ProbedSandbox& sandbox) override {
     const uint32_t uid = launcher_.is_rootless() ? 0 : sandbox.uid;
     return sandbox::probe_from_outside(
-        sandbox.subject,
-        {.inside = sandbox.inside,
-         .init_pid = sandbox.init_pid,
-         .uid = uid,
-         .gid = uid,
-         .capture_listener = &sandbox.capture_listener,
-         .dns_socket = &sandbox.dns_socket,
-         .limits = launcher_.check_limits(sandbox.cgroup, sandbox.limits, sandbox.init_pid, sandbox.degraded)});
+        sandbox.subject, {.inside = sandbox.inside,
+                          .init_pid = sandbox.init_pid,
+                          .uid = uid,
+                          .gid = uid,
+                          .capture_listener = &sandbox.capture_listener,
+                          .dns_socket = &sandbox.dns_socket,
+                          .limits = launcher_.check_limits(sandbox.cgroup, sandbox.limits, sandbox.init_pid,
+                                                           sandbox.degraded)});
   }
   uint64_t oom_kills(const std::string& cgroup) override { return launcher_.oom_kills(cgroup); }
 

@@ -20,8 +20,8 @@ bool is_terminal_master(const Fd& fd) {
 }  // namespace
 
 std::unique_ptr<RunningSandbox> RunningSandbox::open(os::Loop& loop, Peer peer, Callbacks callbacks) {
-  std::unique_ptr<RunningSandbox> self(
-      new RunningSandbox(loop, std::move(peer.init), peer.execs_below, std::move(peer.probes), std::move(callbacks)));
+  std::unique_ptr<RunningSandbox> self(new RunningSandbox(loop, std::move(peer.init), peer.execs_below,
+                                                          std::move(peer.probes), std::move(callbacks)));
   RunningSandbox* raw = self.get();  // link, watch and timer belong to it and end with it
   self->link_ =
       os::Link::open(loop, std::move(peer.channel),

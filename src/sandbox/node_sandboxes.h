@@ -76,7 +76,8 @@ class SandboxSet {
   Result<> prepare(SandboxPlan& plan) const;
   Result<std::unique_ptr<Entry>> launch(const SandboxPlan& plan);
   Result<> attach(Entry& entry, os::Child init, uint64_t execs_below, std::optional<ProbeSubject> probes);
-  Result<std::optional<ProbeSubject>> plan_probes(const SandboxPlan& plan, const Layers& layers, Entry& entry);
+  Result<std::optional<ProbeSubject>> plan_probes(const SandboxPlan& plan, const Layers& layers,
+                                                  Entry& entry);
   Result<> on_probed(Entry& entry, const ProbeReport& report);
   Result<> conclude_probes(Entry& entry, const ProbeReport& report);
   Result<std::unique_ptr<Entry>> adopt_one(SandboxRecord record, os::Child init);

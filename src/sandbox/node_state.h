@@ -37,8 +37,8 @@ struct SandboxRecord {
   uint32_t uid = 0;
   ProofRecord proof;
   template <class A> void members(A& a) {
-    a(sandbox, workspace, session, boot, control_socket, cgroup, depth, network, init_pid, init_start_time, uid,
-      proof);
+    a(sandbox, workspace, session, boot, control_socket, cgroup, depth, network, init_pid, init_start_time,
+      uid, proof);
   }
 };
 

@@ -24,9 +24,9 @@ namespace saw::sandbox {
 struct ProbeSubject {
   static constexpr size_t kMaxPaths = 256;  // of each kind; a plan's first ones
 
-  bool captured = false;  // Network::captured
-  bool landlock = false;  // this kernel has it
-  bool first = false;     // nothing of the agent's has run: its processes and sockets are not there yet
+  bool captured = false;      // Network::captured
+  bool landlock = false;      // this kernel has it
+  bool first = false;         // nothing of the agent's has run: its processes and sockets are not there yet
   uint32_t uid = 0, gid = 0;  // the agent's, as they are called inside
   uint64_t open_files = 0, file_size_bytes = 0;  // limits of the plan; 0: none
   std::vector<std::string> write_paths, read_paths, deny_paths, generated_files;
@@ -34,8 +34,8 @@ struct ProbeSubject {
   std::string outside_socket;              // path of a socket that listens on the host
   std::string abstract_socket;             // name of an abstract socket that listens on the host
   template <class A> void members(A& a) {
-    a(captured, landlock, first, uid, gid, open_files, file_size_bytes, write_paths, read_paths, deny_paths, generated_files,
-      outside_paths, outside_socket, abstract_socket);
+    a(captured, landlock, first, uid, gid, open_files, file_size_bytes, write_paths, read_paths, deny_paths,
+      generated_files, outside_paths, outside_socket, abstract_socket);
   }
 };
 

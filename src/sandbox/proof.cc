@@ -32,7 +32,8 @@ Result<Json> parse(std::string_view text) {
     fine = fine && depth <= kMaxDepth;
     if (event == Json::parse_event_t::object_start) names.emplace_back();
     if (event == Json::parse_event_t::object_end) names.pop_back();
-    if (event == Json::parse_event_t::key) fine = fine && names.back().insert(parsed.get<std::string>()).second;
+    if (event == Json::parse_event_t::key)
+      fine = fine && names.back().insert(parsed.get<std::string>()).second;
     return fine;
   };
   if (!fine) return malformed("too much in it");
@@ -47,7 +48,8 @@ std::string text(const Json& object, const char* name) {
   return found != object.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
-template <class Enum, size_t n> bool choose(const std::string& name, const std::string_view (&names)[n], Enum& out) {
+template <class Enum, size_t n>
+bool choose(const std::string& name, const std::string_view (&names)[n], Enum& out) {
   for (size_t i = 0; i < n; ++i)
     if (names[i] == name) return out = static_cast<Enum>(i), true;
   return false;
@@ -57,19 +59,20 @@ std::string statement(const Proof& proof) {
   Json probes = Json::array();
   for (const Proof::Entry& entry : proof.probes)
     probes.push_back({{"id", entry.probe}, {"ok", true}, {"seen", entry.seen}});
-  Json out = {{"_type", kStatementType},
-              {"depth", kDepths[static_cast<size_t>(proof.depth)]},
-              {"node", proof.node},
-              {"not_applicable", proof.not_applicable},
-              {"occasion", kOccasions[static_cast<size_t>(proof.occasion)]},
-              {"plan_digest", proof.plan_digest},
-              {"probes", std::move(probes)},
-              {"sandbox", proof.sandbox},
-              {"session", proof.session},
-              {"summary", fmt::format("{} of {} probes as expected", proof.probes.size(), proof.probes.size())},
-              {"time", rfc3339(proof.time)},
-              {"time_ns", proof.time},
-              {"workspace", proof.workspace}};
+  Json out = {
+      {"_type", kStatementType},
+      {"depth", kDepths[static_cast<size_t>(proof.depth)]},
+      {"node", proof.node},
+      {"not_applicable", proof.not_applicable},
+      {"occasion", kOccasions[static_cast<size_t>(proof.occasion)]},
+      {"plan_digest", proof.plan_digest},
+      {"probes", std::move(probes)},
+      {"sandbox", proof.sandbox},
+      {"session", proof.session},
+      {"summary", fmt::format("{} of {} probes as expected", proof.probes.size(), proof.probes.size())},
+      {"time", rfc3339(proof.time)},
+      {"time_ns", proof.time},
+      {"workspace", proof.workspace}};
   return out.dump(-1, ' ', true, Json::error_handler_t::replace);
 }
 
@@ -83,12 +86,13 @@ Result<Proof> read_statement(std::string_view body) {
   const Json time = json.value("time_ns", Json()), probes = json.value("probes", Json()),
              skipped = json.value("not_applicable", Json());
   if (text(json, "_type") != kStatementType || !choose(text(json, "depth"), kDepths, out.depth) ||
-      !choose(text(json, "occasion"), kOccasions, out.occasion) || !time.is_number_integer() || !probes.is_array() ||
-      !skipped.is_array())
+      !choose(text(json, "occasion"), kOccasions, out.occasion) || !time.is_number_integer() ||
+      !probes.is_array() || !skipped.is_array())
     return malformed("members missing");
   out.time = time.get<Nanos>();
   for (const Json& probe : probes) {
-    if (!probe.is_object() || probe.value("ok", Json()) != Json(true)) return malformed("a probe that failed");
+    if (!probe.is_object() || probe.value("ok", Json()) != Json(true))
+      return malformed("a probe that failed");
     out.probes.push_back({text(probe, "id"), text(probe, "seen")});
   }
   for (const Json& name : skipped) {
@@ -121,8 +125,8 @@ Result<Proof> open_sealed(std::string_view sealed, std::string_view public_key) 
   const Json envelope = SAW_TRY(parse(sealed));
   const auto body = from_base64(text(envelope, "payload"));
   const Json signatures = envelope.value("signatures", Json());
-  if (!body || text(envelope, "payloadType") != kProofType || !signatures.is_array() || signatures.size() != 1 ||
-      !signatures[0].is_object())
+  if (!body || text(envelope, "payloadType") != kProofType || !signatures.is_array() ||
+      signatures.size() != 1 || !signatures[0].is_object())
     return malformed("an envelope that is none");
   const auto signature = from_base64(text(signatures[0], "sig"));
   if (!signature || !verify_signature(public_key, pre_authentication(kProofType, *body), *signature))

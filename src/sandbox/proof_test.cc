@@ -51,7 +51,8 @@ TEST(Proof, is_signed_over_the_pre_authentication_encoding) {
     return from_base64(sealed.substr(at, sealed.find('"', at) - at)).value();
   };
   const std::string body = member("payload");
-  const std::string encoded = "DSSEv1 30 application/vnd.saw.proof+json " + std::to_string(body.size()) + " " + body;
+  const std::string encoded =
+      "DSSEv1 30 application/vnd.saw.proof+json " + std::to_string(body.size()) + " " + body;
   EXPECT_TRUE(verify_signature(key.public_key(), encoded, member("sig")));
   EXPECT_FALSE(verify_signature(key.public_key(), body, member("sig")));
 }
@@ -79,8 +80,8 @@ TEST(Proof, that_is_no_envelope_is_malformed) {
   const std::string good = seal(sample(), key);
   for (const std::string& text :
        {std::string(), std::string("[]"), std::string("{}"), std::string("{\"payload\":1}"), good + "x",
-        std::string(R"({"payload":"","payload":"","payloadType":"","signatures":[]})"), std::string("{\0}", 3),
-        std::string(200'000, '['), std::string(kMaxSealedProof + 1, ' ')}) {
+        std::string(R"({"payload":"","payload":"","payloadType":"","signatures":[]})"),
+        std::string("{\0}", 3), std::string(200'000, '['), std::string(kMaxSealedProof + 1, ' ')}) {
     auto proof = open_sealed(text, key.public_key());
     ASSERT_FALSE(proof) << text.substr(0, 100);
     EXPECT_EQ(proof.error().code, "proof.malformed") << text.substr(0, 100);

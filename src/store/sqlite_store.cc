@@ -7,7 +7,8 @@ namespace saw::store {
 namespace {
 
 // Step n brings a file from version n to n + 1. Released steps are never edited.
-constexpr const char* kMigrations[] = {R"sql(
+constexpr const char* kMigrations[] = {
+    R"sql(
   CREATE TABLE workspaces (
     id TEXT PRIMARY KEY, owner TEXT NOT NULL, name TEXT NOT NULL, desired INTEGER NOT NULL, sandbox TEXT NOT NULL,
     spec_digest TEXT NOT NULL, profile TEXT NOT NULL, image TEXT NOT NULL,
@@ -36,11 +37,11 @@ constexpr const char* kMigrations[] = {R"sql(
   CREATE TABLE revoked_credentials (id TEXT PRIMARY KEY, until INTEGER NOT NULL) STRICT;
   CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
 )sql",
-                                       // The shells and interpreters that wait, started, for a workspace's calls.
-                                       R"sql(
+    // The shells and interpreters that wait, started, for a workspace's calls.
+    R"sql(
   ALTER TABLE workspaces ADD COLUMN warm BLOB NOT NULL DEFAULT x'00000000';
 )sql",
-                                       R"sql(
+    R"sql(
   ALTER TABLE reviews ADD COLUMN kind TEXT NOT NULL DEFAULT 'request';
   ALTER TABLE reviews ADD COLUMN object TEXT NOT NULL DEFAULT '';
 )sql"};

@@ -112,7 +112,8 @@ std::vector<sandbox::ProbeOutcome> TestHost::outside(const sandbox::ProbeSubject
                 .gid = agent,
                 .capture_listener = &launched.capture_listener,
                 .dns_socket = &launched.dns_socket,
-                .limits = launcher_->check_limits(launched.cgroup, plan.limits, launched.init_pid, launched.degraded)});
+                .limits = launcher_->check_limits(launched.cgroup, plan.limits, launched.init_pid,
+                                                  launched.degraded)});
 }
 
 TestSandbox::TestSandbox(const sandbox::Launcher& launcher, sandbox::Launched launched)

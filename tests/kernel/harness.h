@@ -80,8 +80,8 @@ class TestHost {
   TestSandbox start(sandbox::Depth depth) { return start(plan(depth)); }
   // As saw-node would have `box`, started with `plan`, probed.
   sandbox::ProbeSubject subject(const sandbox::SandboxPlan& plan, TestSandbox& box);
-  std::vector<sandbox::ProbeOutcome> outside(const sandbox::ProbeSubject& subject, const sandbox::SandboxPlan& plan,
-                                             TestSandbox& box,
+  std::vector<sandbox::ProbeOutcome> outside(const sandbox::ProbeSubject& subject,
+                                             const sandbox::SandboxPlan& plan, TestSandbox& box,
                                              const std::vector<sandbox::ProbeOutcome>& inside) const;
   // Makes a directory that belongs to the agent.
   std::string agent_directory(const std::string& name);

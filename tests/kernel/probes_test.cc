@@ -1,4 +1,6 @@
 // R117: every sandbox is probed before its first command, and each probe can fail.
+#include "saw-init/probes.h"
+
 #include <algorithm>
 #include <chrono>
 #include <set>
@@ -19,7 +21,6 @@
 #include "os/netlink.h"
 #include "os/sandbox_syscalls.h"
 #include "os/unix_path.h"
-#include "saw-init/probes.h"
 
 namespace saw::kernel_test {
 namespace {
@@ -32,7 +33,8 @@ std::vector<ProbeOutcome> all_outcomes(TestHost& host, const sandbox::SandboxPla
                                        sandbox::ProbeSubject& subject) {
   subject = host.subject(plan, box);
   std::vector<ProbeOutcome> outcomes = box.probes(subject);
-  for (ProbeOutcome& outcome : host.outside(subject, plan, box, outcomes)) outcomes.push_back(std::move(outcome));
+  for (ProbeOutcome& outcome : host.outside(subject, plan, box, outcomes))
+    outcomes.push_back(std::move(outcome));
   return outcomes;
 }
 
@@ -41,7 +43,8 @@ std::string surprises(const std::vector<ProbeOutcome>& outcomes) {
   for (const ProbeOutcome& outcome : outcomes) {
     const sandbox::Probe& probe = sandbox::probe_list()[outcome.probe];
     if (!sandbox::is_expected(probe, outcome))
-      out += fmt::format("{}: expected {}, saw {} {}\n", probe.id, probe.expected, sandbox::text_of(outcome), outcome.detail);
+      out += fmt::format("{}: expected {}, saw {} {}\n", probe.id, probe.expected, sandbox::text_of(outcome),
+                         outcome.detail);
   }
   return out;
 }
@@ -77,10 +80,10 @@ TEST_P(ProbesAt, a_sound_sandbox_passes_every_one) {
 // ---- the same attempts where guards are missing
 
 enum class Lacks : uint8_t {
-  guards,       // root with every capability, the host's files, namespaces of its own without a filter in them
-  namespaces,   // the host's own network and processes
-  everything,   // an empty root, no network: nothing works
-  processes,    // not one process more may start
+  guards,      // root with every capability, the host's files, namespaces of its own without a filter in them
+  namespaces,  // the host's own network and processes
+  everything,  // an empty root, no network: nothing works
+  processes,   // not one process more may start
   own_sockets,  // a system call filter that refuses what programs need
 };
 
@@ -122,7 +125,8 @@ void prepare(Lacks lacks, const std::string& empty) {
   }
   if (lacks == Lacks::own_sockets) {
     std::vector<os::SyscallRule> rules = os::sandbox_syscalls();
-    std::erase_if(rules, [](const os::SyscallRule& rule) { return std::string_view(rule.name) == "socketpair"; });
+    std::erase_if(rules,
+                  [](const os::SyscallRule& rule) { return std::string_view(rule.name) == "socketpair"; });
     SAW_CHECK(os::set_no_new_privileges() == 0);
     SAW_CHECK(os::load_seccomp(os::compile_seccomp(rules, os::Verdict::unknown)) == 0);
   }
@@ -135,7 +139,8 @@ std::vector<ProbeOutcome> outcomes_without(Lacks lacks, const sandbox::ProbeSubj
   const pid_t child = ::fork();
   if (child == 0) {
     prepare(lacks, empty);
-    const std::string report = wire::encode_struct(sandbox::ProbeReport{1, init::run_probes(subject, probes)});
+    const std::string report =
+        wire::encode_struct(sandbox::ProbeReport{1, init::run_probes(subject, probes)});
     SAW_CHECK(write_all(pipe.write, report).has_value());
     ::_exit(0);
   }
@@ -174,13 +179,16 @@ TEST(ProbesWithoutGuards, every_probe_meets_a_surprise_somewhere) {
   std::set<std::string_view> met;
   auto look = [&](Lacks lacks, const std::vector<uint16_t>& probes) {
     for (const ProbeOutcome& outcome : outcomes_without(lacks, subject, probes, empty))
-      if (const sandbox::Probe& probe = sandbox::probe_list()[outcome.probe]; !sandbox::is_expected(probe, outcome))
+      if (const sandbox::Probe& probe = sandbox::probe_list()[outcome.probe];
+          !sandbox::is_expected(probe, outcome))
         met.insert(probe.id);
   };
   look(Lacks::guards, inside());
-  look(Lacks::namespaces, inside({"processes.first", "processes.nobody_else", "network.abstract", "network.interfaces"}));
-  look(Lacks::everything, inside({"files.writable", "files.scratch", "files.ordinary_devices", "files.own_process",
-                                  "network.loopback", "network.names", "processes.execute"}));
+  look(Lacks::namespaces,
+       inside({"processes.first", "processes.nobody_else", "network.abstract", "network.interfaces"}));
+  look(Lacks::everything,
+       inside({"files.writable", "files.scratch", "files.ordinary_devices", "files.own_process",
+               "network.loopback", "network.names", "processes.execute"}));
   look(Lacks::processes, inside({"processes.fork"}));
   look(Lacks::own_sockets, inside({"network.unix"}));
   for (const uint16_t position : inside()) {
@@ -195,7 +203,8 @@ TEST(ProbesWithoutGuards, every_probe_meets_a_surprise_somewhere) {
 std::string unexpected_ids(const std::vector<ProbeOutcome>& outcomes) {
   std::string out;
   for (const ProbeOutcome& outcome : outcomes)
-    if (const sandbox::Probe& probe = sandbox::probe_list()[outcome.probe]; !sandbox::is_expected(probe, outcome))
+    if (const sandbox::Probe& probe = sandbox::probe_list()[outcome.probe];
+        !sandbox::is_expected(probe, outcome))
       out += std::string(probe.id) + " ";
   return out;
 }
@@ -226,9 +235,10 @@ TEST(ProbesFromOutside, an_unconfined_process_in_place_of_saw_init_shows_in_each
                 .limits = host.launcher().check_limits(box.launched().cgroup, plan.limits, nobody, {})});
   ::kill(nobody, SIGKILL);
   ::waitpid(nobody, nullptr, 0);
-  EXPECT_EQ(unexpected_ids(outcomes),
-            "outside.capabilities outside.no_new outside.filter outside.identity outside.namespaces outside.limits "
-            "outside.connections outside.questions ");
+  EXPECT_EQ(
+      unexpected_ids(outcomes),
+      "outside.capabilities outside.no_new outside.filter outside.identity outside.namespaces outside.limits "
+      "outside.connections outside.questions ");
 }
 
 TEST(ProbesFromOutside, a_connection_too_many_is_seen_and_taken_away) {
@@ -238,7 +248,8 @@ TEST(ProbesFromOutside, a_connection_too_many_is_seen_and_taken_away) {
   const sandbox::ProbeSubject subject = host.subject(plan, box);
   const auto inside_outcomes = box.probes(subject);
   EXPECT_EQ(box.probe({"connect", "192.0.2.1", "443"}), "ok");
-  EXPECT_THAT(unexpected_ids(host.outside(subject, plan, box, inside_outcomes)), HasSubstr("outside.connections"));
+  EXPECT_THAT(unexpected_ids(host.outside(subject, plan, box, inside_outcomes)),
+              HasSubstr("outside.connections"));
   // None of them is left for saw-egress.
   EXPECT_EQ(::accept4(box.launched().capture_listener.get(), nullptr, nullptr, SOCK_CLOEXEC), -1);
   EXPECT_EQ(errno, EAGAIN);
@@ -277,7 +288,9 @@ TEST(Probes, the_agents_own_files_and_commands_do_not_disturb_a_second_round) {
   sandbox::ProbeSubject subject = host.subject(plan, box);
   EXPECT_EQ(surprises(box.probes(subject)), "");
   auto running = box.start({"/probe/kernel_probe", "sleep"});
-  ASSERT_EQ(box.run({"bash", "-c", "chmod 0555 /workspace; ln -s /usr /tmp/usr; mkdir /tmp/.saw-probe-x"}).how.wait_status, 0);
+  ASSERT_EQ(box.run({"bash", "-c", "chmod 0555 /workspace; ln -s /usr /tmp/usr; mkdir /tmp/.saw-probe-x"})
+                .how.wait_status,
+            0);
   subject.first = false;
   const auto outcomes = box.probes(subject);
   EXPECT_EQ(surprises(outcomes), "");
@@ -318,9 +331,11 @@ TEST(Probes, DISABLED_cost) {
   }
   std::ranges::sort(rounds);
   std::ranges::sort(looks);
-  fmt::print("probes inside: median {:.2f} ms, p95 {:.2f} ms; from outside: median {:.2f} ms, p95 {:.2f} ms; n = {}\n",
-             rounds[kSandboxes / 2], rounds[kSandboxes * 95 / 100], looks[kSandboxes / 2], looks[kSandboxes * 95 / 100],
-             kSandboxes);
+  fmt::print(
+      "probes inside: median {:.2f} ms, p95 {:.2f} ms; from outside: median {:.2f} ms, p95 {:.2f} ms; n = "
+      "{}\n",
+      rounds[kSandboxes / 2], rounds[kSandboxes * 95 / 100], looks[kSandboxes / 2],
+      looks[kSandboxes * 95 / 100], kSandboxes);
 }
 
 }  // namespace
