@@ -44,6 +44,7 @@ Result<sandbox::MouldState> read_mould(const os::Channel& channel) {
 // From here on as PID 1 of the new sandbox; never returns to the mould's loop.
 [[noreturn]] void become_sandbox(const sandbox::MouldState& mould, const Request& request) {
   std::vector<int> raw;
+  raw.reserve(request.fds.size());
   for (const Fd& fd : request.fds) raw.push_back(fd.get());
   sandbox::confine(mould, request.spec, raw);
   ::signal(SIGPIPE, SIG_IGN);

@@ -431,7 +431,7 @@ void CallPool::on_gone(const std::string& sandbox) {
   }
   call.box->told.cancel();
   call.box->init.reap();
-  clean(std::move(call.box), std::move(call.stopping));
+  clean(std::move(call.box), call.stopping);
   loop_.post([dead = std::move(node)] {});  // this runs in its own watch
 }
 
@@ -474,6 +474,7 @@ void CallPool::stop_all() {
   }
   for (auto& [number, coming] : coming_) coming.forgotten = true;
   std::vector<std::string> workspaces;
+  workspaces.reserve(plans_.size());
   for (const auto& [digest, plan] : plans_) workspaces.push_back(plan->plan.workspace);
   for (const std::string& workspace : workspaces) forget(workspace, "");
 }
@@ -491,12 +492,12 @@ void CallPool::discard(std::unique_ptr<Box> box) {
     if (node.empty()) return;
     node.mapped()->init.reap();
     std::vector<Ticket> waiting = std::exchange(node.mapped()->waiting, {});
-    clean(std::move(node.mapped()), std::move(waiting));
+    clean(std::move(node.mapped()), waiting);
   });
   dying_.emplace(number, std::move(box));
 }
 
-void CallPool::clean(std::unique_ptr<Box> box, std::vector<Ticket> waiting) {
+void CallPool::clean(std::unique_ptr<Box> box, const std::vector<Ticket>& waiting) {
   auto released = runtime_.release_cgroup(box->launched.cgroup);
   if (!released) log_error("a call left something behind: {}", released.error().message);
   for (const Ticket& ticket : waiting) {
@@ -530,6 +531,7 @@ bool CallPool::uses_storage(const std::string& workspace, const std::string& ses
 
 std::vector<SandboxInfo> CallPool::list() const {
   std::vector<SandboxInfo> out;
+  out.reserve(calls_.size());
   for (const auto& [sandbox, call] : calls_)
     out.push_back(
         {.sandbox = sandbox, .workspace = call->workspace, .session = call->session, .depth = Depth::call});

@@ -87,7 +87,7 @@ class CallPool {
   void on_gone(const std::string& sandbox);
   void tell_end(Call& call, ExecExited event);
   void discard(std::unique_ptr<Box> box);
-  void clean(std::unique_ptr<Box> box, std::vector<Ticket> waiting);
+  void clean(std::unique_ptr<Box> box, const std::vector<Ticket>& waiting);
   void check_empty();
 
   os::Loop& loop_;
