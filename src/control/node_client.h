@@ -41,7 +41,7 @@ class NodeClient {
     waiting_.emplace(request.request, std::move(reply));
     link_->send(wire::encode(sandbox::ToNode(std::move(request))));
   }
-  void send(sandbox::ToNode message) { link_->send(wire::encode(message)); }
+  void send(const sandbox::ToNode& message) { link_->send(wire::encode(message)); }
 
  private:
   void on_message(std::string payload, std::vector<Fd> fds);

@@ -127,7 +127,7 @@ class Script {
   int make_parent(const Step& step) {
     char directory[4096];
     const size_t slash = step.target.rfind('/');
-    if (slash == std::string::npos || slash >= sizeof directory) return ENAMETOOLONG;
+    if (slash >= sizeof directory) return ENAMETOOLONG;  // or none
     step.target.copy(directory, slash);
     directory[slash] = '\0';
     const int made = os::make_path(root_, directory, 0755, {});

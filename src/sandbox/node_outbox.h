@@ -37,7 +37,7 @@ class Outbox {
     log_warning("request {} failed: {} ({})", ticket.request, error.message, error.code);
     answer(ticket, Failed{.code = error.code, .message = error.message});
   }
-  void event(FromNode message, std::vector<Fd> fds = {}) {
+  void event(const FromNode& message, std::vector<Fd> fds = {}) {
     if (link_ != nullptr) link_->send(wire::encode(message), std::move(fds));
   }
 
