@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "os/netns.h"
+#include "os/process.h"
 #include "os/userns.h"
 
 namespace {
@@ -48,7 +49,7 @@ int main(int argc, char** argv) {
       {"floor",
        [](const os::HomeNetwork& to) -> Result<> {
          SAW_TRY(os::HomeNetwork::make_empty());
-         SAW_CHECK(os::join_network(to.fd()) == 0);
+         SAW_CHECK(os::join_network_namespace(to.fd()) == 0);
          return {};
        }},
       {"dead",

@@ -2,7 +2,6 @@
 
 #include <csignal>
 #include <cstdio>
-#include <filesystem>
 
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -121,7 +120,7 @@ Result<std::string> node_id(const Paths& paths) {
   constexpr size_t kMaxId = 64;
   const std::string path = paths.node + "/id";
   if (auto id = read_file(path, kMaxId)) return *id;
-  const std::string fresh = random_id("node-");
+  std::string fresh = random_id("node-");
   SAW_TRY(replace_file(path, fresh, 0600, Durability::fsync));
   return fresh;
 }
@@ -145,14 +144,8 @@ Result<> check_strict(const std::vector<HostFeature>& features) {
                      missing);
 }
 
-std::string real_path(const std::string& directory) {
-  std::error_code error;
-  const std::string real = std::filesystem::canonical(directory, error).string();
-  return error ? directory : real;
-}
-
 sandbox::Node::Config configure(const Options& options, const Paths& paths, const os::DaemonView& view,
-                                std::string id, SigningKey key, std::vector<HostFeature> features,
+                                const std::string& id, SigningKey key, std::vector<HostFeature> features,
                                 Fd api_listener) {
   using Identities = sandbox::Supervisor::Config::Identities;
   return {.version = SAW_VERSION,
@@ -160,7 +153,8 @@ sandbox::Node::Config configure(const Options& options, const Paths& paths, cons
           .view = view,
           .features = std::move(features),
           .sandboxes = {.run_directory = paths.run,
-                        .bounds = {.own_directories = {real_path(paths.directory), real_path(paths.run)}},
+                        .bounds = {.own_directories = {sandbox::real_path_of(paths.directory),
+                                                       sandbox::real_path_of(paths.run)}},
                         .least = options.strictness,
                         // Greater than any number that an earlier saw-node of this boot gave out one by one.
                         .first_exec = static_cast<uint64_t>(SystemClock().monotonic()),

@@ -8,6 +8,7 @@
 
 #include "os/netlink.h"
 #include "os/nftables.h"
+#include "os/process.h"
 #include "os/short_lived.h"
 
 namespace saw::os {
@@ -82,7 +83,7 @@ template <class Work>
 auto away_from(const HomeNetwork& home, Result<> (*enter)(int), int argument, Work work) -> decltype(work()) {
   SAW_TRY(enter(argument));
   auto out = work();
-  const int error = join_network(home.fd());
+  const int error = join_network_namespace(home.fd());
   SAW_CHECK(error == 0, "the way back out of a sandbox's network is closed (errno {})", error);
   return out;
 }
@@ -93,7 +94,7 @@ Result<> enter_new_network(int) {
 }
 
 Result<> enter_network(int netns) {
-  if (int error = join_network(netns))
+  if (int error = join_network_namespace(netns))
     return std::unexpected(Error::from_errno("network.join", error, "entering a sandbox's network"));
   return {};
 }
@@ -138,7 +139,7 @@ Result<std::vector<Fd>> in_process(size_t count, const std::function<Result<std:
 Result<HomeNetwork> HomeNetwork::current() {
   Fd netns = SAW_TRY(this_network(), "looking for the own network namespace");
   // Going where one already is needs the same rights as coming back.
-  if (int error = join_network(netns.get()))
+  if (int error = join_network_namespace(netns.get()))
     return std::unexpected(Error::from_errno("network.no_return", error,
                                              "making sure that this process can return to its own network"));
   return HomeNetwork(std::move(netns));
@@ -207,10 +208,6 @@ Result<CapturedSockets> reopen_captured_sockets(int32_t pid) {
                                 }),
                      "reopening a sandbox's sockets");
   return CapturedSockets{std::move(fds[0]), std::move(fds[1])};
-}
-
-int join_network(int netns) noexcept {
-  return ::setns(netns, CLONE_NEWNET) == 0 ? 0 : errno;
 }
 
 }  // namespace saw::os

@@ -2,7 +2,7 @@
 //
 //   HomeNetwork home = SAW_TRY(HomeNetwork::make_empty());               // once, at start
 //   CapturedNetwork net = SAW_TRY(create_captured_network(home));        // the child:
-//   join_network(net.netns.get())
+//   join_network_namespace(net.netns.get())
 //
 // Every address is local (`local 0.0.0.0/0 dev lo`, `local ::/0 dev lo`). Each TCP connect that is not to
 // loopback is redirected to `listener`, where original_destination() tells what was meant. UDP port 53 of any
@@ -64,8 +64,5 @@ Result<CapturedSockets> reopen_captured_sockets(int32_t pid);
 
 // What create_captured_network() does to the network namespace that it has made.
 Result<CapturedSockets> capture_this_network();
-
-// Usable between clone and exec. 0 or errno.
-int join_network(int netns) noexcept;
 
 }  // namespace saw::os

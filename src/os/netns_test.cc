@@ -24,6 +24,7 @@
 #include "base/file.h"
 #include "os/netlink_message.h"
 #include "os/nftables.h"
+#include "os/process.h"
 #include "os/socket.h"
 #include "os/udp.h"
 #include "os/userns.h"
@@ -265,7 +266,7 @@ TEST(CapturedNetwork, the_thread_that_builds_one_is_at_home_again) {
     EXPECT_TRUE(sockets) << sockets.error().message;  // our own network is as good as any
     EXPECT_EQ(this_network(), before);
     EXPECT_FALSE(reopen_captured_sockets(home, 0x7fffffff));
-    ASSERT_EQ(join_network(captured_network->netns.get()), 0);
+    ASSERT_EQ(join_network_namespace(captured_network->netns.get()), 0);
     EXPECT_NE(this_network(), before);
     EXPECT_EQ(captured(captured_network->sockets, "93.184.216.34", 443), "::ffff:93.184.216.34 443");
     EXPECT_EQ(captured(captured_network->sockets, "2001:db8::1", 8080), "2001:db8::1 8080");

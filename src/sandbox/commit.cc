@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/file.h"
+#include "sandbox/changed_files.h"
 #include "sandbox/commit_journal.h"
 #include "sandbox/session_reference.h"
 
@@ -41,30 +42,11 @@ Result<> refuse_special(const std::vector<ChangeRecord>& changes, const std::vec
       count > kMaxNamed ? fmt::format(" and {} more", count - kMaxNamed) : "");
 }
 
-// Files on both sides, opened when the classifier asks.
-class CandidateFiles {
- public:
-  explicit CandidateFiles(const ChangeSources& sources) : below_(sources.base.get()) {
-    for (const Fd& layer : sources.layers) above_.emplace_back(layer.get());
-  }
-  Result<Fd> before(const ChangeRecord& change) { return open(below_, change); }
-  Result<Fd> after(const ChangeRecord& change) { return open(above_.at(change.layer), change); }
-
- private:
-  static Result<Fd> open(TreeCursor& cursor, const ChangeRecord& change) {
-    const auto place = SAW_TRY(cursor.find(change.path));
-    if (!place) return Error::make("changes.moved", "'{}' is gone", printable(change.path));
-    return open_regular(place->directory, place->name);
-  }
-  TreeCursor below_;
-  std::vector<TreeCursor> above_;
-};
-
 Result<std::vector<bool>> classify(const CommitPlaces& places, const CommitRequest& request,
                                    const std::vector<ChangeRecord>& changes) {
   std::vector<bool> withheld(changes.size());
   if (!request.classify) return withheld;
-  CandidateFiles files(places.sources);
+  ChangedFiles files(places.sources);
   for (size_t i = 0; i < changes.size(); ++i) {
     const Candidate candidate{.change = changes[i],
                               .open_before = [&] { return files.before(changes[i]); },

@@ -23,7 +23,7 @@ class OverlayTest : public testing::Test {
   OverlayTest() {
     std::string name = testing::TempDir() + "saw-overlay-XXXXXX";
     directory_ = ::mkdtemp(name.data());
-    for (const char* each : {"/base", "/plain", "/sessions", "/work", "/merged"})
+    for (const char* each : {"/base", "/plain", "/sessions", "/merged"})
       fs::create_directories(directory_ + each);
   }
   ~OverlayTest() override { fs::remove_all(directory_); }
@@ -60,10 +60,10 @@ class OverlayTest : public testing::Test {
                         .session = "s"};
     places.sources.layers.push_back(open(directory_ + "/sessions/s/upper"));
     places.sources.base = open(directory_ + "/base");
-    fs::remove_all(directory_ + "/work/w");
-    fs::create_directories(directory_ + "/work/w");
-    places.work = open(directory_ + "/work/w");
-    places.next = testing_support::next_layer(directory_ + "/work/w", directory_ + "/sessions");
+    fs::remove_all(directory_ + "/commits/w");
+    fs::create_directories(directory_ + "/commits/w");
+    places.work = open(directory_ + "/commits/w");
+    places.next = testing_support::next_layer(directory_ + "/commits/w", directory_ + "/sessions");
     places.since = *read_reference(open(directory_ + "/sessions/s").get());
     return places;
   }

@@ -26,7 +26,7 @@ class CommitTest : public testing::Test {
     directory_ = ::mkdtemp(name.data());
     fs::create_directories(base());
     fs::create_directories(directory_ + "/sessions");
-    fs::create_directories(directory_ + "/work");
+    fs::create_directories(directory_ + "/commits");
   }
   ~CommitTest() override {
     for (const auto& entry : fs::recursive_directory_iterator(directory_))
@@ -50,7 +50,7 @@ class CommitTest : public testing::Test {
     CommitPlaces places{.sources = {.mounter = Mounter::user}, .session = "s"};
     places.sources.layers.push_back(open(upper()));
     places.sources.base = open(base());
-    const std::string work = directory_ + "/work/w";
+    const std::string work = directory_ + "/commits/w";
     fs::create_directories(work);
     places.work = open(work);
     places.next = next_layer(work, directory_ + "/sessions");
@@ -58,7 +58,7 @@ class CommitTest : public testing::Test {
     return places;
   }
   Result<CommitOutcome> run(CommitRequest request = {}) {
-    fs::remove_all(directory_ + "/work/w");
+    fs::remove_all(directory_ + "/commits/w");
     return commit(places(), request);
   }
   CommitOutcome must(CommitRequest request = {}) {
@@ -396,7 +396,7 @@ TEST_F(CrashTest, a_commit_killed_at_any_step_has_happened_or_has_not) {
     SCOPED_TRACE(step);
     fs::remove_all(base());
     fs::remove_all(directory_ + "/sessions/s");
-    fs::remove_all(directory_ + "/work/w");
+    fs::remove_all(directory_ + "/commits/w");
     set_up_edits();
     before = describe_tree(base());
     const bool died = dies_at(step, [&](CommitWitness witness) {
@@ -446,7 +446,7 @@ TEST_F(CrashTest, finishing_can_be_killed_at_any_step_too) {
 
 TEST_F(CrashTest, a_journal_that_is_damaged_is_an_error_and_not_guessed) {
   begin();
-  write(directory_ + "/work/w/journal", "nonsense");
+  write(directory_ + "/commits/w/journal", "nonsense");
   auto finished = finish_commit(places());
   ASSERT_FALSE(finished);
   EXPECT_EQ(finished.error().code, "wire.malformed");

@@ -31,7 +31,7 @@ class Node {
   static constexpr int kMaxStartFailures = 6;
   static constexpr size_t kTrashSlice = 250;  // everybody else waits that long
   static constexpr size_t kMaxJobs = 8;
-  static constexpr int64_t kJobMs = 10 * 60 * 1000;
+  static constexpr int64_t kJobMs = 10LL * 60 * 1000;
 
   struct Config {
     std::string version, node_id;

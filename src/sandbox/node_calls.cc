@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <csignal>
-#include <filesystem>
 
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -15,17 +14,6 @@ namespace saw::sandbox {
 namespace {
 
 constexpr uint64_t kOnlyExec = 1;  // as saw-init numbers it (saw-init/once.h)
-
-std::string real_path_of(const std::string& path) {
-  std::error_code error;
-  const std::string real = std::filesystem::canonical(path, error).string();
-  return error ? path : real;  // what is not there is not shown either
-}
-
-void add_copy(std::vector<Fd>& out, const Fd& fd) {
-  if (!fd) return;
-  if (auto copy = fd.duplicate()) out.push_back(std::move(*copy));
-}
 
 }  // namespace
 
@@ -369,8 +357,8 @@ void CallPool::begin_call(std::unique_ptr<Call> call, std::unique_ptr<Box> box, 
     return discard(std::move(box));
   }
   std::vector<Fd> fds = std::move(launched.streams);
-  add_copy(fds, launched.capture_listener);
-  add_copy(fds, launched.dns_socket);
+  for (Fd& socket : duplicates({&launched.capture_listener, &launched.dns_socket}))
+    fds.push_back(std::move(socket));
   outbox_.answer(call->ticket,
                  CallStarted{.exec = kOnlyExec, .warmth = warmth, .degraded = launched.degraded},
                  std::move(fds));
@@ -456,10 +444,8 @@ void CallPool::give_sockets(const std::string& sandbox, Ticket ticket) {
   const auto found = calls_.find(sandbox);
   if (found == calls_.end()) return outbox_.fail(ticket, {"node.unknown", "no such sandbox is running"});
   const Launched& launched = found->second->box->launched;
-  std::vector<Fd> fds;
-  add_copy(fds, launched.capture_listener);
-  add_copy(fds, launched.dns_socket);
-  outbox_.answer(ticket, SandboxStarted{.sandbox = sandbox, .degraded = launched.degraded}, std::move(fds));
+  outbox_.answer(ticket, SandboxStarted{.sandbox = sandbox, .degraded = launched.degraded},
+                 duplicates({&launched.capture_listener, &launched.dns_socket}));
 }
 
 void CallPool::stop_all() {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 
 #include "base/bytes.h"
 #include "base/path.h"
@@ -128,6 +129,12 @@ Result<> check_plan(const SandboxPlan& plan, const PlanBounds& bounds) {
   if (!is_host_name(plan.hostname))
     return Error::make("node.bad_plan", "the host name '{}' is not valid", printable(plan.hostname));
   return {};
+}
+
+std::string real_path_of(const std::string& path) {
+  std::error_code error;
+  const std::string real = std::filesystem::canonical(path, error).string();
+  return error ? path : real;
 }
 
 Result<> check_resolved(const SandboxPlan& plan, const PlanBounds& bounds, const RealPath& real_path) {

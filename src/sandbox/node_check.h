@@ -37,6 +37,7 @@ bool is_canonical_path(std::string_view path);
 Result<> check_plan(const SandboxPlan& plan, const PlanBounds& bounds);
 // The same for where the image's links lead. (Mounts are bound only where their source has no link in it.)
 using RealPath = std::function<std::string(const std::string&)>;
+std::string real_path_of(const std::string& path);  // itself where nothing is: that is not shown either
 Result<> check_resolved(const SandboxPlan& plan, const PlanBounds& bounds, const RealPath& real_path);
 Result<> check_exec(const ExecSpec& spec);
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <utility>
 #include <vector>
 
@@ -18,6 +19,15 @@ namespace saw::sandbox {
 struct Ticket {
   uint64_t request = 0, epoch = 0;
 };
+
+// Of those that are open, for an answer.
+inline std::vector<Fd> duplicates(std::initializer_list<const Fd*> fds) {
+  std::vector<Fd> out;
+  for (const Fd* fd : fds)
+    if (*fd)
+      if (auto copy = fd->duplicate()) out.push_back(std::move(*copy));
+  return out;
+}
 
 class Outbox {
  public:

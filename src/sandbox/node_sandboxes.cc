@@ -16,20 +16,6 @@ constexpr int64_t kCleanRetryMs = 50;
 constexpr int kCleanAttempts = 3;  // release_cgroup() itself waits for a last process that dies slowly
 constexpr int64_t kDeathTimeoutMs = 5'000;
 
-std::string real_path_of(const std::string& path) {
-  std::error_code error;
-  const std::string real = std::filesystem::canonical(path, error).string();
-  return error ? path : real;  // what is not there is not shown either
-}
-
-std::vector<Fd> duplicates(std::initializer_list<const Fd*> fds) {
-  std::vector<Fd> out;
-  for (const Fd* fd : fds)
-    if (*fd)
-      if (auto copy = fd->duplicate()) out.push_back(std::move(*copy));
-  return out;
-}
-
 SandboxStarted started(const SandboxRecord& record) {
   return {.sandbox = record.sandbox,
           .degraded = record.proof.degraded,

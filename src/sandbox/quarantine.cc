@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/path.h"
+#include "sandbox/changed_files.h"
 #include "sandbox/commit_journal.h"
 
 namespace saw::sandbox {
@@ -33,23 +34,15 @@ std::optional<std::string> read_side(const std::optional<FileState>& state,
 // Opens the files of a list for the judge.
 class Judging {
  public:
-  explicit Judging(const ChangeSources& sources) : below_(sources.base.get()) {
-    for (const Fd& layer : sources.layers) above_.emplace_back(layer.get());
-  }
+  explicit Judging(const ChangeSources& sources) : files_(sources) {}
   Result<std::optional<RunLaterFinding>> judge(const ChangeRecord& change) {
     return judge_change({.change = change,
-                         .open_before = [&] { return open(below_, change); },
-                         .open_after = [&] { return open(above_.at(change.layer), change); }});
+                         .open_before = [&] { return files_.before(change); },
+                         .open_after = [&] { return files_.after(change); }});
   }
 
  private:
-  static Result<Fd> open(TreeCursor& cursor, const ChangeRecord& change) {
-    const auto place = SAW_TRY(cursor.find(change.path));
-    if (!place) return Error::make("changes.moved", "'{}' is gone", printable(change.path));
-    return open_regular(place->directory, place->name);
-  }
-  TreeCursor below_;
-  std::vector<TreeCursor> above_;
+  ChangedFiles files_;
 };
 
 class LayerWriter {
@@ -155,6 +148,7 @@ Result<std::vector<QuarantineGroup>> group_run_later(const ChangeSources& source
     if (group != groups.end()) group->second.members.push_back(i);
   }
   std::vector<QuarantineGroup> out;
+  out.reserve(groups.size());
   for (auto& [place, group] : groups) out.push_back(std::move(group));
   return out;
 }

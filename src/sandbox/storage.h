@@ -89,6 +89,12 @@ class Storage {
                                std::optional<FileOwner> owner) const;
   Result<CommitPlaces> commit_places(const std::string& workspace, const std::string& session,
                                      const std::string& work) const;
+  struct WorkDirectory {
+    Fd commits;  // which holds it
+    std::string name;
+  };
+  Result<WorkDirectory> begin_work(const std::string& workspace, const std::string& session,
+                                   std::string_view what);
   Result<Fd> commits_of(const std::string& workspace) const;
   Result<> require_settled(const std::string& workspace, const std::string& session) const;
   Result<std::string> stage_item(const std::string& workspace, const ChangeSources& sources,

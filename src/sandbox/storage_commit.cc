@@ -115,15 +115,21 @@ Result<CommitPlaces> Storage::commit_places(const std::string& workspace, const 
   return places;
 }
 
-Result<CommitOutcome> Storage::commit(const std::string& workspace, const std::string& session,
-                                      const CommitRequest& request) {
+// A directory for one change of a settled session's layers.
+Result<Storage::WorkDirectory> Storage::begin_work(const std::string& workspace, const std::string& session,
+                                                   std::string_view what) {
   SAW_TRY(session_sources(workspace, session));
   SAW_TRY(finish_commits(workspace));
   SAW_TRY(require_settled(workspace, session));
-  const Fd commits = SAW_TRY(commits_of(workspace));
-  const std::string work = random_id("co-");
-  if (::mkdirat(commits.get(), work.c_str(), 0700) != 0)
-    return Error::system("commit.work", "making the directory of a commit");
+  WorkDirectory out{.commits = SAW_TRY(commits_of(workspace)), .name = random_id("co-")};
+  if (::mkdirat(out.commits.get(), out.name.c_str(), 0700) != 0)
+    return Error::system("commit.work", "making the directory of {}", what);
+  return out;
+}
+
+Result<CommitOutcome> Storage::commit(const std::string& workspace, const std::string& session,
+                                      const CommitRequest& request) {
+  auto [commits, work] = SAW_TRY(begin_work(workspace, session, "a commit"));
   auto outcome = [&]() -> Result<CommitOutcome> {
     CommitPlaces places = SAW_TRY(commit_places(workspace, session, work));
     Fd directory = SAW_TRY(Fd::open(session_path(workspace, session), kOpenDirectory));
@@ -138,13 +144,7 @@ Result<CommitOutcome> Storage::commit(const std::string& workspace, const std::s
 }
 
 Result<> Storage::discard(const std::string& workspace, const std::string& session) {
-  SAW_TRY(session_sources(workspace, session));
-  SAW_TRY(finish_commits(workspace));
-  SAW_TRY(require_settled(workspace, session));
-  const Fd commits = SAW_TRY(commits_of(workspace));
-  const std::string work = random_id("co-");
-  if (::mkdirat(commits.get(), work.c_str(), 0700) != 0)
-    return Error::system("commit.work", "making the directory of a discard");
+  auto [commits, work] = SAW_TRY(begin_work(workspace, session, "a discard"));
   auto done = [&]() -> Result<> {
     const CommitPlaces places = SAW_TRY(commit_places(workspace, session, work));
     // Not synced, since nothing is lost: after a crash of the host the session may have its old files again.
@@ -159,7 +159,7 @@ Result<> Storage::discard(const std::string& workspace, const std::string& sessi
 Result<> Storage::require_settled(const std::string& workspace, const std::string& session) const {
   const std::string path = workspace_path(workspace) + "/commits";
   for (const std::string& work : works_in(path)) {
-    const Fd directory = SAW_TRY(Fd::open(path + "/" + work, kOpenDirectory));
+    const Fd directory = SAW_TRY(Fd::open(fmt::format("{}/{}", path, work), kOpenDirectory));
     const auto decided = SAW_TRY(find_decided(directory.get()));
     if (decided && decided->session == session)
       return Error::make(
@@ -174,10 +174,10 @@ Result<> Storage::finish_commits(const std::string& workspace) {
   if (::access(path.c_str(), F_OK) != 0) return {};
   const Fd commits = SAW_TRY(commits_of(workspace));
   for (const std::string& work : works_in(path)) {
-    const std::string journal = path + "/" + work + "/" + kJournalName;
+    const std::string journal = fmt::format("{}/{}/{}", path, work, kJournalName);
     if (::access(journal.c_str(), F_OK) == 0) {
       auto finished = [&]() -> Result<> {
-        const Fd directory = SAW_TRY(Fd::open(path + "/" + work, kOpenDirectory));
+        const Fd directory = SAW_TRY(Fd::open(fmt::format("{}/{}", path, work), kOpenDirectory));
         const auto decided = SAW_TRY(find_decided(directory.get()));
         if (!decided) return {};
         const CommitPlaces places = SAW_TRY(commit_places(workspace, decided->session, work));
