@@ -4,7 +4,7 @@
 //   call_bench [--n N] [--every MS] [--only tight|paced|sustained] [--leaks[=CALLS]] [-- COMMAND…]
 //
 // Latency: every contender once a round, in shuffled order, N (1,000) rounds in a tight loop and again with
-// one call per MS (12) milliseconds. Throughput: two calls under way at any time. --leaks instead: CALLS
+// one call per MS (12) milliseconds, in a workspace that is running. Throughput: two calls under way at any time. --leaks instead: CALLS
 // (10,000) calls, and what saw-node holds before and after; 1 if anything grew. Needs root. The table goes to
 // stderr, JSON to stdout.
 #include <algorithm>
@@ -99,13 +99,18 @@ std::vector<sandbox::WarmRuntime> runtime_of(const Command& command) {
   return {};
 }
 
-std::vector<CallKind> call_kinds(const Command& command) {
+enum class Pool : uint8_t { filled, empty };
+
+std::vector<CallKind> call_kinds(Pool pool, const Command& command) {
   std::vector<CallKind> out;
   for (const Network network : {Network::none, Network::captured}) {
     const std::string where = network == Network::captured ? ", own netns" : ", no egress";
-    out.push_back({.name = "SAW warm" + where, .network = network, .parked = kParked});
-    out.push_back({.name = "SAW cold" + where, .network = network});
+    if (pool == Pool::filled)
+      out.push_back({.name = "SAW warm" + where, .network = network, .parked = kParked});
+    else
+      out.push_back({.name = "SAW cold" + where, .network = network});
   }
+  if (pool == Pool::empty) return out;
   if (auto runtimes = runtime_of(command); !runtimes.empty())
     out.push_back({.name = "SAW started " + command[0] + ", own netns",
                    .parked = kParked,
@@ -114,21 +119,39 @@ std::vector<CallKind> call_kinds(const Command& command) {
   return out;
 }
 
-Result<> throughput(BenchNode& node, const Options& options, Report& report, bool has_bubblewrap) {
+Result<> throughput(BenchNode& node, const Options& options, Report& report) {
   const std::string section = fmt::format("sustained, {} at once", kAtOnce);
   const auto add = [&](const std::string& name, double value) {
     report.amount({.section = section, .name = name, .unit = "calls/s", .value = value});
   };
   add("bare spawn", SAW_TRY(sustained_spawns(options.command, kSustainedCalls, kAtOnce)));
-  for (const CallKind& kind : call_kinds(options.command)) {
-    const std::string plan = SAW_TRY(prepare(node, kind));
-    add(kind.name, SAW_TRY(sustained_calls(node, plan, options.command, kSustainedCalls, kAtOnce)));
-    SAW_TRY(forget_calls(node));
-  }
-  if (has_bubblewrap)
+  for (const Pool pool : {Pool::filled, Pool::empty})
+    for (const CallKind& kind : call_kinds(pool, options.command)) {
+      const std::string plan = SAW_TRY(prepare(node, kind));
+      add(kind.name, SAW_TRY(sustained_calls(node, plan, options.command, kSustainedCalls, kAtOnce)));
+      SAW_TRY(forget_calls(node));
+    }
+  if (bubblewrap(options.command)->absent().empty())
     add("bubblewrap",
         SAW_TRY(sustained_spawns(bubblewrap_command(options.command), kSustainedCalls, kAtOnce)));
   return {};
+}
+
+// Warm and cold calls apart: what refills the pools of the one would be measured with the other.
+Result<> latency_of(BenchNode& node, const Options& options, Pool pool, Report& report) {
+  std::vector<std::unique_ptr<Contender>> contenders;
+  contenders.push_back(bare_spawn(options.command));
+  for (const CallKind& kind : call_kinds(pool, options.command))
+    contenders.push_back(SAW_TRY(node_call(node, kind, options.command)));
+  contenders.push_back(bubblewrap(options.command));
+  contenders.push_back(
+      crun(options.command, node.process().directory() + (pool == Pool::filled ? "/crun-1" : "/crun-2")));
+  const std::string what = pool == Pool::filled ? "warm, " : "cold, ";
+  if (options.tight) SAW_TRY(race({.rounds = options.rounds}, contenders, report, what + "tight loop"));
+  if (options.paced)
+    SAW_TRY(race({.rounds = options.rounds, .pace_ms = options.every_ms}, contenders, report,
+                 fmt::format("{}one call per {} ms", what, options.every_ms)));
+  return forget_calls(node);
 }
 
 Result<> latency(BenchNode& node, const Options& options) {
@@ -137,19 +160,8 @@ Result<> latency(BenchNode& node, const Options& options) {
        .method = fmt::format(
            "'{}'; every contender once a round, shuffled; n rounds; result = exit status and output known",
            fmt::join(options.command, " "))});
-  std::vector<std::unique_ptr<Contender>> contenders;
-  contenders.push_back(bare_spawn(options.command));
-  for (const CallKind& kind : call_kinds(options.command))
-    contenders.push_back(SAW_TRY(node_call(node, kind, options.command)));
-  contenders.push_back(bubblewrap(options.command));
-  const bool has_bubblewrap = contenders.back()->absent().empty();
-  contenders.push_back(crun(options.command, node.process().directory() + "/crun"));
-  if (options.tight) SAW_TRY(race({.rounds = options.rounds}, contenders, report, "tight loop"));
-  if (options.paced)
-    SAW_TRY(race({.rounds = options.rounds, .pace_ms = options.every_ms}, contenders, report,
-                 fmt::format("one call per {} ms", options.every_ms)));
-  SAW_TRY(forget_calls(node));
-  if (options.sustained) SAW_TRY(throughput(node, options, report, has_bubblewrap));
+  for (const Pool pool : {Pool::filled, Pool::empty}) SAW_TRY(latency_of(node, options, pool, report));
+  if (options.sustained) SAW_TRY(throughput(node, options, report));
   report.print();
   if (!node.lacking().empty())
     fmt::print(stderr, "\nguarantees that this host did not give: {}\n", node.lacking());
@@ -195,7 +207,11 @@ Result<> prove_that_counting_counts(BenchNode& node, const Holdings& before) {
 
 Result<int> leaks(BenchNode& node, const Options& options) {
   std::vector<std::string> plans;
-  for (const CallKind& kind : call_kinds(options.command)) plans.push_back(SAW_TRY(prepare(node, kind)));
+  for (const Pool pool : {Pool::filled, Pool::empty})
+    for (const CallKind& kind : call_kinds(pool, options.command)) {
+      std::string plan = SAW_TRY(prepare(node, kind));
+      plans.push_back(std::move(plan));
+    }
   const auto run_all = [&](int calls) -> Result<> {
     for (const std::string& plan : plans)
       SAW_TRY(sustained_calls(node, plan, options.command, calls / static_cast<int>(plans.size()), kAtOnce));
@@ -218,6 +234,8 @@ Result<int> leaks(BenchNode& node, const Options& options) {
 
 Result<int> run(const Options& options) {
   auto node = SAW_TRY(BenchNode::start());
+  sandbox::SandboxPlan workspace = SAW_TRY(node->plan(sandbox::Depth::workspace, Network::captured));
+  SAW_TRY(node->ask<sandbox::SandboxStarted>(sandbox::StartSandbox{.plan = std::move(workspace)}));
   if (options.leak_calls > 0) return leaks(*node, options);
   SAW_TRY(latency(*node, options));
   return 0;

@@ -220,9 +220,12 @@ Result<> CgroupTree::remove(const std::string& name) const {
 }
 
 bool CgroupTree::is_pristine(const std::string& name) const {
-  if (hierarchies_.empty() || oom_kills(name) != 0) return false;
+  if (oom_kills(name) != 0) return false;
+  bool is_there = false;
   for (const Hierarchy& h : hierarchies_) {
     const std::string path = directory(h, name);
+    if (::access(path.c_str(), F_OK) != 0 && errno == ENOENT) continue;  // nothing was to be limited there
+    is_there = true;
     auto processes = read_file(path + (h.version == 1 ? "/tasks" : "/cgroup.procs"), kMaxProcFile);
     if (!processes || !processes->empty()) return false;
     if (h.controller != "memory") continue;
@@ -230,7 +233,7 @@ bool CgroupTree::is_pristine(const std::string& name) const {
         read_file(path + (h.version == 1 ? "/memory.usage_in_bytes" : "/memory.current"), kMaxProcFile);
     if (!used || std::strtoull(used->c_str(), nullptr, 10) > kPristineBytes) return false;
   }
-  return true;
+  return is_there;
 }
 
 uint64_t CgroupTree::oom_kills(const std::string& name) const {

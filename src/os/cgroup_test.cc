@@ -57,5 +57,50 @@ TEST(Cgroup, version_two_passes_controllers_down_and_sets_limits) {
   std::filesystem::remove_all(root);
 }
 
+// Two version 1 hierarchies made of ordinary files; the group has no limit in the second, and is not in it.
+class PristineGroup : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(make_directories(group()));
+    ASSERT_TRUE(make_directories(root_ + "/cpu"));
+    write("tasks", "");
+    write("memory.usage_in_bytes", "274432\n");  // the kernel's stock
+    write("memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 0\n");
+  }
+  void TearDown() override { std::filesystem::remove_all(root_); }
+  std::string group() const { return root_ + "/memory/saw-t/sb-1"; }
+  void write(const std::string& name, const std::string& text) {
+    ASSERT_TRUE(replace_file(group() + "/" + name, text, 0644, Durability::none));
+  }
+  bool is_pristine() const {
+    return CgroupTree::parse("saw-t", "2:memory:/\n1:cpu:/\n",
+                             "30 25 0:26 / " + root_ + "/memory rw - cgroup cgroup rw,memory\n31 25 0:27 / " +
+                                 root_ + "/cpu rw - cgroup cgroup rw,cpu\n")
+        .is_pristine("sb-1");
+  }
+
+  const std::string root_ = testing::TempDir() + random_id("cgroup-");
+};
+
+TEST_F(PristineGroup, may_have_no_part_in_a_hierarchy_in_which_nothing_was_limited) {
+  EXPECT_TRUE(is_pristine());
+}
+TEST_F(PristineGroup, has_no_process) {
+  write("tasks", "17\n");
+  EXPECT_FALSE(is_pristine());
+}
+TEST_F(PristineGroup, holds_hardly_any_memory) {
+  write("memory.usage_in_bytes", "3000000\n");
+  EXPECT_FALSE(is_pristine());
+}
+TEST_F(PristineGroup, has_seen_nothing_killed_for_want_of_memory) {
+  write("memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n");
+  EXPECT_FALSE(is_pristine());
+}
+TEST_F(PristineGroup, is_there) {
+  std::filesystem::remove_all(group());
+  EXPECT_FALSE(is_pristine());
+}
+
 }  // namespace
 }  // namespace saw::os

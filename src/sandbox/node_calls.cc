@@ -154,13 +154,23 @@ std::unique_ptr<CallPool::Box> CallPool::take_parked(Plan& plan, int runtime) {
   return box;
 }
 
-// When nothing else is waiting: each step takes half a millisecond.
-void CallPool::restock() {
-  if (std::exchange(restocking_, true)) return;
-  restock_timer_ = loop_.after(kRestockDelayMs, [this] {
-    restocking_ = false;
-    if (runtime_.restock()) restock();
+// What can wait until no call is being served: the processors are the calls' first.
+void CallPool::when_quiet() {
+  quiet_timer_ = loop_.after(kQuietMs, [this] {
+    // Most calls are over soon; one that is not keeps nobody waiting.
+    const bool busy = !calls_.empty() || !building_.empty();
+    if (busy && ++postponed_ < kMaxPostponed) return when_quiet();
+    postponed_ = 0;
+    for (const std::string& digest : std::exchange(wanting_, {})) refill(digest);
+    if (runtime_.restock()) when_quiet();
   });
+}
+
+// At once where the next calls might find nothing.
+void CallPool::replace_taken(const Plan& plan) {
+  wanting_.insert(plan.digest);
+  if (plan.parked.size() <= plan.target * (1 + plan.runtimes.size()) / 2) refill(plan.digest);
+  when_quiet();
 }
 
 void CallPool::refill(const std::string& digest) {
@@ -205,7 +215,7 @@ void CallPool::build(Plan& plan, int runtime, std::unique_ptr<Call> waiting) {
     if (waiting) return outbox_.fail(waiting->ticket, launching.error());
     return log_warning("parking a sandbox: {}", launching.error().message);
   }
-  restock();
+  when_quiet();
   const uint64_t number = next_++;
   auto building = std::make_unique<Building>(Building{.digest = plan.digest,
                                                       .generation = plan.generation,
@@ -332,7 +342,7 @@ void CallPool::run(const RunCall& message, Ticket ticket) {
   if (!box) box = take_parked(plan, kPlain), warmth = Warmth::parked;
   if (!box) return build(plan, kPlain, std::move(call));
   begin_call(std::move(call), std::move(box), warmth);
-  refill(message.plan);
+  replace_taken(plan);
 }
 
 void CallPool::begin_call(std::unique_ptr<Call> call, std::unique_ptr<Box> box, Warmth warmth) {
@@ -397,7 +407,7 @@ void CallPool::on_control(Call& call) {
     event.status = WEXITSTATUS(ended->wait_status);
   }
   tell_end(call, event);
-  box.init.kill(SIGKILL);  // it ends by itself; this is for one that does not
+  box.init.kill(SIGKILL);  // it waits for that
 }
 
 void CallPool::tell_end(Call& call, ExecExited event) {

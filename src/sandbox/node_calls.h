@@ -18,6 +18,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -35,7 +36,8 @@ namespace saw::sandbox {
 class CallPool {
  public:
   static constexpr size_t kMaxCalls = 1024, kMaxPlans = 4096;
-  static constexpr int64_t kRestockDelayMs = 1;
+  static constexpr int64_t kQuietMs = 2;  // without a call that begins: time to make what the next will take
+  static constexpr int kMaxPostponed = 10;
 
   struct Config {
     PlanBounds bounds;
@@ -81,7 +83,8 @@ class CallPool {
   Building* being_built(const std::string& sandbox) const;
   void park(Plan& plan, std::unique_ptr<Box> box);
   void refill(const std::string& digest);
-  void restock();
+  void when_quiet();
+  void replace_taken(const Plan& plan);
   void begin_call(std::unique_ptr<Call> call, std::unique_ptr<Box> box, Warmth warmth);
   void on_control(Call& call);
   void on_gone(const std::string& sandbox);
@@ -105,8 +108,9 @@ class CallPool {
   std::map<uint64_t, Coming> coming_;
   std::map<uint64_t, std::unique_ptr<Box>> dying_;
   std::vector<std::move_only_function<void()>> when_empty_;
-  os::Loop::Timer restock_timer_;
-  bool restocking_ = false;
+  os::Loop::Timer quiet_timer_;
+  int postponed_ = 0;
+  std::set<std::string> wanting_;  // digests
   uint64_t next_ = 1;
 };
 
