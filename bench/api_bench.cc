@@ -3,8 +3,9 @@
 //   api_bench [N]           N (1,000) rounds; every contender once a round, shuffled
 //
 // `saw run` is compared with a bare spawn of the saw binary itself, which does nothing but print its version.
-// The exec stream of the API is a WebSocket: each call takes a connection of its own. The row "status" is one
-// request over a connection that stays open: what the API adds without any sandbox.
+// The exec stream of the API is a WebSocket: each call takes a connection of its own. POST …/calls is answered
+// with the call's end, once its sandbox is gone, over a connection that stays open; so is "status": what the
+// API adds without any sandbox.
 #include <cstdio>
 #include <cstdlib>
 
@@ -58,6 +59,25 @@ class ApiStatus : public Contender {
   Installation& saw_;
 };
 
+class ApiCall : public Contender {
+ public:
+  explicit ApiCall(Installation& saw) : saw_(saw) {}
+  std::string name() const override { return "API: a call, connection kept"; }
+  Result<Timing> run() override {
+    const double start = now_us();
+    const std::string answer = SAW_TRY(saw_.ask("POST", "/v1/workspaces/dev/calls", body_));
+    const Timing timing{.result_us = now_us() - start};
+    const auto end = nlohmann::json::parse(answer, nullptr, false);
+    if (!end.is_object() || end.value("end", "") != "exited" || end.value("status", -1) != 0)
+      return Error::make("bench.status", "the call ended as {}", answer);
+    return timing;
+  }
+
+ private:
+  Installation& saw_;
+  const std::string body_ = nlohmann::json{{"argv", kCommand}}.dump();
+};
+
 class Named : public Contender {
  public:
   Named(std::string name, Command command) : name_(std::move(name)), inner_(bare_spawn(std::move(command))) {}
@@ -77,6 +97,7 @@ Result<> run(int rounds) {
                            "shuffled; the audit log of the local profile"});
   std::vector<std::unique_ptr<Contender>> api;
   api.push_back(bare_spawn(kCommand));
+  api.push_back(std::make_unique<ApiCall>(*saw));
   api.push_back(std::make_unique<ApiExec>(*saw));
   api.push_back(std::make_unique<ApiStatus>(*saw));
   SAW_TRY(race({.rounds = rounds}, api, report, "through the API"));

@@ -27,6 +27,42 @@ std::optional<int> signal_number(std::string_view name) {
   return std::nullopt;
 }
 
+Result<CallSpec> parse_call_spec(std::string_view text) {
+  Json json = SAW_TRY(parse_object(text), "reading the call");
+  Members members(json);
+  CallSpec out;
+  std::string input;
+  uint64_t timeout = 0, max_output = control::WholeCalls::kMaxOutput;
+  members.text("session", out.exec.session);
+  members.text("agent", out.exec.agent);
+  members.texts("argv", out.exec.argv, Need::required);
+  members.text_map("env", out.exec.environment);
+  members.text("cwd", out.exec.directory);
+  members.flag("keep", out.exec.keep);
+  members.text("stdin_base64", input);
+  members.number("timeout_ms", timeout, control::WholeCalls::kMaxWallMs);
+  members.number("max_output", max_output, control::WholeCalls::kMaxOutput);
+  SAW_TRY(members.finish());
+  auto decoded = from_base64(input);
+  if (!decoded) return Error::make("request.member", "member 'stdin_base64' is not base64");
+  out.whole.input = std::move(*decoded);
+  out.whole.max_output = max_output;
+  out.exec.timeout_ms = static_cast<int64_t>(timeout);
+  return out;
+}
+
+std::string call_result(const control::WholeResult& result) {
+  return dump({{"call", result.call},
+               {"credential", result.credential},
+               {"trace", result.trace},
+               {"end", control::name(result.exit.kind)},
+               {"status", result.exit.status},
+               {"stdout_base64", to_base64(result.output.text)},
+               {"stderr_base64", to_base64(result.error.text)},
+               {"stdout_dropped", result.output.dropped},
+               {"stderr_dropped", result.error.dropped}});
+}
+
 Result<control::ExecRequest> parse_exec_spec(std::string_view base64url) {
   if (base64url.size() > kMaxSpec)
     return Error::make("request.spec", "an exec spec of more than {} bytes", kMaxSpec);

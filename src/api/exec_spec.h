@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "control/types.h"
+#include "control/whole_call.h"
 
 namespace saw::api {
 
@@ -18,6 +19,14 @@ enum class Stream : uint8_t { input = 0, output = 1, error = 2, control = 3, cli
 constexpr size_t kMaxSpec = 3u << 20;  // of the base64url text
 
 Result<control::ExecRequest> parse_exec_spec(std::string_view base64url);
+
+// POST …/calls: the same members but those of a terminal, and what goes in and how much may come out.
+struct CallSpec {
+  control::ExecRequest exec;
+  control::WholeRequest whole;
+};
+Result<CallSpec> parse_call_spec(std::string_view json);
+std::string call_result(const control::WholeResult& result);
 
 struct SignalFrame {
   int number = 0;

@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "api/exec_spec.h"
 #include "api/json.h"
 #include "base/bytes.h"
 
@@ -153,6 +154,16 @@ void delete_workspace(Control& control, const HttpRequest& request, Segments at,
 void get_exec(Control&, const HttpRequest&, Segments, Respond respond) {
   respond(
       to_response(Error{"request.upgrade", "exec is a WebSocket: the request must ask for an upgrade", 0}));
+}
+
+void post_calls(Control& control, const HttpRequest& request, Segments at, Respond respond) {
+  auto spec = parse_call_spec(request.body);
+  if (!spec) return respond(to_response(spec.error()));
+  control.run_call(request.caller, at[0], std::move(spec->exec), std::move(spec->whole),
+                   [respond = std::move(respond)](Result<WholeResult> result) mutable {
+                     if (!result) return respond(to_response(result.error()));
+                     respond({.body = call_result(*result)});
+                   });
 }
 
 // ---- sessions
@@ -336,6 +347,7 @@ constexpr Route kRoutes[] = {
     {"POST", "/v1/workspaces/{w}/start", post_workspace_start},
     {"POST", "/v1/workspaces/{w}/stop", post_workspace_stop},
     {"GET", "/v1/workspaces/{w}/exec", get_exec},
+    {"POST", "/v1/workspaces/{w}/calls", post_calls},
     {"GET", "/v1/workspaces/{w}/sessions", get_sessions},
     {"POST", "/v1/workspaces/{w}/sessions", post_sessions},
     {"GET", "/v1/workspaces/{w}/sessions/{s}/diff", get_diff},

@@ -49,6 +49,7 @@ Control::Control(ControlOptions options, std::unique_ptr<AuditWriter> audit, os:
                   return identity::WorkspaceRef{workspace->record().id, workspace->record().owner};
                 }),
       commands_(plane_, agents_, registry_, hello_.node),
+      whole_calls_(options_.loop),
       workspaces_({plane_, perimeter_, agents_, secrets_, reviews_, commands_, options_.host}) {
   audit_->on_growth([this] { wake_audit_waiters(); });
 }
@@ -326,6 +327,17 @@ void Control::end_session(const Caller& caller, std::string_view workspace, std:
   if (!known)
     return reply(Error::make("session.not_found", "there is no session '{}'", printable(session, 80)));
   (*found)->end_session(known->record.id, std::move(reply));
+}
+
+void Control::run_call(const Caller& caller, std::string_view workspace, ExecRequest request,
+                       WholeRequest whole, Reply<WholeResult> reply) {
+  request.kind = ExecKind::call;
+  request.terminal = false;
+  if (request.timeout_ms == 0) request.timeout_ms = WholeCalls::kDefaultWallMs;
+  request.timeout_ms = std::min(request.timeout_ms, WholeCalls::kMaxWallMs);
+  whole.max_output = std::min(whole.max_output, WholeCalls::kMaxOutput);
+  start_command(caller, workspace, std::move(request),
+                whole_calls_.gather(std::move(whole), std::move(reply)));
 }
 
 void Control::start_command(const Caller& caller, std::string_view workspace, ExecRequest request,

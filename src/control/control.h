@@ -18,6 +18,7 @@
 #include "audit/log.h"
 #include "control/commands.h"
 #include "control/quarantine_desk.h"
+#include "control/whole_call.h"
 #include "control/workspaces.h"
 
 namespace saw::control {
@@ -73,6 +74,9 @@ class Control {
 
   void start_command(const Caller& caller, std::string_view workspace, ExecRequest request,
                      Reply<std::unique_ptr<CommandHandle>> reply);
+  // A call to its end; its wall clock is bounded.
+  void run_call(const Caller& caller, std::string_view workspace, ExecRequest request, WholeRequest whole,
+                Reply<WholeResult> reply);
 
   Result<AgentView> register_agent(const Caller& caller, const std::string& name, const std::string& purpose);
   Result<std::vector<AgentView>> list_agents(const Caller& caller) const;
@@ -135,6 +139,7 @@ class Control {
   QuarantineDesk quarantine_;
   StoreRegistry registry_;
   Commands commands_;
+  WholeCalls whole_calls_;  // after commands_, whose handles it has
   Workspaces workspaces_;
   std::vector<std::unique_ptr<AuditWaiter>> audit_waiters_;
   std::vector<std::unique_ptr<ReadyWaiter>> ready_waiters_;
