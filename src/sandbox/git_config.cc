@@ -28,7 +28,7 @@ class Parser {
 
   GitConfig run() {
     while (at_ < text_.size() && out_.settings.size() < kMaxGitSettings) step();
-    if (at_ < text_.size()) out_.malformed = true;
+    if (at_ < text_.size()) out_.malformed = out_.cut = true;
     return std::move(out_);
   }
 

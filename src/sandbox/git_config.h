@@ -23,6 +23,7 @@ struct GitSetting {
 struct GitConfig {
   std::vector<GitSetting> settings;  // in the order of the text
   bool malformed = false;            // git refuses it, or there are too many settings
+  bool cut = false;                  // there are too many settings: these are the first
 };
 
 constexpr size_t kMaxGitSettings = 10'000;

@@ -211,6 +211,7 @@ std::optional<std::string> judge_git_config(Judge judge, std::string_view path,
   if (!versions.after) return "it cannot be read whole";
   if (!versions.before) return "what was there before cannot be read whole";
   const GitConfig before = parse_git_config(*versions.before), after = parse_git_config(*versions.after);
+  if (before.cut || after.cut) return "it has more settings than are read";
   const std::vector<GitSetting> had = harmful_settings(before, judge, path),
                                 has = harmful_settings(after, judge, path);
   if (had != has) return difference(had, has);

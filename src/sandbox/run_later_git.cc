@@ -58,6 +58,8 @@ constexpr GitSettingRule kGitSettings[] = {
     {"tar.*.command", runs, kCommand},
     {"trailer.*", runs, kCommand},
     {"uploadpack.packobjectshook", runs, kCommand},
+    {"gc.recentobjectshook", runs, kCommand},
+    {"svn.authorsprog", runs, kCommand},
     {"lfs.*", runs, kCommand},
     {"annex.*", runs, kCommand},
     {"submodule.*.update", update, kCommand},

@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "sandbox/git_config.h"
 #include "sandbox/run_later_list.h"
 
 namespace saw::sandbox {
@@ -237,6 +238,23 @@ TEST(RunLaterGit, any_file_called_config_may_belong_to_a_bare_repository) {
   EXPECT_TRUE(runs_later("/workspace/odd/config", "", "nonsense {\n[core]\n\tfsmonitor = x\n"));
   EXPECT_FALSE(runs_later("/workspace/odd/config", "", "[profile x]\nregion = y\n[server]\nport = 80\n"));
   EXPECT_FALSE(runs_later("/workspace/odd/config", "", "{\"a\": 1}"));
+}
+
+TEST(RunLaterGit, a_harmful_setting_behind_more_than_are_read_is_held_back_too) {
+  std::string many = "[a]\n";
+  for (size_t i = 0; i < kMaxGitSettings; ++i) many += "x\n";
+  for (const char* path : {"/workspace/odd/config", "/workspace/.git/config"}) {
+    EXPECT_TRUE(runs_later(path, "", many + "[core]\n\tfsmonitor = ./x\n")) << path;
+    EXPECT_TRUE(runs_later(path, many + "y\n", many + "[core]\n\tfsmonitor = ./x\n")) << path;
+  }
+  EXPECT_FALSE(runs_later("/workspace/odd/config", "", many.substr(0, many.size() - 2))) << "one fewer";
+}
+
+TEST(RunLaterGit, a_bare_repository_has_no_command_either) {
+  for (const char* more : {"[gc]\n\trecentObjectsHook = x\n", "[svn]\n\tauthorsProg = x\n",
+                           "[filter \"x\"]\n\tsmudge = x\n"})
+    EXPECT_TRUE(runs_later("/workspace/odd/config", "", more)) << more;
+  EXPECT_FALSE(runs_later("/workspace/odd/config", "", "[gc]\n\tauto = 0\n"));
 }
 
 TEST(RunLaterGit, a_submodules_work_tree_is_where_git_puts_it_or_held_back) {
