@@ -6,7 +6,8 @@
 //
 // Read: ustar, with the long names of pax and of GNU tar. What is refused, with "tar.refused" and the reason:
 // absolute paths, "..", devices, pipes and sockets, sparse files, links to anything that is not below the
-// directory that is being unpacked. Anything malformed, and more than the bounds below, is "tar.malformed".
+// directory that is being unpacked; by unpack.h, hard links to anything but a file. Anything malformed, and
+// more than the bounds below, is "tar.malformed".
 // Paths handed on are relative, without "." and "..", set-user-id and the like are off. The reader touches no
 // file; unpack.h does.
 #pragma once

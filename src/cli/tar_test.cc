@@ -195,6 +195,20 @@ TEST_F(UnpackTest, nothing_is_written_through_a_link_of_the_archive) {
   EXPECT_EQ(unpack(directory("t") + directory("t/d") + file("t/d/x") + tar_end(), directory_ + "/out"), "");
 }
 
+TEST_F(UnpackTest, a_link_that_stays_inside_cannot_be_moved_to_where_it_leads_out) {
+  // A hard link of a symbolic link is that link in another directory: one whose ".." count differently.
+  const std::string inside =
+      directory("t") + directory("t/d") + directory("t/d/e") + link("t/d/e/l", "../../f");
+  EXPECT_EQ(unpack(inside + link("t/l", "t/d/e/l", Kind::hardlink) + tar_end(), directory_ + "/out"),
+            "tar.refused");
+  EXPECT_TRUE(fs::is_empty(directory_ + "/out"));
+  EXPECT_EQ(unpack(inside + file("t/f", "content") + link("t/h", "t/f", Kind::hardlink) + tar_end(),
+                   directory_ + "/out"),
+            "");
+  EXPECT_EQ(*read_file(directory_ + "/out/t/h"), "content");
+  EXPECT_EQ(*read_file(directory_ + "/out/t/d/e/l"), "content");
+}
+
 TEST_F(UnpackTest, only_what_was_asked_for_comes) {
   EXPECT_EQ(unpack(file("other") + tar_end(), directory_ + "/out"), "tar.refused");
   EXPECT_EQ(unpack(file("tt") + tar_end(), directory_ + "/out"), "tar.refused");

@@ -100,6 +100,10 @@ Result<> Unpacker::begin(const TarEntry& entry) {
       std::string from;
       const std::string source = SAW_TRY(below_top(entry.link));
       Fd source_parent = SAW_TRY(open_parent(source, from));
+      // A symbolic link was judged where it lies: in another directory its ".." lead elsewhere.
+      if (struct stat info{}; ::fstatat(source_parent.get(), from.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+                              !S_ISREG(info.st_mode))
+        return Error::make("tar.refused", "'{}' is a hard link to what is not a file", printable(entry.path));
       failed = ::linkat(source_parent.get(), from.c_str(), parent.get(), name.c_str(), 0);
       break;
     }
