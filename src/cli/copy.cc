@@ -23,8 +23,9 @@ namespace {
 
 using nlohmann::json;
 
-constexpr size_t kMaxComplaint = 4096;  // of the command inside
-constexpr const char* kItem = "item";   // the top of an archive that goes in
+constexpr size_t kMaxComplaint = 4096;   // of the command inside
+constexpr const char* kItem = "item";    // the top of an archive that goes in
+constexpr const char* kWhole = "whole";  // and the last that is in it
 
 // The names are arguments and never part of the script.
 constexpr const char* kSend =
@@ -38,6 +39,7 @@ if [ -d "$dir/$to" ] && [ ! -L "$dir/$to" ]; then echo "'$dir/$to' exists alread
 new=$(mktemp -d "$dir/.saw-cp-XXXXXX")
 trap 'rm -rf -- "$new"' EXIT
 tar -x -f - -C "$new"
+if [ ! -f "$new/whole" ]; then echo "the copy ended too early" >&2; exit 1; fi
 mv -f -T -- "$new/item" "$dir/$to")";
 
 struct Place {
@@ -147,8 +149,8 @@ Outcome copy_in(Context& context, const std::string& from, const Place& to) {
     sigset_t all;
     ::sigfillset(&all);
     ::pthread_sigmask(SIG_BLOCK, &all, nullptr);  // SIGPIPE, and what the other thread passes on
-    packed = pack(source, kItem, [&](std::string_view bytes) { return write_all(write, bytes); });
-    // Without its end, the archive is refused inside.
+    packed = pack(source, kItem, [&](std::string_view bytes) { return write_all(write, bytes); }, kWhole);
+    // Without its last entry, the archive is refused inside.
     const_cast<Fd&>(write).reset();
   });
   const char* kind = to.session.empty() ? "workspace" : "session";

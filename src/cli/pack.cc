@@ -91,11 +91,13 @@ class Packer {
 
 }  // namespace
 
-Result<PackResult> pack(const std::string& path, const std::string& name, const PackWrite& write) {
+Result<PackResult> pack(const std::string& path, const std::string& name, const PackWrite& write,
+                        const std::string& last) {
   Packer packer(write);
   std::string itself = path;
   while (itself.size() > 1 && itself.ends_with('/')) itself.pop_back();
   SAW_TRY(packer.add(AT_FDCWD, itself, name, 1));
+  if (!last.empty()) SAW_TRY(write(tar_header({.path = last})));
   SAW_TRY(write(tar_end()));
   return packer.sum;
 }

@@ -19,7 +19,9 @@ struct PackResult {
 };
 using PackWrite = std::function<Result<>(std::string_view bytes)>;
 
-// `name`: what its top is called in the archive.
-Result<PackResult> pack(const std::string& path, const std::string& name, const PackWrite& write);
+// `name`: what its top is called in the archive. `last`, where given: an empty file that ends it, because tar(1)
+// takes an archive that was cut off between two entries for a whole one.
+Result<PackResult> pack(const std::string& path, const std::string& name, const PackWrite& write,
+                        const std::string& last = {});
 
 }  // namespace saw::cli

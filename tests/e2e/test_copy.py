@@ -39,6 +39,24 @@ class Copy(SawCase):
         self.assertEqual(self.saw("cp", "dev:/workspace/d", self.here).returncode, 1)
         self.assertEqual(self.sh("exec", "ls -A /workspace"), "d\nf\n")
 
+    def test_what_cannot_be_read_to_its_end_does_not_arrive_in_part(self):
+        (self.here / "src").mkdir()
+        (self.here / "src" / "a").write_text("a\n")
+        os.mkfifo(self.here / "src" / "pipe")
+        done = self.saw("cp", self.here / "src", "dev:/workspace")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("pipe", done.stderr)
+        self.assertEqual(self.sh("exec", "ls -A /workspace"), "")
+        os.unlink(self.here / "src" / "pipe")
+        self.saw.ok("cp", self.here / "src", "dev:/workspace")
+        self.assertEqual(self.sh("exec", "ls -A /workspace /workspace/src"), "/workspace:\nsrc\n\n/workspace/src:\na\n")
+
+    def test_a_hard_link_of_a_link_does_not_lead_out_either(self):
+        self.sh("exec", "mkdir -p /workspace/t/d/e; cd /workspace/t; ln -s ../../f d/e/l; ln -P d/e/l a; ln -P d/e/l z")
+        done = self.saw("cp", "dev:/workspace/t", self.here)
+        self.assertEqual(done.returncode, 1, "one of the three names leads out of t, whichever tar names first")
+        self.assertEqual(os.listdir(self.here), [])
+
     def test_a_sessions_files_are_its_own(self):
         self.saw.ok("session", "start", "dev", "--name", "s")
         self.addCleanup(self.saw, "session", "end", "dev/s")
