@@ -55,10 +55,12 @@ bool is_overlay_mark(std::string_view attribute) {
   return attribute.starts_with("trusted.overlay.") || attribute.starts_with("user.overlay.");
 }
 
-Result<> drop_overlay_marks(int fd) {
+Result<> drop_unseen_attributes(int fd) {
+  constexpr std::string_view kAccessList = "system.posix_acl_access";
   for (const std::string& name : SAW_TRY(attribute_names(fd)))
-    if (is_overlay_mark(name) && ::fremovexattr(fd, name.c_str()) != 0 && errno != ENODATA)
-      return Error::system("os.xattr", "removing the mark {} of a layer", name);
+    if ((is_overlay_mark(name) || name == kAccessList) && ::fremovexattr(fd, name.c_str()) != 0 &&
+        errno != ENODATA)
+      return Error::system("os.xattr", "removing the attribute {} of a layer's file", name);
   return {};
 }
 

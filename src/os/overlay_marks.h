@@ -27,7 +27,8 @@ enum class Origin {
 Origin origin_of(int upper, int lower, MarkNamespace marks);  // lower -1: `another` where there is an origin
 // Whether an extended attribute is overlayfs's own, in either name space.
 bool is_overlay_mark(std::string_view attribute);
-// Takes overlayfs's marks from an inode that leaves its layer.
-Result<> drop_overlay_marks(int fd);
+// Takes from an inode that leaves its layer what nobody sees of it there: overlayfs's marks, and its access
+// control list.
+Result<> drop_unseen_attributes(int fd);
 
 }  // namespace saw::os

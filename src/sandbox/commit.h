@@ -17,11 +17,11 @@
 //   6. the next layer becomes the session's: an empty one, or what was withheld
 // finish_commit() repeats 5 and 6 from the journal; each step knows whether it was done.
 //
-// Set-user-id and set-group-id bits do not survive. Content of user.overlay.* attributes neither. Whoever the
-// classifier withholds (the quarantine lane) stays in the session's view and does not reach the workspace; what
-// hangs on it (the files of a withheld directory, the removal of a directory that holds a withheld file) is
-// withheld with it. What the workspace's own processes change between 2 and 5 is noticed path by path: such a
-// path is left alone, told in `failed`, and stays with the session.
+// Set-user-id and set-group-id bits do not survive. Access control lists and user.overlay.* attributes neither.
+// Whoever the classifier withholds (the quarantine lane) stays in the session's view and does not reach the
+// workspace; what hangs on it (the files of a withheld directory, the removal of a directory that holds a
+// withheld file) is withheld with it. What the workspace's own processes change between 2 and 5 is noticed path
+// by path: such a path is left alone, told in `failed`, and stays with the session.
 //
 // The caller sees to it that no sandbox uses the session's layers meanwhile.
 #pragma once

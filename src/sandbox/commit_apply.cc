@@ -105,7 +105,7 @@ class Apply {
     const auto info = look_at(stage_.get(), entry);
     if (!info || !S_ISREG(info->st_mode)) return {};
     const Fd file = SAW_TRY(open_regular(stage_.get(), entry));
-    SAW_TRY(os::drop_overlay_marks(file.get()));
+    SAW_TRY(os::drop_unseen_attributes(file.get()));
     if (places_.owner && (info->st_uid != places_.owner->uid || info->st_gid != places_.owner->gid) &&
         ::fchown(file.get(), places_.owner->uid, places_.owner->gid) != 0)
       return Error::system("commit.owner", "giving a file to uid {}", places_.owner->uid);

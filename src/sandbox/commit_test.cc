@@ -2,7 +2,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 
 #include "sandbox/session_reference.h"
 #include "sandbox/storage_trash.h"
@@ -208,6 +210,23 @@ TEST_F(CommitTest, set_user_id_bits_do_not_survive_and_others_do) {
   EXPECT_EQ(info.st_mode & 07777, 0755u);
   ASSERT_EQ(::stat((base() + "/dir").c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 07777, 01777u);
+}
+
+TEST_F(CommitTest, what_no_diff_shows_does_not_come_with_a_file) {
+  begin();
+  write(upper() + "/f", "x");
+  testing_support::set_note(upper() + "/f");
+  // acl(5): user::rw-, user:4242:rw-, group::r--, mask::rw-, other::r--
+  constexpr uint32_t kAcl[] = {2,   0x00060001, ~0u, 0x00060002, 4242, 0x00040004,
+                               ~0u, 0x00060010, ~0u, 0x00040020, ~0u};
+  if (::setxattr((upper() + "/f").c_str(), "system.posix_acl_access", kAcl, sizeof kAcl, 0) != 0)
+    GTEST_SKIP() << "no access control lists on this file system";
+  ::chmod((upper() + "/f").c_str(), 0640);
+  EXPECT_THAT(must().failed, IsEmpty());
+  EXPECT_EQ(testing_support::attributes_of(base() + "/f"), " user.note user.note=value");
+  struct stat info{};
+  ASSERT_EQ(::stat((base() + "/f").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777, 0640u);
 }
 
 TEST_F(CommitTest, a_link_on_the_way_in_the_workspace_is_not_followed) {
