@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstring>
+#include <map>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -36,6 +37,8 @@ class Apply {
 
   std::vector<std::string> run(const std::vector<CommitStep>& steps) {
     std::vector<const CommitStep*> left;
+    for (const CommitStep& step : steps)
+      if (step.deletes && step.action != CommitAction::carry) removals_.emplace(step.path, &step);
     for (const CommitStep& step : steps) {
       if (step.action == CommitAction::carry) continue;
       if (auto done = apply(step); !done) {
@@ -117,6 +120,7 @@ class Apply {
     const std::string entry = std::to_string(step.entry);
     if (!is_staged(step, entry)) return {};
     SAW_TRY(prepare(step, entry));
+    if (step.action == CommitAction::exchange) SAW_TRY(require_untouched_below(step.path));
     const auto where = SAW_TRY(base_.find(step.path));
     if (!where) return std::unexpected(moved());
     const auto there = look_at(where->directory, where->name);
@@ -131,6 +135,19 @@ class Apply {
     if (::renameat2(stage_.get(), entry.c_str(), where->directory, where->name.c_str(), flags) != 0)
       return Error::system("commit.apply", "putting it into its place");
     if (flags == RENAME_EXCHANGE) base_.reset();
+    return {};
+  }
+
+  // A directory gives way with all that is in it, so that each entry is looked at, as if it were removed by
+  // itself. What was added shows in the ctime of its directory.
+  Result<> require_untouched_below(const std::string& path) {
+    for (auto it = removals_.lower_bound(path + "/");
+         it != removals_.end() && it->first.starts_with(path + "/"); ++it) {
+      const auto where = SAW_TRY(base_.find(it->first));
+      const auto there = where ? look_at(where->directory, where->name) : std::nullopt;
+      const Nanos listed = it->second->below_changed;
+      if (!there || (listed != 0 && changed_at(*there) != listed)) return std::unexpected(moved());
+    }
     return {};
   }
 
@@ -237,6 +254,7 @@ class Apply {
   TreeCursor base_;
   std::vector<TreeCursor> layers_;
   Fd stage_, upper_;
+  std::map<std::string_view, const CommitStep*, std::less<>> removals_;  // by path
 };
 
 }  // namespace

@@ -269,6 +269,23 @@ TEST_F(CommitTest, a_file_written_while_the_commit_runs_is_not_overwritten) {
   EXPECT_EQ(read(upper() + "/f"), "session");
 }
 
+TEST_F(CommitTest, a_tree_written_to_while_the_commit_runs_does_not_give_way_to_a_file) {
+  for (const char* written : {"/dir/inner/f", "/dir/inner/fresh"}) {
+    write(base() + "/dir/inner/f", "old");
+    write(base() + "/dir/untouched/f", "old");
+    begin();
+    write(upper() + "/dir", "now a file");
+    const CommitOutcome outcome = must({.witness = [&](std::string_view step) {
+      if (step == "journal written") write(base() + written, "workspace");
+    }});
+    EXPECT_THAT(outcome.failed, testing::Contains("/dir"));
+    EXPECT_EQ(read(base() + written), "workspace");
+    EXPECT_EQ(read(upper() + "/dir"), "now a file") << "it stays with the session";
+    fs::remove_all(base() + "/dir");
+    fs::remove_all(directory_ + "/sessions/s");
+  }
+}
+
 // ---- shapes
 
 TEST_F(CommitTest, a_directory_gives_way_to_a_file_and_a_file_to_a_directory) {
