@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <optional>
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -20,23 +23,54 @@ Result<> give(const Fd& fd, const std::optional<FileOwner>& owner) {
   return {};
 }
 
-Result<> copy_bytes(const Fd& from, const Fd& to) {
-  constexpr size_t kAtOnce = 1u << 30;
-  for (;;) {
-    const ssize_t n = ::copy_file_range(from.get(), nullptr, to.get(), nullptr, kAtOnce, 0);
+struct Extent {
+  off_t begin = 0, end = 0;
+};
+
+// The next bytes of a file that are no hole, at or after `from`; nullopt: none.
+Result<std::optional<Extent>> next_data(const Fd& file, off_t from, off_t size) {
+  const off_t begin = ::lseek(file.get(), from, SEEK_DATA);
+  if (begin < 0 && errno == ENXIO) return std::optional<Extent>();
+  if (begin < 0) return std::optional(Extent{from, size});  // the file system does not say
+  const off_t end = ::lseek(file.get(), begin, SEEK_HOLE);
+  return std::optional(Extent{begin, end < 0 ? size : end});
+}
+
+Result<> copy_extent(const Fd& from, const Fd& to, Extent extent) {
+  off_t in = extent.begin, out = extent.begin;
+  while (in < extent.end) {
+    const ssize_t n =
+        ::copy_file_range(from.get(), &in, to.get(), &out, static_cast<size_t>(extent.end - in), 0);
     if (n == 0) return {};
     if (n < 0 && errno != EINTR) break;
   }
+  if (in >= extent.end) return {};
   if (errno != EXDEV && errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
     return Error::system("commit.copy", "copying a file");
   std::string buffer(256u << 10, '\0');
-  for (;;) {
-    const ssize_t n = ::read(from.get(), buffer.data(), buffer.size());
+  if (::lseek(to.get(), out, SEEK_SET) < 0) return Error::system("commit.copy", "copying a file");
+  while (in < extent.end) {
+    const size_t wanted = std::min(buffer.size(), static_cast<size_t>(extent.end - in));
+    const ssize_t n = ::pread(from.get(), buffer.data(), wanted, in);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return Error::system("commit.copy", "copying a file");
     if (n == 0) return {};
     SAW_TRY(write_all(to, std::string_view(buffer.data(), static_cast<size_t>(n))));
+    in += n;
   }
+  return {};
+}
+
+// Holes stay holes: an agent makes one of a terabyte for nothing.
+Result<> copy_bytes(const Fd& from, const Fd& to, off_t size) {
+  for (off_t at = 0; at < size;) {
+    const auto extent = SAW_TRY(next_data(from, at, size));
+    if (!extent) break;
+    SAW_TRY(copy_extent(from, to, {extent->begin, std::min(extent->end, size)}));
+    at = extent->end;
+  }
+  if (::ftruncate(to.get(), size) != 0) return Error::system("commit.copy", "copying a file");
+  return {};
 }
 
 class Stage {
@@ -143,12 +177,12 @@ Result<> sync_file_system(int directory) {
   return {};
 }
 
-Result<> copy_file(int directory, const std::string& name, const Fd& source,
-                   const std::optional<FileOwner>& owner) {
+namespace {
+
+Result<> fill_copy(const Fd& file, const Fd& source, const std::optional<FileOwner>& owner) {
   struct stat info{};
-  Fd file(::openat(directory, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (!file || ::fstat(source.get(), &info) != 0) return Error::system("commit.copy", "copying a file");
-  SAW_TRY(copy_bytes(source, file));
+  if (::fstat(source.get(), &info) != 0) return Error::system("commit.copy", "copying a file");
+  SAW_TRY(copy_bytes(source, file, info.st_size));
   SAW_TRY(give(file, owner));
   const std::vector<os::Attribute> attributes = SAW_TRY(os::user_attributes(source.get()));
   SAW_TRY(os::set_user_attributes(file.get(), attributes));
@@ -156,6 +190,17 @@ Result<> copy_file(int directory, const std::string& name, const Fd& source,
   if (::fchmod(file.get(), info.st_mode & kKeptModeBits) != 0 || ::futimens(file.get(), times) != 0)
     return Error::system("commit.copy", "copying a file");
   return {};
+}
+
+}  // namespace
+
+Result<> copy_file(int directory, const std::string& name, const Fd& source,
+                   const std::optional<FileOwner>& owner) {
+  Fd file(::openat(directory, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!file) return Error::system("commit.copy", "copying a file");
+  auto filled = fill_copy(file, source, owner);
+  if (!filled) ::unlinkat(directory, name.c_str(), 0);  // on a full disk, half a file is in the way
+  return filled;
 }
 
 Result<> copy_directory(int parent, const std::string& name, int like,

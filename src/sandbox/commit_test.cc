@@ -385,6 +385,27 @@ TEST_F(CommitTest, a_withheld_deletion_keeps_its_directories_and_stays_deleted_f
   EXPECT_TRUE(S_ISCHR(info.st_mode));
 }
 
+TEST_F(CommitTest, holes_of_a_withheld_file_cost_no_disk) {
+  constexpr off_t kSize = 256 << 20, kAt = 100 << 20;
+  begin();
+  write(upper() + "/hook", "start");
+  const Fd file(::open((upper() + "/hook").c_str(), O_WRONLY | O_CLOEXEC));
+  ASSERT_EQ(::pwrite(file.get(), "middle", 6, kAt), 6);
+  ASSERT_EQ(::ftruncate(file.get(), kSize), 0);
+  write(upper() + "/code", "x");
+  const std::string before = root();
+  must({.classify = [](const Candidate& c) -> Result<Disposition> {
+    return c.change.path == "/hook" ? Disposition::withhold : Disposition::apply;
+  }});
+  struct stat info{};
+  ASSERT_EQ(::stat((upper() + "/hook").c_str(), &info), 0);
+  EXPECT_EQ(info.st_size, kSize);
+  EXPECT_LT(info.st_blocks * 512, 1 << 20);
+  write(upper() + "/code", "x");
+  fs::remove(base() + "/code");
+  EXPECT_EQ(root(), before) << "the bytes are the same";
+}
+
 // ---- crashes
 
 class CrashTest : public CommitTest {
