@@ -22,6 +22,8 @@
 // workspace; what hangs on it (the files of a withheld directory, the removal of a directory that holds a
 // withheld file) is withheld with it. What the workspace's own processes change between 2 and 5 is noticed path
 // by path: such a path is left alone, told in `failed`, and stays with the session.
+// Where what stays cannot be written (a full disk), the commit is decided and not done: an Error, and
+// finish_commit() does the rest once it can.
 //
 // The caller sees to it that no sandbox uses the session's layers meanwhile.
 #pragma once

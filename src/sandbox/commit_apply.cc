@@ -20,6 +20,12 @@ namespace {
 
 constexpr int kOpenDirectory = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
 
+// Of this host, not of the path: the session keeps its layer, and the commit is finished when there is room again.
+bool may_pass(int error) {
+  return error == ENOSPC || error == EDQUOT || error == EFBIG || error == EIO || error == ENOMEM ||
+         error == EMFILE || error == ENFILE || error == EROFS;
+}
+
 // Each step may have been done already, by this function before a crash: it finds out, and a second time
 // changes nothing. An Error is of one step only: its path stays with the session.
 class Apply {
@@ -35,7 +41,7 @@ class Apply {
     return renew_upper();
   }
 
-  std::vector<std::string> run(const std::vector<CommitStep>& steps) {
+  Result<std::vector<std::string>> run(const std::vector<CommitStep>& steps) {
     std::vector<const CommitStep*> left;
     for (const CommitStep& step : steps)
       if (step.deletes && step.action != CommitAction::carry) removals_.emplace(step.path, &step);
@@ -52,10 +58,13 @@ class Apply {
     for (const CommitStep& step : steps)
       if (step.action == CommitAction::carry) left.push_back(&step);
     std::ranges::sort(left, {}, [](const CommitStep* step) -> const std::string& { return step->path; });
-    for (const CommitStep* step : left)
-      if (auto carried = carry(*step); !carried)
-        log_error("commit of session '{}': '{}' is lost to the session: {}", places_.session,
-                  printable(step->path), carried.error().message);
+    for (const CommitStep* step : left) {
+      auto carried = carry(*step);
+      if (carried) continue;
+      if (may_pass(carried.error().os_errno)) return std::unexpected(std::move(carried).error());
+      log_error("commit of session '{}': '{}' is lost to the session: {}", places_.session,
+                printable(step->path), carried.error().message);
+    }
     std::ranges::sort(failed);
     for (const CommitStep& step : steps)
       if (step.linked && !std::ranges::binary_search(failed, step.path)) drop_old_name(step);
@@ -264,7 +273,7 @@ Result<std::vector<std::string>> apply_commit(const CommitPlaces& places, const 
   if (SAW_TRY(places.next.was_taken())) return std::vector<std::string>();  // all done before
   Apply apply(places, witness);
   SAW_TRY(apply.open());
-  std::vector<std::string> failed = apply.run(journal.steps);
+  std::vector<std::string> failed = SAW_TRY(apply.run(journal.steps), "keeping what stays with the session");
   SAW_TRY(make_later_reference(places.next.directory.get()));
   tell(witness, "sync applied");
   SAW_TRY(sync_file_system(places.work.get()));

@@ -406,6 +406,31 @@ TEST_F(CommitTest, holes_of_a_withheld_file_cost_no_disk) {
   EXPECT_EQ(root(), before) << "the bytes are the same";
 }
 
+TEST_F(CommitTest, what_cannot_be_carried_for_now_is_not_lost_to_the_session) {
+  begin();
+  write(upper() + "/hook", std::string(10'000, 'h'));
+  write(upper() + "/code", "x");
+  const rlimit little{1000, RLIM_INFINITY}, unlimited{RLIM_INFINITY, RLIM_INFINITY};
+  const auto full_disk = ::signal(SIGXFSZ, SIG_IGN);
+  auto outcome = run({.classify = [](const Candidate& c) -> Result<Disposition> {
+                        return c.change.path == "/hook" ? Disposition::withhold : Disposition::apply;
+                      },
+                      .witness =
+                          [&](std::string_view step) {
+                            if (step == "carry") ::setrlimit(RLIMIT_FSIZE, &little);
+                          }});
+  ::setrlimit(RLIMIT_FSIZE, &unlimited);
+  ::signal(SIGXFSZ, full_disk);
+  EXPECT_FALSE(outcome) << "it says so";
+  EXPECT_EQ(read(upper() + "/hook").size(), 10'000u);
+  auto finished = finish_commit(places());
+  ASSERT_TRUE(finished) << finished.error().message;
+  EXPECT_TRUE(*finished);
+  EXPECT_TRUE(read(upper() + "/hook") == std::string(10'000, 'h'));
+  EXPECT_FALSE(fs::exists(upper() + "/code"));
+  EXPECT_EQ(read(base() + "/code"), "x");
+}
+
 // ---- crashes
 
 class CrashTest : public CommitTest {
