@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -207,6 +208,42 @@ TEST_F(UnpackTest, a_link_that_stays_inside_cannot_be_moved_to_where_it_leads_ou
             "");
   EXPECT_EQ(*read_file(directory_ + "/out/t/h"), "content");
   EXPECT_EQ(*read_file(directory_ + "/out/t/d/e/l"), "content");
+}
+
+// As a user who may not write where a mode says no: 0 if all held. In a process of its own.
+int unpack_read_only(const std::string& out) {
+  constexpr uid_t kNobody = 65534;
+  if (::geteuid() == 0 && (::setgid(kNobody) != 0 || ::setuid(kNobody) != 0)) return 1;
+  const auto read_only = [](const std::string& path) {
+    return tar_header({.kind = Kind::directory, .path = path, .mode = 0555});
+  };
+  const std::string archive = read_only("t") + read_only("t/d") + file("t/d/f") + tar_end();
+  {
+    auto unpacker = Unpacker::create(out, "t");
+    if (!unpacker || !code_of(archive, *unpacker).empty() || !unpacker->finish()) return 2;
+  }
+  {
+    auto late = Unpacker::create(out, "u");  // something takes the place before it is whole
+    const std::string other = read_only("u") + read_only("u/d") + file("u/d/f") + tar_end();
+    if (!late || !code_of(other, *late).empty() || !fs::create_directory(out + "/u")) return 3;
+    if (late->finish()) return 4;
+  }
+  size_t names = 0;
+  for ([[maybe_unused]] const auto& entry : fs::directory_iterator(out)) ++names;
+  return names == 2 ? 0 : 5;  // t, and the u that was there
+}
+
+TEST_F(UnpackTest, what_may_not_be_written_arrives_and_goes_like_all_else) {
+  fs::permissions(directory_, fs::perms::all);
+  fs::permissions(directory_ + "/out", fs::perms::all);
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(unpack_read_only(directory_ + "/out"));
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  EXPECT_EQ(fs::status(directory_ + "/out/t").permissions(), fs::perms(0555));
+  EXPECT_EQ(fs::status(directory_ + "/out/t/d").permissions(), fs::perms(0555));
+  for (const char* each : {"/out/t", "/out/t/d"}) ::chmod((directory_ + each).c_str(), 0700);
 }
 
 TEST_F(UnpackTest, only_what_was_asked_for_comes) {

@@ -1,6 +1,8 @@
 #include "cli/unpack.h"
 
+#include <algorithm>
 #include <filesystem>
+#include <ranges>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -29,8 +31,14 @@ Unpacker::Unpacker(Unpacker&& other) noexcept
       bytes_(other.bytes_) {}
 
 Unpacker::~Unpacker() {
+  if (staging_.empty()) return;
+  // A directory that may not be written cannot be emptied either; those above it come first.
+  for (const Mode& each : directories_) {
+    std::string name;
+    if (auto parent = open_parent(each.path, name)) ::fchmodat(parent->get(), name.c_str(), 0700, 0);
+  }
   std::error_code ignored;
-  if (!staging_.empty()) std::filesystem::remove_all(staging_, ignored);
+  std::filesystem::remove_all(staging_, ignored);
 }
 
 Result<Unpacker> Unpacker::create(const std::string& target, const std::string& name) {
@@ -128,28 +136,36 @@ Result<> Unpacker::end() {
   return {};
 }
 
-Result<> Unpacker::finish() {
+Result<> Unpacker::set_mode(const Fd& directory, const Mode& of) {
   const mode_t mask = ::umask(0);
   ::umask(mask);
-  for (auto each = directories_.rbegin(); each != directories_.rend(); ++each) {
-    std::string name;
-    Fd parent = SAW_TRY(open_parent(each->path, name));
-    Fd directory(::openat(parent.get(), name.c_str(), kOpenDirectory));
-    if (!directory || ::fchmod(directory.get(), each->mode & ~mask) != 0)
-      return Error::system("copy.write", "setting the mode of '{}'", printable(each->path));
-  }
-  Fd into = SAW_TRY(Fd::open(directory_, O_RDONLY | O_DIRECTORY));
+  if (!directory || ::fchmod(directory.get(), of.mode & ~mask) != 0)
+    return Error::system("copy.write", "setting the mode of '{}'", printable(of.path));
+  return {};
+}
+
+Result<> Unpacker::finish() {
   struct stat info{};
   if (::fstatat(staging_fd_.get(), kContent, &info, AT_SYMLINK_NOFOLLOW) != 0)
     return Error::make("tar.malformed", "the archive is empty");
+  for (const Mode& each : std::views::reverse(directories_)) {
+    std::string name;
+    if (each.path == kContent) continue;
+    Fd parent = SAW_TRY(open_parent(each.path, name));
+    SAW_TRY(set_mode(Fd(::openat(parent.get(), name.c_str(), kOpenDirectory)), each));
+  }
+  Fd into = SAW_TRY(Fd::open(directory_, O_RDONLY | O_DIRECTORY));
   // A directory only takes the place of nothing, a file that of a file: rename(2) would replace an empty
   // directory by a directory.
   const bool directory = S_ISDIR(info.st_mode);
   if (directory && ::fstatat(into.get(), final_name_.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0)
     return Error::make("copy.exists", "'{}' exists already", printable(path()));
+  // A directory without write permission cannot be moved: its own mode comes after that.
+  const Fd top(directory ? ::openat(staging_fd_.get(), kContent, kOpenDirectory) : -1);
   if (::renameat(staging_fd_.get(), kContent, into.get(), final_name_.c_str()) != 0)
     return Error::system("copy.write", "moving what was copied to '{}'", printable(path()));
-  return {};
+  const auto itself = std::ranges::find(directories_, kContent, &Mode::path);
+  return itself == directories_.end() ? Result<>() : set_mode(top, *itself);
 }
 
 }  // namespace saw::cli

@@ -43,6 +43,7 @@ class Unpacker final : public TarSink {
     std::string path;
     uint32_t mode;
   };
+  static Result<> set_mode(const Fd& directory, const Mode& of);
   std::vector<Mode> directories_;  // their modes come last: one without write permission must be filled first
   uint64_t files_ = 0, bytes_ = 0;
 };
