@@ -30,9 +30,12 @@ uint32_t code_point(std::string_view bytes) {
   return code;
 }
 
+// Controls, and Unicode's format characters (category Cf) that reorder text or are not seen.
 bool steers(uint32_t code) {
   const auto in = [code](uint32_t from, uint32_t to) { return code >= from && code <= to; };
-  return in(0x80, 0x9f) || in(0x200b, 0x200f) || in(0x2028, 0x202e) || in(0x2066, 0x2069) || code == 0xfeff;
+  return in(0x80, 0x9f) || code == 0xad || code == 0x61c || code == 0x180e || in(0x200b, 0x200f) ||
+         in(0x2028, 0x202e) || in(0x2060, 0x206f) || code == 0xfeff || in(0xfff9, 0xfffb) ||
+         in(0xe0000, 0xe0fff);
 }
 
 std::string number(const json& object, const char* member) {

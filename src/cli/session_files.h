@@ -8,7 +8,8 @@ namespace saw::cli {
 std::vector<Command> session_file_commands();
 
 // `text` with everything that could steer a terminal, or show it in another order than it is, written out:
-// controls other than tab as \xNN, C1 controls and bidirectional marks as \u{…}. Valid UTF-8 otherwise stays.
+// controls other than tab as \xNN, C1 controls, bidirectional marks and what is not seen as \u{…}. Valid UTF-8
+// otherwise stays.
 std::string shown_line(std::string_view text);
 
 }  // namespace saw::cli
