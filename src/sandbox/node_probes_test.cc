@@ -199,6 +199,22 @@ TEST_F(NodeProbes, a_report_before_hello_or_of_another_round_ends_the_start) {
   EXPECT_NE(await<Failed>(request_), nullptr);
 }
 
+TEST_F(NodeProbes, to_ask_again_before_the_first_report_does_not_change_what_it_is_judged_by) {
+  start_node();
+  runtime_->probing = Probing::silence;
+  start("sb-a");
+  const uint64_t start_request = request_;
+  ASSERT_TRUE(run_until(
+      [&] { return runtime_->inits.contains("sb-a") && !runtime_->inits["sb-a"]->probes.empty(); }));
+  send(ProveSandbox{.request = ++request_, .sandbox = "sb-a"});
+  ASSERT_NE(await<Failed>(request_), nullptr);
+  auto& init = *runtime_->inits["sb-a"];
+  init.say(ProbeReport{.round = 1, .outcomes = sound_outcomes(init.probes.at(0).subject, Where::inside)});
+  auto* started = await<SandboxStarted>(start_request);
+  ASSERT_NE(started, nullptr);
+  EXPECT_EQ(proof_of(started->proof).occasion, Proof::Occasion::start);
+}
+
 TEST_F(NodeProbes, a_living_sandbox_is_proven_again_and_a_surprise_ends_it) {
   start_node();
   start_sandbox("sb-a");

@@ -199,16 +199,17 @@ Result<std::optional<ProbeSubject>> SandboxSet::plan_probes(const SandboxPlan& p
 void SandboxSet::prove(const std::string& sandbox, Ticket ticket) {
   Entry* entry = find_running(sandbox);
   if (entry == nullptr) return outbox_.fail(ticket, {"node.unknown", "no such sandbox is running"});
-  entry->probed = entry->record.proof.subject;
-  entry->probed.first = false;
+  ProbeSubject subject = entry->record.proof.subject;
+  subject.first = false;
   // The name is another one after a restart of saw-node.
   if (!witness_) {
     auto witness = AbstractWitness::open();
     if (!witness) return outbox_.fail(ticket, witness.error());
     witness_ = std::move(*witness);
   }
-  entry->probed.abstract_socket = witness_->name();
-  if (auto asked = entry->sandbox->prove(entry->probed); !asked) return outbox_.fail(ticket, asked.error());
+  subject.abstract_socket = witness_->name();
+  if (auto asked = entry->sandbox->prove(subject); !asked) return outbox_.fail(ticket, asked.error());
+  entry->probed = std::move(subject);
   entry->proving = ticket;
 }
 
