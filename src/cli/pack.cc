@@ -70,11 +70,12 @@ class Packer {
     entry.kind = TarEntry::Kind::directory;
     SAW_TRY(write_(tar_header(entry)));
     Fd directory(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!directory) return Error::system("copy.read", "opening '{}'", printable(entry.path));
     std::vector<std::string> names;
     {
-      std::unique_ptr<DIR, int (*)(DIR*)> listing(
-          ::fdopendir(directory ? ::openat(directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1),
-          ::closedir);
+      Fd again(::openat(directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+      if (!again) return Error::system("copy.read", "opening '{}'", printable(entry.path));
+      std::unique_ptr<DIR, int (*)(DIR*)> listing(::fdopendir(again.release()), ::closedir);
       if (!listing) return Error::system("copy.read", "listing '{}'", printable(entry.path));
       while (const dirent* each = ::readdir(listing.get()))
         if (std::string_view child = each->d_name; child != "." && child != "..") names.emplace_back(child);

@@ -54,6 +54,7 @@ class Apply {
       }
     }
     std::vector<std::string> failed;
+    failed.reserve(left.size());
     for (const CommitStep* step : left) failed.push_back(step->path);
     for (const CommitStep& step : steps)
       if (step.action == CommitAction::carry) left.push_back(&step);
