@@ -51,7 +51,7 @@ const json& side(const json& change, const char* which) {
 
 // "changed (content, mode)", "added", "renamed": what happened, in words.
 std::string what_of(const json& change) {
-  const std::string kind = text_of(change, "kind");
+  std::string kind = text_of(change, "kind");
   const std::string from = text_of(change, "renamed_from");
   if (!from.empty()) return "renamed";
   if (kind != "changed") return kind;
