@@ -35,6 +35,7 @@ class Glob {
   bool overlaps(const Glob& other) const;  // both of the same kind
 
   const std::string& text() const { return text_; }
+  Kind kind() const { return kind_; }
   bool literal() const;    // matches exactly one text: text()
   bool any_depth() const;  // contains "**"
   // The text up to the first segment with a wildcard, without the separator before it: "/repos" of
