@@ -14,6 +14,7 @@ function(saw_library)
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
   foreach(file ${A_EXCLUDE})
     list(REMOVE_ITEM sources ${CMAKE_CURRENT_SOURCE_DIR}/${file})
+    list(REMOVE_ITEM tests ${CMAKE_CURRENT_SOURCE_DIR}/${file})
   endforeach()
 
   add_library(saw_${A_NAME} STATIC ${sources})
