@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <unordered_map>
 
 #include "base/result.h"
@@ -24,15 +25,6 @@ std::vector<uint8_t> bytes_by_preference() {
   rest(0x20, 0x21);
   rest(0x7f, 0x100);
   rest(0, 0x20);
-  return out;
-}
-
-// One byte of each group that `signature` does not tell apart.
-template <class Signature> std::vector<uint8_t> representatives(Signature signature) {
-  std::map<std::string, uint8_t> seen;
-  std::vector<uint8_t> out;
-  for (uint8_t byte : bytes_by_preference())
-    if (seen.emplace(signature(byte), byte).second) out.push_back(byte);
   return out;
 }
 
@@ -231,14 +223,17 @@ namespace {
 // comes to a state is a shortest one.
 class Product {
  public:
-  Product(const Automaton& universe, std::span<const Rewriter* const> readings, std::span<const Track> tracks)
-      : universe_(universe), readings_(readings), tracks_(tracks) {
-    letters_ = representatives([&](uint8_t byte) {
-      std::string signature(1, static_cast<char>(universe.kind(byte)));
-      for (const Rewriter* r : readings) signature += static_cast<char>(r->kind(byte));
-      for (const Track& t : tracks) signature += static_cast<char>(t.automaton->kind(byte));
-      return signature;
-    });
+  Product(const Language& language, std::span<const Track> tracks)
+      : universe_(language.universe), readings_(language.readings), tracks_(tracks) {
+    std::set<std::string> seen;
+    auto offer = [&](std::string letter, const std::string& signature) {
+      if (seen.insert(signature).second) letters_.push_back(std::move(letter));
+    };
+    Automaton::Bytes first;
+    for (const std::string& syllable : language.syllables) first.set(static_cast<uint8_t>(syllable[0]));
+    for (uint8_t byte : bytes_by_preference())
+      if (!first.test(byte)) offer(std::string(1, static_cast<char>(byte)), signature_of(byte));
+    for (const std::string& syllable : language.syllables) offer(syllable, signature_of(syllable));
   }
 
   // Calls found(word's acceptance by track, state) for every state at which a word of the universe ends;
@@ -247,8 +242,8 @@ class Product {
     add(initial(), 0, 0);
     for (size_t i = 0; i < states_.size(); ++i) {
       if (universe_.accepts(states_[i]->first[0]) && !found(accepted(states_[i]->first), i)) return true;
-      for (uint8_t letter : letters_) {
-        Tuple to = step(states_[i]->first, letter);
+      for (size_t letter = 0; letter < letters_.size(); ++letter) {
+        Tuple to = step(states_[i]->first, letters_[letter]);
         if (!universe_.dead(to[0])) add(std::move(to), i, letter);
       }
       if (states_.size() > max_states) return false;
@@ -258,16 +253,46 @@ class Product {
 
   std::string word(size_t state) const {
     std::string out;
-    for (; state != 0; state = came_[state].from) out += static_cast<char>(came_[state].letter);
-    std::ranges::reverse(out);
+    for (; state != 0; state = came_[state].from) out.insert(0, letters_[came_[state].letter]);
     return out;
   }
 
  private:
   struct Came {
-    size_t from;
-    uint8_t letter;
+    size_t from, letter;
   };
+
+  // Bytes of one signature are alike to everything that reads them here.
+  std::string signature_of(uint8_t byte) const {
+    std::string out(1, static_cast<char>(universe_.kind(byte)));
+    for (const Rewriter* r : readings_) out += static_cast<char>(r->kind(byte));
+    for (const Track& t : tracks_) out += static_cast<char>(t.automaton->kind(byte));
+    return out;
+  }
+
+  // So are syllables: they lead from every state to the same one, as they are and rewritten.
+  std::string signature_of(const std::string& syllable) const {
+    std::string out = "syllable";
+    auto put_way = [&](const Automaton& automaton, std::string_view text) {
+      for (Automaton::State s = 0; s < automaton.states(); ++s) {
+        Automaton::State to = s;
+        for (char c : text) to = automaton.next(to, static_cast<uint8_t>(c));
+        out += fmt::format("{},", to);
+      }
+    };
+    put_way(universe_, syllable);
+    for (const Track& t : tracks_)
+      if (t.reading == 0) put_way(*t.automaton, syllable);
+    for (size_t r = 0; r < readings_.size(); ++r) {
+      std::string rewritten;
+      Rewriter::State state = readings_[r]->start();
+      for (char c : syllable) state = readings_[r]->step(state, static_cast<uint8_t>(c), rewritten);
+      for (char c : rewritten) out += static_cast<char>(readings_[r]->kind(static_cast<uint8_t>(c)));
+      for (const Track& t : tracks_)
+        if (t.reading == r + 1) put_way(*t.automaton, rewritten);
+    }
+    return out;
+  }
 
   // [universe, one state per rewriter, one per track]
   Tuple initial() const {
@@ -285,15 +310,14 @@ class Product {
     }
   }
 
-  Tuple step(Tuple state, uint8_t letter) const {
-    state[0] = universe_.next(state[0], letter);
+  Tuple step(Tuple state, std::string_view letter) const {
+    for (char c : letter) state[0] = universe_.next(state[0], static_cast<uint8_t>(c));
     if (universe_.dead(state[0])) return state;
-    const char as_text = static_cast<char>(letter);
-    feed(state, 0, {&as_text, 1});
+    feed(state, 0, letter);
     std::string out;
     for (size_t r = 0; r < readings_.size(); ++r) {
       out.clear();
-      state[1 + r] = readings_[r]->step(state[1 + r], letter, out);
+      for (char c : letter) state[1 + r] = readings_[r]->step(state[1 + r], static_cast<uint8_t>(c), out);
       feed(state, r + 1, out);
     }
     return state;
@@ -312,7 +336,7 @@ class Product {
     return in;
   }
 
-  void add(Tuple state, size_t from, uint8_t letter) {
+  void add(Tuple state, size_t from, size_t letter) {
     auto [it, fresh] = number_.emplace(std::move(state), states_.size());
     if (!fresh) return;
     states_.push_back(&*it);
@@ -322,7 +346,7 @@ class Product {
   const Automaton& universe_;
   std::span<const Rewriter* const> readings_;
   std::span<const Track> tracks_;
-  std::vector<uint8_t> letters_;
+  std::vector<std::string> letters_;
   std::unordered_map<Tuple, size_t> number_;  // its nodes do not move
   std::vector<const std::pair<const Tuple, size_t>*> states_;
   std::vector<Came> came_;
@@ -330,11 +354,10 @@ class Product {
 
 }  // namespace
 
-Classes classes(const Automaton& universe, std::span<const Rewriter* const> readings,
-                std::span<const Track> tracks, const Bounds& bounds) {
+Classes classes(const Language& language, std::span<const Track> tracks, const Bounds& bounds) {
   Classes out;
   std::unordered_map<std::vector<bool>, size_t> seen;
-  Product product(universe, readings, tracks);
+  Product product(language, tracks);
   const bool finished = product.walk(bounds.states, [&](std::vector<bool> in, size_t state) {
     if (!seen.emplace(in, state).second) return true;
     if (out.classes.size() == bounds.classes) {
@@ -356,7 +379,7 @@ Search first_word(std::span<const Automaton* const> in, std::span<const Automato
   for (const Automaton* a : out) tracks.push_back({a});
   const size_t wanted = in.size() - 1;
   Search search;
-  Product product(*in[0], {}, tracks);
+  Product product({*in[0], {}, {}}, tracks);
   search.complete = product.walk(bounds.states, [&](const std::vector<bool>& accepted, size_t state) {
     for (size_t t = 0; t < accepted.size(); ++t)
       if (accepted[t] != (t < wanted)) return true;

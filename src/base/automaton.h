@@ -122,8 +122,14 @@ struct Classes {
   std::vector<WordClass> classes;
   bool complete = true;  // false: a bound was met, there may be more
 };
-Classes classes(const Automaton& universe, std::span<const Rewriter* const> readings,
-                std::span<const Track> tracks, const Bounds& bounds = {});
+// The words that are divided. A syllable is several bytes that come together or not at all: its first byte
+// begins nothing else. The shortest word is the one of the fewest bytes and syllables.
+struct Language {
+  const Automaton& universe;
+  std::span<const Rewriter* const> readings;
+  std::span<const std::string> syllables;
+};
+Classes classes(const Language& language, std::span<const Track> tracks, const Bounds& bounds = {});
 
 // The shortest word that all of `in` accept and none of `out`.
 struct Search {

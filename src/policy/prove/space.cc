@@ -133,7 +133,7 @@ HostParts host_parts(const Sides& sides, Automata& automata, const Bounds& bound
   for (const std::string& host : literals) b.silent(b.literal(from, host), to);
   const auto spelled = b.build(from, to);
   wild.add("spelled", spelled ? &*spelled : nullptr);
-  wild.divide(host_names(), {}, bounds);
+  wild.divide({host_names(), {}, {}}, bounds);
   for (size_t i = 0; i < wild.size(); ++i)
     if (!wild.in(i, "spelled")) offer(wild.word(i), {});
   out.complete = wild.complete();
@@ -148,14 +148,13 @@ void Division::add(std::string key, const Automaton* automaton) {
   automata_.push_back(automaton);
 }
 
-void Division::divide(const Automaton& universe, std::span<const Rewriter* const> readings,
-                      const Bounds& bounds) {
-  readings_ = readings.size() + 1;
+void Division::divide(const Language& language, const Bounds& bounds) {
+  readings_ = language.readings.size() + 1;
   std::vector<Track> tracks;
   for (const Automaton* a : automata_)
     for (size_t r = 0; r < readings_; ++r) tracks.push_back({a, r});
   if (!complete_) return;
-  Classes found = saw::classes(universe, readings, tracks, bounds);
+  Classes found = saw::classes(language, tracks, bounds);
   classes_ = std::move(found.classes);
   complete_ = found.complete;
 }
@@ -211,7 +210,8 @@ void divide_paths(Space& space, const HostPart& part, const Sides& sides, Automa
   });
   if (space.git) add_git(space.paths, automata);
   const Rewriter* readings[] = {&decoded_path(), &plain_path()};
-  space.paths.divide(canonical_paths(), readings, bounds);
+  const std::vector<std::string> escapes = path_escapes();
+  space.paths.divide({canonical_paths(), readings, escapes}, bounds);
   space.paths.keep([&](size_t i) { return may_pass(space.paths, i, part, sides); });
   if (!space.paths.complete()) space.unknown = "the path globs divide the paths into too many parts";
 }
@@ -234,9 +234,9 @@ void divide_values(Space& space, const HostPart& part, const Sides& sides, Autom
   if (space.git && space.query.contains("service"))
     for (const Glob* service : {&upload, &receive})
       space.query["service"].add(path_key(*service), automata.of(*service));
-  for (auto& [key, values] : space.query) values.divide(query_values(), {}, bounds);
-  for (auto& [key, values] : space.header_group) values.divide(header_values(), {}, bounds);
-  if (space.git) space.refs.divide(prove::refs(), {}, bounds);
+  for (auto& [key, values] : space.query) values.divide({query_values(), {}, {}}, bounds);
+  for (auto& [key, values] : space.header_group) values.divide({header_values(), {}, {}}, bounds);
+  if (space.git) space.refs.divide({prove::refs(), {}, {}}, bounds);
   auto whole = [](const auto& divisions) {
     return std::ranges::all_of(divisions, [](const auto& d) { return d.second.complete(); });
   };

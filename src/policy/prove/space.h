@@ -49,7 +49,7 @@ HostParts host_parts(const Sides& sides, Automata& automata, const Bounds& bound
 class Division {
  public:
   void add(std::string key, const Automaton* automaton);  // nullptr makes the division incomplete
-  void divide(const Automaton& universe, std::span<const Rewriter* const> readings, const Bounds& bounds);
+  void divide(const Language& language, const Bounds& bounds);
 
   size_t size() const { return classes_.size(); }
   const std::string& word(size_t part) const { return classes_[part].word; }

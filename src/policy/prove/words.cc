@@ -1,5 +1,7 @@
 #include "policy/prove/words.h"
 
+#include <fmt/format.h>
+
 #include "base/result.h"
 
 namespace saw::policy::prove {
@@ -173,10 +175,9 @@ void decode_step(State& escape, uint8_t c, std::string& out) {
   escape = 0;
 }
 
+// Hexadecimal digits are special in an escape only, and an escape is read as a whole.
 uint8_t path_kind(uint8_t c) {
-  if (auto hex = upper_hex(c)) return *hex;
-  const size_t at = std::string_view("%;/").find(static_cast<char>(c));
-  return static_cast<uint8_t>(at == std::string_view::npos ? 19 : 16 + at);
+  return static_cast<uint8_t>(1 + std::string_view("%;/").find(static_cast<char>(c)));
 }
 
 class Decoded final : public Rewriter {
@@ -236,6 +237,14 @@ Automaton header_values() {
 }
 Automaton refs() {
   return made(Automaton::walk(0, ref_step, ref_ends));
+}
+std::vector<std::string> path_escapes() {
+  std::vector<std::string> out;
+  for (unsigned octet = 0x20; octet < 0x7f; ++octet) {
+    const auto c = static_cast<uint8_t>(octet);
+    if (!unreserved(c) && c != '/' && c != '\\') out.push_back(fmt::format("%{:02X}", octet));
+  }
+  return out;
 }
 const Rewriter& decoded_path() {
   static const Decoded decoded;

@@ -17,6 +17,8 @@ Automaton refs();             // valid_ref()
 // and as that without parameters, empty segments and final slash.
 const Rewriter& decoded_path();
 const Rewriter& plain_path();
+// The escapes that a canonical path can have: syllables of its language.
+std::vector<std::string> path_escapes();
 
 // The last segments of a path that make it one of git's services, and paths that name no repository there
 // (GitRequest::classify).
