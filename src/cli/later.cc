@@ -16,7 +16,6 @@ std::vector<Command> later_commands() {
       {"session fork", "a second session from the state of a first"},
       {"attach", "an interactive terminal; detaching leaves it running"},
       {"ssh", "a ProxyCommand for IDEs"},
-      {"policy prove", "prove that a policy stays within a ceiling"},
       {"policy replay", "what a policy would have decided about the past"},
       {"policy keygen", "a key to sign bundles with"},
       {"policy sign", "sign a bundle"},

@@ -1,11 +1,13 @@
 #include "cli/spawn.h"
 
 #include <cerrno>
+#include <csignal>
 
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -99,6 +101,65 @@ Result<std::string> output_of(const std::string& program, const std::vector<std:
                        WIFEXITED(status) ? "status" : "signal",
                        WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
   return output;
+}
+
+namespace {
+
+// Writes `input` to the child and reads its answer, whichever is possible; until it closes its end.
+Result<std::string> converse(const Fd& socket, std::string_view input, int64_t timeout_ms) {
+  constexpr size_t kMaxAnswer = 1u << 20;
+  const SystemClock clock;
+  const Nanos deadline = clock.monotonic() + timeout_ms * kMillisecond;
+  std::string answer;
+  while (answer.size() <= kMaxAnswer) {
+    const int64_t left = (deadline - clock.monotonic()) / kMillisecond;
+    if (left <= 0) return Error::make("spawn.timeout", "no answer within {} s", timeout_ms / 1000);
+    pollfd watched{socket.get(), static_cast<short>(input.empty() ? POLLIN : POLLIN | POLLOUT), 0};
+    const int ready = ::poll(&watched, 1, static_cast<int>(left));
+    if (ready < 0 && errno != EINTR) return Error::system("spawn.failed", "waiting for an answer");
+    if (ready <= 0) continue;
+    if ((watched.revents & POLLOUT) != 0 && !input.empty()) {
+      const ssize_t put = ::send(socket.get(), input.data(), input.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+      if (put < 0 && errno != EAGAIN && errno != EINTR)
+        return Error::system("spawn.failed", "putting the question");
+      if (put > 0) input.remove_prefix(static_cast<size_t>(put));
+      if (input.empty()) ::shutdown(socket.get(), SHUT_WR);
+    }
+    if ((watched.revents & (POLLIN | POLLHUP)) == 0) continue;
+    char buffer[4096];
+    const ssize_t got = ::recv(socket.get(), buffer, sizeof buffer, MSG_DONTWAIT);
+    if (got == 0) return answer;
+    if (got < 0 && errno != EAGAIN && errno != EINTR)
+      return Error::system("spawn.failed", "reading the answer");
+    if (got > 0) answer.append(buffer, static_cast<size_t>(got));
+  }
+  return Error::make("spawn.failed", "the answer is too long");
+}
+
+}  // namespace
+
+Result<std::string> answer_of(const std::string& program, std::string_view input, int64_t timeout_ms) {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+    return Error::system("spawn.failed", "making a socket pair");
+  Fd mine(ends[0]), theirs(ends[1]);
+  FileActions files;
+  posix_spawn_file_actions_adddup2(&files.actions, theirs.get(), 0);
+  posix_spawn_file_actions_adddup2(&files.actions, theirs.get(), 1);
+  posix_spawn_file_actions_addclosefrom_np(&files.actions, 3);
+  const pid_t pid = SAW_TRY(spawn(program, {}, files));
+  theirs.reset();
+  auto answer = converse(mine, input, timeout_ms);
+  if (!answer) ::kill(pid, SIGKILL);
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (!answer) return answer;
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+    return Error::make("spawn.failed", "{} ended with {} {}", program,
+                       WIFEXITED(status) ? "status" : "signal",
+                       WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+  return answer;
 }
 
 Error become(const std::string& program, const std::vector<std::string>& arguments) {

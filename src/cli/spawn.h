@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -19,6 +20,11 @@ constexpr int kReadyDescriptor = 3;
 // Runs `program` and returns its stdout (at most 1 MiB); its stderr is this process's. Fails if it does not
 // exit with 0.
 Result<std::string> output_of(const std::string& program, const std::vector<std::string>& arguments);
+
+// Runs `program`, gives it `input` and returns its stdout (at most 1 MiB). "spawn.timeout" if it has not
+// ended within `timeout_ms`; it is killed then. Fails if it does not exit with 0; its stderr is this
+// process's.
+Result<std::string> answer_of(const std::string& program, std::string_view input, int64_t timeout_ms);
 
 // Replaces this process. Returns only on failure.
 Error become(const std::string& program, const std::vector<std::string>& arguments);

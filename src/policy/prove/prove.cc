@@ -5,9 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "policy/compiled.h"
-#include "policy/read.h"
 #include "policy/within.h"
-#include "policy/yaml.h"
 
 namespace saw::policy::prove {
 
@@ -63,18 +61,19 @@ Answer unknown(std::string reason) {
 Answer from_weakening(Weakening weak) {
   using Matter = Weakening::Matter;
   return {.verdict = Verdict::counterexample,
-          .matter = weak.matter == Matter::file    ? "file"
-                    : weak.matter == Matter::label ? "label"
-                                                   : "setting",
-          .path = std::move(weak.path),
-          .access = std::move(weak.access),
-          .setting = std::move(weak.setting)};
+          .claim = {.matter = weak.matter == Matter::file    ? "file"
+                              : weak.matter == Matter::label ? "label"
+                                                             : "setting",
+                    .path = std::move(weak.path),
+                    .access = std::move(weak.access),
+                    .setting = std::move(weak.setting)}};
 }
 
 Answer from_witness(std::string_view matter, const Witness& witness) {
   auto line = to_line(witness);
   if (!line) return unknown("there may be a request that gets past, and JSON cannot carry it");
-  return {.verdict = Verdict::counterexample, .matter = std::string(matter), .request = std::move(*line)};
+  return {.verdict = Verdict::counterexample,
+          .claim = {.matter = std::string(matter), .request = std::move(*line)}};
 }
 
 // A name that the candidate resolves and the ceiling does not.
@@ -103,15 +102,6 @@ std::optional<Answer> prove_part(const HostPart& part, const Sides& sides, Autom
 
 }  // namespace
 
-std::expected<Document, Diagnostics> read_policy(std::string_view yaml, std::string_view file) {
-  if (auto compiled = Policy::compile(yaml, file); !compiled)
-    return std::unexpected(std::move(compiled.error()));
-  auto root = yaml::parse(yaml, file);
-  if (!root) return std::unexpected(std::move(root.error()));
-  Reader reader(file);
-  return read_document(*root, reader);
-}
-
 // A counterexample ends the search; an unknown part does not, for another may yet show one.
 Answer prove_within(const Document& candidate, const Document& ceiling, const Options& options) {
   for (const Document* document : {&candidate, &ceiling})
@@ -135,8 +125,8 @@ Answer prove_within(const Document& candidate, const Document& ceiling, const Op
 std::string to_json(const Answer& a) {
   nlohmann::ordered_json out = {{"verdict", name(a.verdict)}};
   const std::pair<const char*, const std::string&> members[] = {
-      {"matter", a.matter}, {"request", a.request}, {"path", a.path},
-      {"access", a.access}, {"setting", a.setting}, {"reason", a.reason}};
+      {"matter", a.claim.matter}, {"request", a.claim.request}, {"path", a.claim.path},
+      {"access", a.claim.access}, {"setting", a.claim.setting}, {"reason", a.reason}};
   for (const auto& [key, value] : members)
     if (!value.empty()) out[key] = value;
   return out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);

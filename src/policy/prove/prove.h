@@ -1,9 +1,9 @@
 // Proofs about policies: whether a candidate stays within a ceiling, for every request and every file there
 // is.
 //
-//   auto candidate = read_policy(candidate_yaml, "new.yaml");   // Diagnostics, as Policy::compile
-//   Answer a = prove_within(*candidate, *ceiling, {});
-//   a.verdict == Verdict::proved                                // nothing gets past the ceiling
+//   auto candidate = PolicyText::read(candidate_yaml, "new.yaml");     // claim.h; Diagnostics
+//   Answer a = prove_within(candidate->document, ceiling->document, {});
+//   a.verdict == Verdict::proved                                       // nothing gets past the ceiling
 //
 // Within means: the candidate lets nothing pass that the ceiling denies, nothing unreviewed that the ceiling
 // reviews, sends no secret where the ceiling does not send the same one in the same way, calls nothing
@@ -16,10 +16,9 @@
 // (apps/saw-prove): the policies may be anybody's.
 #pragma once
 
-#include <expected>
 #include <string>
 
-#include "policy/document.h"
+#include "policy/claim.h"
 #include "policy/prove/question.h"
 
 namespace saw::policy::prove {
@@ -29,11 +28,8 @@ std::string_view name(Verdict verdict);
 
 struct Answer {
   Verdict verdict = Verdict::unknown;
-  std::string matter;        // counterexample: effect, credential, content, data, dns, file, label, setting
-  std::string request;       // … about a request: a line for `saw policy decide`
-  std::string path, access;  // … about a file: read or write; of a label: its name
-  std::string setting;       // … about a setting: its name
-  std::string reason;        // unknown: why
+  Claim claim;         // counterexample
+  std::string reason;  // unknown: why
 };
 
 struct Options {
@@ -42,8 +38,6 @@ struct Options {
   size_t max_parts = 2'000;  // of the host names
 };
 
-// A policy that compiles, as a document.
-std::expected<Document, Diagnostics> read_policy(std::string_view yaml, std::string_view file);
 Answer prove_within(const Document& candidate, const Document& ceiling, const Options& options);
 // {"verdict":…, …}: what saw-prove writes.
 std::string to_json(const Answer& answer);
