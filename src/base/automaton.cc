@@ -219,12 +219,12 @@ std::optional<Automaton> Automaton::Builder::build(State start, State accept) co
 
 namespace {
 
-// The joint walk of a universe, its readings and the tracks on them, breadth first: the first word that
+// The joint walk of a language, its readings and the tracks on them, breadth first: the first word that
 // comes to a state is a shortest one.
 class Product {
  public:
   Product(const Language& language, std::span<const Track> tracks)
-      : universe_(language.universe), readings_(language.readings), tracks_(tracks) {
+      : within_(language.within), readings_(language.readings), tracks_(tracks) {
     std::set<std::string> seen;
     auto offer = [&](std::string letter, const std::string& signature) {
       if (seen.insert(signature).second) letters_.push_back(std::move(letter));
@@ -236,15 +236,15 @@ class Product {
     for (const std::string& syllable : language.syllables) offer(syllable, signature_of(syllable));
   }
 
-  // Calls found(word's acceptance by track, state) for every state at which a word of the universe ends;
+  // Calls found(word's acceptance by track, state) for every state at which a word of the language ends;
   // stops when it returns false. False where the bound was met.
   template <class Found> bool walk(size_t max_states, Found found) {
     add(initial(), 0, 0);
     for (size_t i = 0; i < states_.size(); ++i) {
-      if (universe_.accepts(states_[i]->first[0]) && !found(accepted(states_[i]->first), i)) return true;
+      if (accepts(states_[i]->first) && !found(accepted(states_[i]->first), i)) return true;
       for (size_t letter = 0; letter < letters_.size(); ++letter) {
         Tuple to = step(states_[i]->first, letters_[letter]);
-        if (!universe_.dead(to[0])) add(std::move(to), i, letter);
+        if (!dead(to)) add(std::move(to), i, letter);
       }
       if (states_.size() > max_states) return false;
     }
@@ -264,7 +264,8 @@ class Product {
 
   // Bytes of one signature are alike to everything that reads them here.
   std::string signature_of(uint8_t byte) const {
-    std::string out(1, static_cast<char>(universe_.kind(byte)));
+    std::string out;
+    for (const Automaton* a : within_) out += static_cast<char>(a->kind(byte));
     for (const Rewriter* r : readings_) out += static_cast<char>(r->kind(byte));
     for (const Track& t : tracks_) out += static_cast<char>(t.automaton->kind(byte));
     return out;
@@ -280,7 +281,7 @@ class Product {
         out += fmt::format("{},", to);
       }
     };
-    put_way(universe_, syllable);
+    for (const Automaton* a : within_) put_way(*a, syllable);
     for (const Track& t : tracks_)
       if (t.reading == 0) put_way(*t.automaton, syllable);
     for (size_t r = 0; r < readings_.size(); ++r) {
@@ -294,30 +295,46 @@ class Product {
     return out;
   }
 
-  // [universe, one state per rewriter, one per track]
+  // [one state per automaton of the language, per rewriter, per track]
   Tuple initial() const {
-    Tuple out(1, universe_.start());
+    Tuple out;
+    for (const Automaton* a : within_) out += static_cast<char32_t>(a->start());
     for (const Rewriter* r : readings_) out += static_cast<char32_t>(r->start());
     for (const Track& t : tracks_) out += static_cast<char32_t>(t.automaton->start());
     return out;
   }
 
+  bool accepts(const Tuple& state) const {
+    for (size_t i = 0; i < within_.size(); ++i)
+      if (!within_[i]->accepts(state[i])) return false;
+    return true;
+  }
+  bool dead(const Tuple& state) const {
+    for (size_t i = 0; i < within_.size(); ++i)
+      if (within_[i]->dead(state[i])) return true;
+    return false;
+  }
+  char32_t& rewriter_state(Tuple& state, size_t r) const { return state[within_.size() + r]; }
+  char32_t& track_state(Tuple& state, size_t t) const { return state[within_.size() + readings_.size() + t]; }
+
   void feed(Tuple& state, size_t reading, std::string_view text) const {
     for (size_t t = 0; t < tracks_.size(); ++t) {
       if (tracks_[t].reading != reading) continue;
-      char32_t& at = state[1 + readings_.size() + t];
+      char32_t& at = track_state(state, t);
       for (char c : text) at = tracks_[t].automaton->next(at, static_cast<uint8_t>(c));
     }
   }
 
   Tuple step(Tuple state, std::string_view letter) const {
-    for (char c : letter) state[0] = universe_.next(state[0], static_cast<uint8_t>(c));
-    if (universe_.dead(state[0])) return state;
+    for (size_t i = 0; i < within_.size(); ++i)
+      for (char c : letter) state[i] = within_[i]->next(state[i], static_cast<uint8_t>(c));
+    if (dead(state)) return state;
     feed(state, 0, letter);
     std::string out;
     for (size_t r = 0; r < readings_.size(); ++r) {
       out.clear();
-      for (char c : letter) state[1 + r] = readings_[r]->step(state[1 + r], static_cast<uint8_t>(c), out);
+      char32_t& at = rewriter_state(state, r);
+      for (char c : letter) at = readings_[r]->step(at, static_cast<uint8_t>(c), out);
       feed(state, r + 1, out);
     }
     return state;
@@ -327,12 +344,12 @@ class Product {
     std::string out;
     for (size_t r = 0; r < readings_.size(); ++r) {
       out.clear();
-      readings_[r]->finish(state[1 + r], out);
+      readings_[r]->finish(rewriter_state(state, r), out);
       feed(state, r + 1, out);
     }
     std::vector<bool> in;
     for (size_t t = 0; t < tracks_.size(); ++t)
-      in.push_back(tracks_[t].automaton->accepts(state[1 + readings_.size() + t]));
+      in.push_back(tracks_[t].automaton->accepts(track_state(state, t)));
     return in;
   }
 
@@ -343,7 +360,7 @@ class Product {
     came_.push_back({from, letter});
   }
 
-  const Automaton& universe_;
+  std::span<const Automaton* const> within_;
   std::span<const Rewriter* const> readings_;
   std::span<const Track> tracks_;
   std::vector<std::string> letters_;
@@ -373,16 +390,12 @@ Classes classes(const Language& language, std::span<const Track> tracks, const B
 
 Search first_word(std::span<const Automaton* const> in, std::span<const Automaton* const> out,
                   const Bounds& bounds) {
-  SAW_CHECK(!in.empty());
   std::vector<Track> tracks;
-  for (const Automaton* a : in.subspan(1)) tracks.push_back({a});
   for (const Automaton* a : out) tracks.push_back({a});
-  const size_t wanted = in.size() - 1;
   Search search;
-  Product product({*in[0], {}, {}}, tracks);
+  Product product({in, {}, {}}, tracks);
   search.complete = product.walk(bounds.states, [&](const std::vector<bool>& accepted, size_t state) {
-    for (size_t t = 0; t < accepted.size(); ++t)
-      if (accepted[t] != (t < wanted)) return true;
+    if (std::ranges::find(accepted, true) != accepted.end()) return true;
     search.word = product.word(state);
     return false;
   });

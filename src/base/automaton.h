@@ -8,7 +8,7 @@
 //   a->matches("aab")                              // true
 //   first_word({&*a}, {&other})                    // the shortest word of `a` that is no word of `other`
 //
-// classes() divides all words of a universe by which of many automata accept them, and names the shortest
+// classes() divides all words of a language by which of many automata accept them, and names the shortest
 // word of each part. Words may be read in several ways at once (Rewriter): an automaton then judges the
 // rewritten word. Every walk is bounded; where a bound is met the answer says so and is never taken for
 // "none".
@@ -116,16 +116,16 @@ struct WordClass {
   std::string word;      // the shortest; printable where the automata let it be
 };
 struct Bounds {
-  size_t states = 200'000, classes = 5'000;
+  size_t states = 200'000, classes = 20'000;
 };
 struct Classes {
   std::vector<WordClass> classes;
   bool complete = true;  // false: a bound was met, there may be more
 };
-// The words that are divided. A syllable is several bytes that come together or not at all: its first byte
-// begins nothing else. The shortest word is the one of the fewest bytes and syllables.
+// The words that are divided: those that all of `within` accept. A syllable is several bytes that come
+// together or not at all: its first byte begins nothing else. The shortest word is the one of the fewest bytes and syllables.
 struct Language {
-  const Automaton& universe;
+  std::span<const Automaton* const> within;
   std::span<const Rewriter* const> readings;
   std::span<const std::string> syllables;
 };

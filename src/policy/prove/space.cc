@@ -21,22 +21,29 @@ void append_services(Builder& b, State from, State to) {
   for (std::string_view service : kServices) b.silent(b.literal(from, service), to);
 }
 
+// A state behind `from` and any text.
+State any_text(Builder& b, State from) {
+  const State any = b.add();
+  b.silent(from, any);
+  b.edge(any, Automaton::Bytes().set(), any);
+  return any;
+}
+
 // Paths that end in `middle` and one of git's services.
 std::optional<Automaton> ending(std::string_view middle, std::span<const std::string_view> services) {
   Builder b;
-  const State any = b.add(), to = b.add();
-  b.edge(any, Automaton::Bytes().set(), any);
+  const State start = b.add(), to = b.add();
+  const State any = any_text(b, start);
   const State at = b.literal(any, middle);
   for (std::string_view service : services) b.silent(b.literal(at, service), to);
-  return b.build(any, to);
+  return b.build(start, to);
 }
 
 // "/info/refs", "//info/refs", "/.git/info/refs", …: what is left of them names nothing.
 std::optional<Automaton> no_repository() {
   Builder b;
-  const State any = b.add(), start = b.add(), to = b.add();
-  b.edge(any, Automaton::Bytes().set(), any);
-  b.silent(start, any);
+  const State start = b.add(), to = b.add();
+  const State any = any_text(b, start);
   append_services(b, b.literal(any, "/"), to);
   append_services(b, b.literal(any, "/.git"), to);
   append_services(b, start, to);
@@ -56,6 +63,11 @@ std::array<std::vector<uint32_t>, 2> entries_at(const Sides& sides, std::string_
     for (uint32_t e = 0; e < sides[side]->network.size(); ++e)
       if (lists(sides[side]->network[e], host, address)) out[side].push_back(e);
   return out;
+}
+
+void divide_all(Division& division, const Automaton& words, const Bounds& bounds) {
+  const Automaton* within[] = {&words};
+  division.divide({within, {}, {}}, bounds);
 }
 
 // Calls visit(entry) for the entries of both sides that apply in a part.
@@ -133,7 +145,7 @@ HostParts host_parts(const Sides& sides, Automata& automata, const Bounds& bound
   for (const std::string& host : literals) b.silent(b.literal(from, host), to);
   const auto spelled = b.build(from, to);
   wild.add("spelled", spelled ? &*spelled : nullptr);
-  wild.divide({host_names(), {}, {}}, bounds);
+  divide_all(wild, host_names(), bounds);
   for (size_t i = 0; i < wild.size(); ++i)
     if (!wild.in(i, "spelled")) offer(wild.word(i), {});
   out.complete = wild.complete();
@@ -196,6 +208,23 @@ bool may_pass(const Division& paths, size_t i, const HostPart& part, const Sides
   });
 }
 
+// The paths at which a rule of the candidate could let something pass; nullopt: they need too many states, or
+// are all paths. Only there is anything to ask.
+std::optional<Automaton> passing_paths(const HostPart& part, const Sides& sides) {
+  Builder b;
+  const State from = b.add(), to = b.add();
+  for (uint32_t e : part.entries[kCandidate]) {
+    const Entry& entry = sides[kCandidate]->network[e];
+    if (entry.protocol == Protocol::git) append_services(b, any_text(b, from), to);
+    for (const Rule& rule : entry.rules) {
+      if (rule.effect == Effect::deny || entry.protocol == Protocol::git) continue;
+      if (rule.paths.empty() && entry.paths.empty()) return {};
+      for (const Glob& glob : rule.paths.empty() ? entry.paths : rule.paths) append(b, glob, from, to);
+    }
+  }
+  return b.build(from, to);
+}
+
 void divide_paths(Space& space, const HostPart& part, const Sides& sides, Automata& automata,
                   const Bounds& bounds) {
   each_entry(part, sides, [&](const Entry& entry) {
@@ -211,7 +240,10 @@ void divide_paths(Space& space, const HostPart& part, const Sides& sides, Automa
   if (space.git) add_git(space.paths, automata);
   const Rewriter* readings[] = {&decoded_path(), &plain_path()};
   const std::vector<std::string> escapes = path_escapes();
-  space.paths.divide({canonical_paths(), readings, escapes}, bounds);
+  const Automaton all = canonical_paths();
+  const std::optional<Automaton> passing = passing_paths(part, sides);
+  const Automaton* within[] = {&all, passing ? &*passing : &all};
+  space.paths.divide({within, readings, escapes}, bounds);
   space.paths.keep([&](size_t i) { return may_pass(space.paths, i, part, sides); });
   if (!space.paths.complete()) space.unknown = "the path globs divide the paths into too many parts";
 }
@@ -234,9 +266,9 @@ void divide_values(Space& space, const HostPart& part, const Sides& sides, Autom
   if (space.git && space.query.contains("service"))
     for (const Glob* service : {&upload, &receive})
       space.query["service"].add(path_key(*service), automata.of(*service));
-  for (auto& [key, values] : space.query) values.divide({query_values(), {}, {}}, bounds);
-  for (auto& [key, values] : space.header_group) values.divide({header_values(), {}, {}}, bounds);
-  if (space.git) space.refs.divide({prove::refs(), {}, {}}, bounds);
+  for (auto& [key, values] : space.query) divide_all(values, query_values(), bounds);
+  for (auto& [key, values] : space.header_group) divide_all(values, header_values(), bounds);
+  if (space.git) divide_all(space.refs, prove::refs(), bounds);
   auto whole = [](const auto& divisions) {
     return std::ranges::all_of(divisions, [](const auto& d) { return d.second.complete(); });
   };
