@@ -46,6 +46,7 @@ _saw() {
     'policy lint') words='--json --socket --dir --help' ;;
     'policy show') words='--json --socket --dir --help' ;;
     'policy decide') words='--policy --json --socket --dir --help' ;;
+    'policy prove') words='--within --json --socket --dir --help' ;;
     'agent register') words='--purpose --json --socket --dir --help' ;;
     'agent list') words='--json --socket --dir --help' ;;
     'agent show') words='--json --socket --dir --help' ;;
@@ -75,7 +76,6 @@ _saw() {
     'session fork') words='--json --socket --dir --help' ;;
     'attach') words='--json --socket --dir --help' ;;
     'ssh') words='--json --socket --dir --help' ;;
-    'policy prove') words='--json --socket --dir --help' ;;
     'policy replay') words='--json --socket --dir --help' ;;
     'policy keygen') words='--json --socket --dir --help' ;;
     'policy sign') words='--json --socket --dir --help' ;;

@@ -1,0 +1,1 @@
+saw_fuzz(NAME prove DEPS prove)
