@@ -348,6 +348,7 @@ class Product {
       feed(state, r + 1, out);
     }
     std::vector<bool> in;
+    in.reserve(tracks_.size());
     for (size_t t = 0; t < tracks_.size(); ++t)
       in.push_back(tracks_[t].automaton->accepts(track_state(state, t)));
     return in;

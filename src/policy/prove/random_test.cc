@@ -57,7 +57,7 @@ void compare(const std::string& candidate_text, const std::string& ceiling_text,
 // The number of pairs is small where many tests run at once; SAW_PROVE_PAIRS=10000 is the full measure.
 TEST(Prove, agrees_with_trying_every_request_on_random_pairs) {
   const char* wanted = std::getenv("SAW_PROVE_PAIRS");
-  const size_t pairs = wanted != nullptr ? std::strtoul(wanted, nullptr, 10) : 400;
+  const size_t pairs = wanted != nullptr ? std::strtoul(wanted, nullptr, 10) : 150;
   Tally tally;
   for (unsigned seed = 1; tally.pairs < pairs; ++seed) {
     const auto [candidate, ceiling] = PolicyMaker(seed).pair();
