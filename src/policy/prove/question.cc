@@ -117,7 +117,7 @@ z3::expr Question::weaker_data() const {
 }
 
 z3::expr Question::escapes(Matter matter) const {
-  const z3::expr passes = !judged_.deny;
+  z3::expr passes = !judged_.deny;
   auto untrusted = [](const Entry& entry) { return entry.content == Trust::untrusted; };
   switch (matter) {
     case Matter::effect:
