@@ -2,7 +2,10 @@
 // in saw-egress.
 #include "policy/policy.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <iterator>
+#include <tuple>
 
 #include <nlohmann/json.hpp>
 #include <unistd.h>
@@ -11,6 +14,8 @@
 #include "cli/commands.h"
 #include "cli/context.h"
 #include "policy/decide_json.h"
+#include "policy/lint.h"
+#include "policy/projectable.h"
 
 namespace saw::cli {
 namespace {
@@ -25,16 +30,10 @@ json to_json(const Diagnostic& d) {
           {"code", d.code},     {"message", d.message}};
 }
 
-std::string lines_of(const policy::Diagnostics& diagnostics) {
-  std::string text;
-  for (const Diagnostic& d : diagnostics) text += (text.empty() ? "" : "\n") + d.text();
-  return text;
-}
-
 Attempt<Policy> load(Context& context, const std::string& file) {
   const std::string yaml = CLI_TRY(read_file(absolute(context.places, file)));
   auto compiled = Policy::compile(yaml, file);
-  if (!compiled) return fail(Exit::failed, "policy.invalid", "{}", lines_of(compiled.error()));
+  if (!compiled) return fail(Exit::failed, "policy.invalid", "{}", policy::lines_of(compiled.error()));
   return std::move(*compiled);
 }
 
@@ -42,7 +41,9 @@ Outcome policy_lint(Context& context) {
   const std::string file = context.args.text("FILE");
   const std::string yaml = CLI_TRY(read_file(absolute(context.places, file)));
   const auto compiled = Policy::compile(yaml, file);
-  const policy::Diagnostics& found = compiled ? compiled->warnings() : compiled.error();
+  policy::Diagnostics found = compiled ? compiled->warnings() : compiled.error();
+  if (compiled) std::ranges::move(policy::lint(*compiled), std::back_inserter(found));
+  std::ranges::sort(found, {}, [](const Diagnostic& d) { return std::tie(d.line, d.column, d.message); });
   json list = json::array();
   for (const Diagnostic& d : found) {
     list.push_back(to_json(d));

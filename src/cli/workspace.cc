@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/context.h"
 #include "policy/policy.h"
+#include "policy/projectable.h"
 
 namespace saw::cli {
 namespace {
@@ -71,11 +72,9 @@ Attempt<PolicySource> policy_source(Context& context) {
   PolicySource source{CLI_TRY(read_file(absolute(context.places, *file))), *file};
   // The daemon compiles it again; here the author gets file, line and column.
   const auto compiled = policy::Policy::compile(source.yaml, source.file);
-  if (!compiled) {
-    std::string lines;
-    for (const policy::Diagnostic& d : compiled.error()) lines += (lines.empty() ? "" : "\n") + d.text();
-    return fail(Exit::failed, "policy.invalid", "{}", lines);
-  }
+  if (!compiled) return fail(Exit::failed, "policy.invalid", "{}", policy::lines_of(compiled.error()));
+  if (const auto later = policy::unprojectable(*compiled); !later.empty())
+    return fail(Exit::failed, "policy.not_available_yet", "{}", policy::lines_of(later));
   for (const policy::Diagnostic& d : compiled->warnings()) context.out.note(d.text());
   return source;
 }

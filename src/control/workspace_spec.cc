@@ -6,6 +6,7 @@
 #include "base/crypto.h"
 #include "base/wire.h"
 #include "control/agents.h"
+#include "policy/projectable.h"
 #include "policy/yaml.h"
 
 namespace saw::control {
@@ -17,7 +18,12 @@ Result<policy::Policy> compile(const WorkspaceSpec& spec) {
   if (spec.policy_yaml.size() > policy::yaml::kMaxBytes)
     return Error::make("request.policy", "a policy of more than {} bytes", policy::yaml::kMaxBytes);
   auto compiled = policy::Policy::compile(spec.policy_yaml, spec.policy_file);
-  if (compiled) return std::move(*compiled);
+  if (compiled) {
+    const policy::Diagnostics later = policy::unprojectable(*compiled);
+    if (later.empty()) return std::move(*compiled);
+    return Error::make("policy.not_available_yet", "the policy cannot be enforced:\n{}",
+                       policy::lines_of(later));
+  }
   std::string text = "the policy is not valid:";
   for (size_t shown = 0; const policy::Diagnostic& diagnostic : compiled.error()) {
     if (++shown > kMaxDiagnostics) break;

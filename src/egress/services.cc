@@ -5,6 +5,8 @@
 #include <openssl/crypto.h>
 #include <sys/resource.h>
 
+#include "policy/projectable.h"
+
 namespace saw::egress {
 namespace {
 
@@ -22,6 +24,9 @@ Result<std::shared_ptr<Config>> Config::create(Configure message, const Clock& c
         "egress.policy", "{}",
         diagnostics.empty() ? std::string("the policy does not compile") : diagnostics.front().text());
   }
+  // Whoever sent it should have refused it: what is not enforced here is not loaded here.
+  if (const auto later = policy::unprojectable(*policy); !later.empty())
+    return Error::make("egress.policy", "{}", policy::lines_of(later));
   UpstreamTls upstream = SAW_TRY(UpstreamTls::create(message.upstream_trust_pem));
   auto leaves = LeafIssuer::create(message.ca_certificate_pem, message.ca_key_pem, clock);
   wipe(message.ca_key_pem);

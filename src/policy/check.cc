@@ -103,6 +103,19 @@ void check_names(const Document& d, Reader& r) {
       r.error(entry.place, "policy.duplicate", fmt::format("two entries are called '{}'", entry.name));
 }
 
+// ", did you mean 'x'?", where one of the names is close.
+template <class Range, class Name>
+std::string did_you_mean(std::string_view word, const Range& range, Name name) {
+  std::vector<std::string_view> names;
+  for (const auto& item : range) names.push_back(name(item));
+  const auto near = closest(word, names);
+  return near ? fmt::format(", did you mean '{}'?", *near) : std::string();
+}
+
+std::string_view entry_name(const Entry& entry) {
+  return entry.name;
+}
+
 const Entry* find_entry(const Document& d, std::string_view name) {
   auto it = std::ranges::find(d.network, name, &Entry::name);
   return it == d.network.end() ? nullptr : &*it;
@@ -114,7 +127,10 @@ void check_credential_use(const Document& d, const Entry& entry, Reader& r) {
                               [](const CredentialSource& c) { return std::string_view(c.credential.name); });
   if (it == d.credentials.end())
     return r.error(entry.credential_place, "policy.unknown_reference",
-                   fmt::format("there is no credential '{}'", entry.credential));
+                   fmt::format("there is no credential '{}'{}", entry.credential,
+                               did_you_mean(entry.credential, d.credentials, [](const CredentialSource& c) {
+                                 return std::string_view(c.credential.name);
+                               })));
   if (std::ranges::find(it->credential.only, entry.name) == it->credential.only.end())
     r.error(entry.credential_place, "policy.credential_scope",
             fmt::format("credential '{}' is not for entry '{}': its 'only' does not name it",
@@ -135,7 +151,8 @@ void check_credentials(const Document& d, Reader& r) {
       const Entry* entry = find_entry(d, only);
       if (!entry)
         r.error(source.place, "policy.unknown_reference",
-                fmt::format("credential '{}' is for entry '{}', which does not exist", c.name, only));
+                fmt::format("credential '{}' is for entry '{}', which does not exist{}", c.name, only,
+                            did_you_mean(only, d.network, entry_name)));
       else if (entry->credential != c.name)
         r.warning(source.place, "policy.no_effect",
                   fmt::format("credential '{}' is for entry '{}', which does not use it", c.name, only));
@@ -158,6 +175,38 @@ void check_public_suffixes(const Document& d, Reader& r) {
   }
 }
 
+// What SAW does not read it cannot judge: of such a connection only labels, name and port are known.
+void check_unread(const Document& d, Reader& r) {
+  for (const Entry& entry : d.network) {
+    if (entry.tls != TlsMode::passthrough) continue;
+    if (!entry.paths.empty())
+      r.error(
+          entry.tls_place, "policy.bad_value",
+          fmt::format("entry '{}': tls: passthrough hides paths, so to.paths cannot be kept", entry.name));
+    for (const Rule& rule : entry.rules)
+      if (!says_only_labels(rule))
+        r.error(rule.place, "policy.bad_value",
+                fmt::format("{}: tls: passthrough hides what is asked; write 'allow: all' or a rule with "
+                            "'when' alone",
+                            rule.id));
+  }
+}
+
+void check_inference(const Document& d, Reader& r) {
+  for (const InferenceRule& rule : d.inference) {
+    const Entry* entry = find_entry(d, rule.via);
+    if (!entry)
+      r.error(rule.place, "policy.unknown_reference",
+              fmt::format("there is no entry '{}' to ask models through{}", rule.via,
+                          did_you_mean(rule.via, d.network, entry_name)));
+    else if (entry->protocol != Protocol::http || entry->tls == TlsMode::passthrough)
+      r.error(
+          rule.place, "policy.bad_value",
+          fmt::format("models are asked through entries of protocol http that are inspected; '{}' is not one",
+                      rule.via));
+  }
+}
+
 void warn_of_no_effect(const Document& d, Reader& r) {
   for (const Entry& entry : d.network) {
     const bool admits =
@@ -172,18 +221,26 @@ void warn_of_no_effect(const Document& d, Reader& r) {
             "runLater guards what sessions and calls bring into the workspace; a command that runs in the "
             "workspace "
             "itself (saw exec) writes shell start-up files, git hooks, … directly");
-  if (d.trifecta_place.line != 0)
-    r.warning(d.trifecta_place, "policy.no_effect",
-              "labels are not tracked yet, so trifecta applies only where labels are given to it");
 }
 
 }  // namespace
+
+bool says_only_labels(const Rule& rule) {
+  const bool http = rule.methods.empty() && rule.paths.empty() && rule.query.empty() && rule.headers.empty();
+  const bool git = !rule.op && rule.repos.empty() && rule.refs.empty();
+  const bool graphql = rule.types.empty() && rule.names.empty() && rule.fields.empty();
+  const bool calls = rule.calls.empty() && rule.tools.empty() && rule.arguments.empty();
+  const bool others = rule.messages.empty() && rule.packages.empty() && rule.min_age_days == 0;
+  return rule.everything || (http && git && graphql && calls && others && rule.when != LabelCondition());
+}
 
 void check_document(const Document& document, Reader& reader) {
   check_names(document, reader);
   Ambiguity(document, reader).check();
   check_credentials(document, reader);
   check_public_suffixes(document, reader);
+  check_unread(document, reader);
+  check_inference(document, reader);
   warn_of_no_effect(document, reader);
 }
 

@@ -11,6 +11,13 @@ namespace saw::policy {
 // warns of what has no effect.
 void check_document(const Document& document, Reader& reader);
 
+// Whether the rule constrains nothing but the labels of who asks.
+bool says_only_labels(const Rule& rule);
+
+// Whether an allow rule lets content leave without a person and without naming the exact operation: path, ref, field, tool, … (policy.md,
+// "Profiles").
+bool writes_freely(const Entry& entry, const Rule& rule);
+
 // The profile as a checked property (profile.cc): errors, or for `local` one warning per relaxation.
 void check_profile(const Document& document, Reader& reader);
 

@@ -223,31 +223,6 @@ TEST(Compile, refuses_bad_entries_by_their_own_code) {
         << c.yaml;
 }
 
-TEST(Compile, what_cannot_be_enforced_yet_is_refused_and_never_ignored) {
-  for (std::string_view section : {"inference: [{model: \"acme-*\", via: hub, data: [public]}]\n",
-                                   "budget: {perDay: {calls: 20000, uploadBytes: 1GiB, tokens: 5}}\n",
-                                   "filesystem: {labels: [{path: /workspace/c, add: private}]}\n",
-                                   "filesystem: {labels: [{path: /workspace/c, add: untrusted}]}\n"})
-    EXPECT_EQ(code(with(section)), "policy.not_available_yet") << section;
-  for (std::string_view fields :
-       {"protocol: graphql, allow: [{types: [query], names: [a], fields: [b]}]",
-        "protocol: jsonrpc, allow: [{methods: [\"a*\"], params: {/x: y}}]",
-        "protocol: mcp, allow: [{methods: [tools/call], tools: [search_*], arguments: {/path: "
-        "\"/public/**\"}}]",
-        "protocol: websocket, allow: [{paths: [\"/a\"], messages: [\"b*\"], binary: allow}]",
-        "protocol: registry, allow: [{ecosystem: npm, op: read, minAgeDays: 7}]",
-        "tls: passthrough, allow: all", "data: private, allow: all",
-        "limits: {requestsPerMinute: 1}, allow: all", "limits: {concurrent: 1}, allow: all",
-        "limits: {uploadBytesPerHour: 1MiB}, allow: all",
-        "allow: [{methods: [GET], when: {labels: {none: [private]}}}]"})
-    EXPECT_EQ(code(entry(fields)), "policy.not_available_yet") << fields;
-  EXPECT_EQ(
-      code(with(
-          "network:\n  - {name: e, to: {hosts: [h.example], ports: [22]}, protocol: tcp, allow: all}\n")),
-      "policy.not_available_yet");
-  EXPECT_EQ(code(with("trifecta: {privateAndUntrusted: review}\n")), "ok");
-}
-
 TEST(Compile, what_runs_later_is_quarantined_unless_the_policy_denies_it) {
   EXPECT_EQ(Policy::compile(with(""), "f")->filesystem().run_later, RunLater::quarantine);
   EXPECT_EQ(Policy::compile(with("filesystem: {runLater: quarantine}\n"), "f")->filesystem().run_later,

@@ -40,6 +40,7 @@ bool admits(const Entry& entry) {
 void build_indexes(Policy::Impl& impl) {
   const std::vector<Entry>& network = impl.document.network;
   impl.rules.resize(network.size());
+  impl.models.resize(network.size());
   for (uint32_t e = 0; e < network.size(); ++e) {
     const Entry& entry = network[e];
     for (const HostPattern& host : entry.hosts)
@@ -47,6 +48,9 @@ void build_indexes(Policy::Impl& impl) {
     for (uint32_t r = 0; r < entry.rules.size(); ++r) impl.rules[e].add(entry.rules[r], r);
     impl.to_ids.push_back(fmt::format("network.{}.to", entry.name));
   }
+  for (uint32_t i = 0; i < impl.document.inference.size(); ++i)
+    for (uint32_t e = 0; e < network.size(); ++e)
+      if (network[e].name == impl.document.inference[i].via) impl.models[e].push_back(i);
   impl.hosts.finish();
   for (const CredentialSource& source : impl.document.credentials)
     impl.credentials.push_back(source.credential);

@@ -106,13 +106,15 @@ class RuleIndex {
 };
 
 struct Policy::Impl {
+  std::string file;
   Digest digest{};
   Document document;
   Diagnostics warnings;
   std::vector<Credential> credentials;
   HostIndex hosts;
-  std::vector<RuleIndex> rules;     // by entry
-  std::vector<std::string> to_ids;  // by entry: "network.<entry>.to", the rule of a DNS answer
+  std::vector<RuleIndex> rules;               // by entry
+  std::vector<std::vector<uint32_t>> models;  // by entry: the inference rules that go through it
+  std::vector<std::string> to_ids;            // by entry: "network.<entry>.to", the rule of a DNS answer
 };
 
 // Fills the indexes; the Document must not move afterwards.

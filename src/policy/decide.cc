@@ -1,150 +1,14 @@
-#include <algorithm>
-
-#include "policy/compiled.h"
-#include "policy/git.h"
-#include "policy/target.h"
+#include "policy/judge.h"
+#include "policy/tally.h"
 
 namespace saw::policy {
 namespace {
-
-using Reason = std::string_view;  // empty: fine
-
-bool same_letters(std::string_view a, std::string_view lower) {
-  return std::ranges::equal(
-      a, lower, [](char x, char y) { return (x >= 'A' && x <= 'Z' ? static_cast<char>(x + 32) : x) == y; });
-}
-
-// Whether some server may take the field for that one: CGI and its heirs read '_' and '-' alike (RFC 3875
-// §4.1.18).
-bool may_be_taken_for(std::string_view name, std::string_view lower) {
-  return std::ranges::equal(name, lower, [](char x, char y) {
-    return (x == '_' ? '-' : x >= 'A' && x <= 'Z' ? static_cast<char>(x + 32) : x) == (y == '_' ? '-' : y);
-  });
-}
-
-// The strictest rule seen so far; among equals the first of the text.
-struct Best {
-  const Rule* rule = nullptr;
-  uint32_t entry = 0;
-
-  void offer(const Rule& candidate, uint32_t from) {
-    if (rule != nullptr) {
-      if (candidate.effect < rule->effect) return;
-      if (candidate.effect == rule->effect && (from > entry || (from == entry && &candidate >= rule))) return;
-    }
-    rule = &candidate;
-    entry = from;
-  }
-};
-
-// What a request is judged by, once its host and path are canonical.
-struct Subject {
-  const Request& request;
-  HostName host;
-  std::string_view path, query;
-  std::optional<Address> address;  // the one that would be dialled, if known
-};
-
-// ---- the head of a request
-
-Reason check_method(std::string_view method) {
-  constexpr size_t kMaxMethod = 32;
-  const bool token =
-      !method.empty() && method.size() <= kMaxMethod && std::ranges::all_of(method, [](char c) {
-        return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-      });
-  return token && method != "CONNECT" ? Reason() : "malformed:method";
-}
-
-bool digits_only(std::string_view s) {
-  return !s.empty() && std::ranges::all_of(s, [](char c) { return c >= '0' && c <= '9'; });
-}
-
-Reason check_authority(std::string_view text, const Subject& s) {
-  auto authority = parse_authority(text);
-  if (!authority) return authority.error();
-  // A client that leaves the port out means the connection's, whatever the scheme's default is.
-  const bool same_port = authority->port == 0 || authority->port == s.request.port;
-  return authority->host.text() == s.host.text() && same_port ? Reason() : "malformed:host-mismatch";
-}
-
-// Fields by which some servers take another method or target than the request's own.
-Reason check_override(std::string_view name) {
-  constexpr std::string_view kMethod[] = {"x-http-method-override", "x-http-method", "x-method-override"};
-  constexpr std::string_view kTarget[] = {"x-original-url", "x-rewrite-url"};
-  auto is = [&](std::string_view field) { return may_be_taken_for(name, field); };
-  if (std::ranges::any_of(kMethod, is)) return "malformed:method-override";
-  return std::ranges::any_of(kTarget, is) ? "malformed:target-override" : Reason();
-}
-
-// "Content_Length": to one reader a field of no meaning, to another where the body ends.
-bool imitates_framing(std::string_view name) {
-  constexpr std::string_view kFields[] = {"content-length", "transfer-encoding"};
-  return name.find('_') != std::string_view::npos &&
-         std::ranges::any_of(kFields, [&](std::string_view field) { return may_be_taken_for(name, field); });
-}
-
-Reason check_headers(const Subject& s) {
-  std::string_view length;
-  bool host_seen = false, length_seen = false, chunked = false;
-  for (const Header& header : s.request.headers) {
-    if (same_letters(header.name, "host") || header.name == ":authority") {
-      if (host_seen && header.name != ":authority") return "malformed:duplicate-host";
-      host_seen = true;
-      if (auto reason = check_authority(header.value, s); !reason.empty()) return reason;
-    } else if (same_letters(header.name, "content-length")) {
-      if (!digits_only(header.value) || (length_seen && header.value != length))
-        return "malformed:content-length";
-      length = header.value;
-      length_seen = true;
-    } else if (same_letters(header.name, "transfer-encoding")) {
-      chunked = true;
-    } else if (imitates_framing(header.name)) {
-      return "malformed:header-underscore";
-    } else if (auto reason = check_override(header.name); !reason.empty()) {
-      return reason;
-    } else if (same_letters(header.name, "upgrade") && same_letters(header.value.substr(0, 9), "websocket")) {
-      return "protocol-mismatch";
-    }
-  }
-  return length_seen && chunked ? "malformed:content-length" : Reason();
-}
-
-// TLS to one name and a request for another.
-Reason check_sni(const Subject& s) {
-  if (!s.request.tls || s.request.sni.empty()) return {};
-  auto sni = HostName::parse(s.request.sni);
-  return sni && sni->text() == s.host.text() ? Reason() : "malformed:sni-mismatch";
-}
-
-std::expected<Target, Reason> read_target(const Subject& s) {
-  const TargetParts parts = split_target(s.request.target);
-  if (parts.scheme.empty()) return canonical_target(parts.rest);
-  if (!same_letters(parts.scheme, s.request.tls ? "https" : "http"))
-    return std::unexpected("malformed:scheme");
-  if (auto reason = check_authority(parts.authority, s); !reason.empty()) return std::unexpected(reason);
-  return canonical_target(parts.rest.empty() ? std::string_view("/") : parts.rest);
-}
-
-// ---- rules
 
 bool method_matches(const Rule& rule, std::string_view method) {
   if (rule.methods.empty()) return true;
   return std::ranges::any_of(
       rule.methods, [&](const std::string& m) { return m == method || (m == "GET" && method == "HEAD"); });
 }
-
-// A named key holds where it is present and, in an allow rule, all its values match; in a review or deny rule one matching
-// value suffices (docs/decisions/0014).
-class Tally {
- public:
-  explicit Tally(Effect effect) : any_suffices_(effect != Effect::allow) {}
-  void value(bool matches) { (matches ? matching_ : other_) = true; }
-  bool holds() const { return matching_ && (any_suffices_ || !other_); }
-
- private:
-  bool any_suffices_, matching_ = false, other_ = false;
-};
 
 bool query_matches(const Rule& rule, std::string_view query) {
   return std::ranges::all_of(rule.query, [&](const ValueRule& wanted) {
@@ -170,67 +34,40 @@ bool headers_match(const Rule& rule, std::span<const Header> headers) {
   });
 }
 
-bool any_matches(const std::vector<Glob>& globs, std::string_view text) {
-  return globs.empty() || std::ranges::any_of(globs, [&](const Glob& g) { return g.matches(text); });
+bool passes_unread(const Entry& entry) {
+  return entry.protocol == Protocol::tcp || entry.tls == TlsMode::passthrough;
 }
 
-// ---- judging
+}  // namespace
 
-class Judge {
- public:
-  Judge(const Policy::Impl& impl, const Subject& subject)
-      : impl_(impl), subject_(subject), reason_("default-deny") {}
-
-  Decision http();
-  Decision tcp();
-  Decision dns();
-
- private:
-  const Entry& entry(uint32_t e) const { return impl_.document.network[e]; }
-  // Calls visit(entry number) for the entries whose `to` matches and that may carry this request; remembers
-  // why others may not.
-  template <class Visit> void each_entry(Visit visit);
-  Reason unfit(const Entry& candidate) const;
-  Decision git();
-  Best git_rule(const GitRequest& request, std::string_view ref);
-  bool git_rule_holds(const Rule& rule, const GitRequest& request, std::string_view ref) const;
-  Decision outcome(const Best& best, Reason action) const;
-  static Decision refuse(Reason reason) { return {.effect = Effect::deny, .reason = reason}; }
-
-  const Policy::Impl& impl_;
-  const Subject& subject_;
-  Reason reason_;          // of the denial when no rule matches
-  bool external_ = false;  // some matching entry is an outward communication
-};
+// Whether the connection is what the entry is for.
+Reason Judge::unfit_tls(const Entry& candidate) const {
+  const Request& request = subject_.request;
+  if (candidate.tls == TlsMode::passthrough) {
+    // The name in the handshake is all that will be seen, so it must be there.
+    if (!request.tls) return "tls-required";
+    return request.sni.empty() ? "sni-missing" : Reason();
+  }
+  if (candidate.protocol == Protocol::tcp || request.tls == (candidate.tls != TlsMode::none)) return {};
+  return request.tls ? "tls-unexpected" : "tls-required";
+}
 
 // Why an entry whose `to` matches cannot carry the request.
 Reason Judge::unfit(const Entry& candidate) const {
   const bool raw = subject_.request.kind == Request::Kind::tcp;
   const bool websocket = subject_.request.kind == Request::Kind::websocket;
-  if (raw != (candidate.protocol == Protocol::tcp) ||
-      websocket != (candidate.protocol == Protocol::websocket))
-    return "protocol-mismatch";
-  if (!raw && subject_.request.tls != (candidate.tls != TlsMode::none))
-    return subject_.request.tls ? "tls-unexpected" : "tls-required";
+  // Requests inside a connection that is not inspected are not refused for what they are: SAW would not see them.
+  const bool fits =
+      candidate.tls == TlsMode::passthrough ||
+      (raw ? passes_unread(candidate)
+           : candidate.protocol != Protocol::tcp && websocket == (candidate.protocol == Protocol::websocket));
+  if (!fits) return "protocol-mismatch";
+  if (Reason why = unfit_tls(candidate); !why.empty()) return why;
   const bool listed = !subject_.address || classify(*subject_.address) != AddressClass::private_use ||
                       std::ranges::any_of(candidate.addresses, [&](const AddressRange& range) {
                         return contains(range, *subject_.address);
                       });
   return listed ? Reason() : "address-private";
-}
-
-template <class Visit> void Judge::each_entry(Visit visit) {
-  impl_.hosts.at(subject_.host, subject_.request.port, [&](uint32_t e) {
-    const Entry& candidate = entry(e);
-    if (!candidate.paths.empty() && !any_matches(candidate.paths, subject_.path)) return true;
-    if (Reason why = unfit(candidate); !why.empty()) {
-      reason_ = why;
-      return true;
-    }
-    external_ = external_ || candidate.reach == Reach::external;
-    visit(e);
-    return true;
-  });
 }
 
 Decision Judge::outcome(const Best& best, Reason action) const {
@@ -250,83 +87,91 @@ Decision Judge::outcome(const Best& best, Reason action) const {
 Decision Judge::http() {
   const Request& request = subject_.request;
   Best best;
-  bool is_git = false;
+  Protocol spoken = Protocol::http;
+  bool unread = false;
+  std::optional<uint32_t> hub;
   each_entry([&](uint32_t e) {
     const Entry& candidate = entry(e);
-    is_git = is_git || candidate.protocol == Protocol::git;
-    if (candidate.protocol != Protocol::http) return;
+    spoken = candidate.protocol;
+    unread = passes_unread(candidate);
+    if (spoken != Protocol::http || unread) return;
+    if (!impl_.models[e].empty()) hub = e;
     impl_.rules[e].at(subject_.path, [&](uint32_t r) {
       const Rule& rule = candidate.rules[r];
-      if (method_matches(rule, request.method) && query_matches(rule, subject_.query) &&
+      if (method_matches(rule, request.method) && holds_here(rule) && query_matches(rule, subject_.query) &&
           headers_match(rule, request.headers))
         best.offer(rule, e);
     });
   });
-  // Entries that can match one request agree on the protocol: the compiler made sure.
-  if (is_git) return git();
+  // Entries that can match one request agree on protocol and tls: the compiler made sure.
+  if (unread) return connection();
+  if (spoken != Protocol::http) return by_protocol(spoken);
   const bool reads = request.method == "GET" || request.method == "HEAD" || request.method == "OPTIONS";
-  return outcome(best, reads ? "read" : "write");
+  Decision out = outcome(best, reads ? "read" : "write");
+  return hub && !reads ? inference(*hub, std::move(out)) : out;
 }
 
-// An empty ref stands for the discovery of refs before a push, which every push to the repository begins
-// with.
-bool Judge::git_rule_holds(const Rule& rule, const GitRequest& request, std::string_view ref) const {
-  if (rule.everything) return true;
-  const GitOp op = request.kind == GitRequest::Kind::fetch ? GitOp::fetch : GitOp::push;
-  if (rule.op != op || !any_matches(rule.repos, request.repository)) return false;
-  if (op == GitOp::fetch) return true;
-  if (ref.empty()) return rule.effect != Effect::deny || rule.refs.empty();
-  return any_matches(rule.refs, ref);
+Decision Judge::by_protocol(Protocol protocol) {
+  switch (protocol) {
+    case Protocol::git:
+      return git();
+    case Protocol::graphql:
+      return graphql();
+    case Protocol::jsonrpc:
+    case Protocol::mcp:
+      return calls(protocol);
+    case Protocol::registry:
+      return registry();
+    case Protocol::http:
+    case Protocol::websocket:
+    case Protocol::tcp:
+      break;
+  }
+  return refuse("protocol-mismatch");
 }
 
-Best Judge::git_rule(const GitRequest& request, std::string_view ref) {
+// A connection whose content nobody reads: its rules say nothing but labels.
+Decision Judge::connection() {
   Best best;
   each_entry([&](uint32_t e) {
-    if (entry(e).protocol != Protocol::git) return;
     for (const Rule& rule : entry(e).rules)
-      if (git_rule_holds(rule, request, ref)) best.offer(rule, e);
+      if (holds_here(rule)) best.offer(rule, e);
   });
-  return best;
-}
-
-Reason check_push_encoding(std::span<const Header> headers) {
-  const bool encoded = std::ranges::any_of(headers, [](const Header& h) {
-    return may_be_taken_for(h.name, "content-encoding") && !same_letters(h.value, "identity");
-  });
-  return encoded ? "malformed:git-compressed" : Reason();
-}
-
-Decision Judge::git() {
-  auto request = GitRequest::classify(subject_.request.method, subject_.path, subject_.query);
-  if (!request) return refuse(request.error());
-  // Looking at the refs is not yet a write: what needs review is the push itself.
-  auto discovery = [&] {
-    Decision out = outcome(git_rule(*request, {}), "push-discovery");
-    if (out.effect == Effect::review && out.reason == "push-discovery") out.effect = Effect::allow;
-    return out;
-  };
-  if (request->kind == GitRequest::Kind::fetch) return outcome(git_rule(*request, {}), "fetch");
-  if (request->kind == GitRequest::Kind::push_discovery) return discovery();
-  if (Reason reason = check_push_encoding(subject_.request.headers); !reason.empty()) return refuse(reason);
-  if (!subject_.request.body) return refuse("malformed:body-missing");
-  PushCommands commands(*subject_.request.body);
-  Best worst;
-  while (auto command = commands.next()) {
-    if (!*command) return refuse(command->error());
-    const Best best = git_rule(*request, (*command)->ref);
-    if (best.rule == nullptr) return refuse(reason_);
-    worst.offer(*best.rule, best.entry);
-  }
-  return commands.probe() ? discovery() : outcome(worst, "push");
+  return outcome(best, "connect");
 }
 
 Decision Judge::tcp() {
-  Best best;
+  return connection();
+}
+
+// An upgrade, or one message on an upgraded connection. What allows messages allows the upgrade that they need; what holds or denies
+// messages does not hold or deny it.
+Decision Judge::websocket() {
+  const Request& request = subject_.request;
+  const bool binary = request.frame == Request::Frame::binary;
+  const bool text = !binary && request.message.has_value(), upgrade = !binary && !text;
+  Best best, later;
+  bool unread = false;
   each_entry([&](uint32_t e) {
-    for (const Rule& rule : entry(e).rules)
-      if (rule.everything) best.offer(rule, e);
+    unread = unread || passes_unread(entry(e));
+    for (const Rule& rule : entry(e).rules) {
+      if (!holds_here(rule) || !any_matches(rule.paths, subject_.path)) continue;
+      if (text && !any_matches(rule.messages, *request.message)) continue;
+      if (!text && rule.effect == Effect::deny && !rule.messages.empty()) continue;
+      if (binary && rule.effect != Effect::deny && rule.binary == Binary::deny) continue;
+      const bool held_later = upgrade && rule.effect == Effect::review && !rule.messages.empty();
+      (held_later ? later : best).offer(rule, e);
+    }
   });
-  return outcome(best, "connect");
+  if (unread) return connection();
+  if (best.rule == nullptr && later.rule != nullptr) {
+    Decision out = outcome(later, "upgrade");
+    if (out.effect == Effect::review && out.reason == "upgrade") out.effect = Effect::allow;
+    return out;
+  }
+  Decision out = outcome(best, upgrade ? "upgrade" : "message");
+  if (binary && best.rule == nullptr && out.reason == "default-deny") out.reason = "websocket-binary";
+  return out;
 }
 
 Decision Judge::dns() {
@@ -341,35 +186,32 @@ Decision Judge::dns() {
   return {.effect = Effect::allow, .rule = impl_.to_ids[number], .reason = "resolve", .entry = found->name};
 }
 
-// The address that would be dialled; an unreadable one is malformed, one of the never-classes is refused
-// whatever the rules say (R48).
-Reason judge_address(Subject& s) {
-  s.address = s.host.address();
-  if (!s.request.ip.empty()) {
-    auto ip = parse_address(s.request.ip);
-    if (!ip || (s.address && *s.address != *ip)) return "malformed:ip";
-    s.address = ip;
-  }
-  return s.address && classify(*s.address) == AddressClass::never ? "address-never" : Reason();
-}
+namespace {
 
-Decision decide_http(const Policy::Impl& impl, Subject& subject) {
+using Judged = Decision (Judge::*)();
+
+Decision decide_target(const Policy::Impl& impl, Subject& subject, Judged judge) {
   auto refuse = [](Reason reason) { return Decision{.effect = Effect::deny, .reason = reason}; };
-  for (Reason reason : {check_method(subject.request.method), check_sni(subject), check_headers(subject)})
+  for (Reason reason : {check_head(subject), check_sni(subject)})
     if (!reason.empty()) return refuse(reason);
   auto target = read_target(subject);
   if (!target) return refuse(target.error());
   subject.path = target->path();
   subject.query = target->query();
-  Decision out = Judge(impl, subject).http();
+  Decision out = (Judge(impl, subject).*judge)();
   // Whatever else a server may read there makes the judgement stricter, never looser.
   for (const std::string& reading : other_readings(target->path())) {
     subject.path = reading;
-    Decision other = Judge(impl, subject).http();
+    Decision other = (Judge(impl, subject).*judge)();
     if (!other.rule.empty() && other.effect > out.effect) out = std::move(other);
   }
   out.canonical_target = std::move(target->text);
   return out;
+}
+
+Decision decide_connection(const Policy::Impl& impl, const Subject& subject) {
+  if (Reason reason = check_sni(subject); !reason.empty()) return {.effect = Effect::deny, .reason = reason};
+  return Judge(impl, subject).tcp();
 }
 
 }  // namespace
@@ -384,13 +226,24 @@ Decision Policy::decide(const Request& request) const {
     case Request::Kind::dns:
       return Judge(*impl_, subject).dns();
     case Request::Kind::tcp:
-      return Judge(*impl_, subject).tcp();
-    // No entry of protocol websocket compiles yet, so every upgrade is refused with its reason.
+      return decide_connection(*impl_, subject);
     case Request::Kind::websocket:
+      return decide_target(*impl_, subject, &Judge::websocket);
     case Request::Kind::http:
-      return decide_http(*impl_, subject);
+      return decide_target(*impl_, subject, &Judge::http);
   }
   return {.effect = Effect::deny, .reason = "malformed:kind"};
+}
+
+bool Policy::offers_tool(const Request& request, std::string_view tool) const {
+  auto host = HostName::parse(request.host);
+  if (!host) return false;
+  Subject subject{.request = request, .host = *host};
+  if (!judge_address(subject).empty()) return false;
+  auto target = read_target(subject);
+  if (!target) return false;
+  subject.path = target->path();
+  return Judge(*impl_, subject).offers_tool(tool);
 }
 
 }  // namespace saw::policy

@@ -17,8 +17,10 @@ using nlohmann::json;
 
 // The members of a request, owned.
 struct Members {
-  std::string id, host, protocol = "http", sni, method, target, message, ip, agent, tool;
-  std::optional<std::string> body;
+  std::string id, host, protocol = "http", sni, method, target, ip, agent, tool;
+  std::optional<std::string> body, message;
+  std::optional<Nanos> published;
+  bool binary = false;
   std::optional<uint16_t> port;
   std::optional<bool> tls;
   std::vector<std::pair<std::string, std::string>> headers;
@@ -67,8 +69,11 @@ class RequestReader final : public nlohmann::json_sax<json> {
 
   bool null() override { return fail("malformed:type"); }
   bool boolean(bool value) override {
-    if (depth_ != 1 || key_ != "tls") return fail("malformed:type");
-    members.tls = value;
+    if (depth_ != 1 || (key_ != "tls" && key_ != "binary")) return fail("malformed:type");
+    if (key_ == "tls")
+      members.tls = value;
+    else
+      members.binary = value;
     return true;
   }
   bool number_integer(number_integer_t) override { return fail("malformed:type"); }
@@ -144,25 +149,29 @@ bool RequestReader::string(string_t& value) {
 
 bool RequestReader::member(std::string& value) {
   static constexpr std::pair<std::string_view, std::string Members::*> kTexts[] = {
-      {"id", &Members::id},           {"host", &Members::host},     {"protocol", &Members::protocol},
-      {"sni", &Members::sni},         {"method", &Members::method}, {"target", &Members::target},
-      {"message", &Members::message}, {"ip", &Members::ip},         {"agent", &Members::agent},
-      {"tool", &Members::tool}};
+      {"id", &Members::id},   {"host", &Members::host},     {"protocol", &Members::protocol},
+      {"sni", &Members::sni}, {"method", &Members::method}, {"target", &Members::target},
+      {"ip", &Members::ip},   {"agent", &Members::agent},   {"tool", &Members::tool}};
   for (const auto& [name, place] : kTexts)
     if (key_ == name) {
       members.*place = std::move(value);
       return true;
     }
-  if (key_ == "body") {
-    members.body = std::move(value);
+  if (key_ == "body" || key_ == "message") {
+    (key_ == "body" ? members.body : members.message) = std::move(value);
     return true;
   }
-  if (key_ == "time") {
+  if (key_ == "time" || key_ == "published") {
     auto time = parse_time(value);
-    if (time) members.time = *time;
-    return time || fail("malformed:time");
+    if (!time) return fail("malformed:time");
+    if (key_ == "time")
+      members.time = *time;
+    else
+      members.published = time;
+    return true;
   }
-  const bool known = key_ == "port" || key_ == "tls" || key_ == "headers" || key_ == "labels";
+  const bool known =
+      key_ == "port" || key_ == "tls" || key_ == "headers" || key_ == "labels" || key_ == "binary";
   return fail(known ? "malformed:type" : "malformed:unknown-member");
 }
 
@@ -209,7 +218,9 @@ std::string decide_members(const Policy& policy, const Members& m, std::string_v
                         .target = m.target,
                         .headers = headers,
                         .body = m.body ? std::optional<std::string_view>(*m.body) : std::nullopt,
-                        .message = m.message,
+                        .message = m.message ? std::optional<std::string_view>(*m.message) : std::nullopt,
+                        .frame = m.binary ? Request::Frame::binary : Request::Frame::text,
+                        .published = m.published,
                         .ip = m.ip,
                         .labels = m.labels,
                         .time = m.time,
@@ -232,7 +243,7 @@ Digest request_digest(const Request& request, std::string_view canonical_target)
   const std::string_view target = canonical_target.empty() ? request.target : canonical_target;
   const std::string head = fmt::format("{}\n{}\n{}:{}\n{}\n\n", http ? request.method : "", scheme, host,
                                        request.port, http ? target : "");
-  return sha256({head, request.body.value_or(""), request.message});
+  return sha256({head, request.body.value_or(""), request.message.value_or("")});
 }
 
 std::string decide_line(const Policy& policy, std::string_view line) {

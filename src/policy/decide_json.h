@@ -6,7 +6,8 @@
 //
 // Total: what cannot be read (syntax, a duplicate or unknown member, a wrong type, more than kMaxDecideLine
 // bytes) is answered with effect "deny" and a reason "malformed:…", and with the id if it had been read.
-// Needed: host; method and target for http; target for websocket; port for tcp. Other absent members:
+// Beyond docs/cli.md: "binary": true is a binary message of protocol websocket; "published" is when the version asked of a registry was
+// published. Needed: host; method and target for http; target for websocket; port for tcp. Other absent members:
 // protocol http, tls true (false at port 80), port 443 (80 without TLS).
 #pragma once
 

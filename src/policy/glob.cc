@@ -260,4 +260,45 @@ bool Glob::overlaps(const Glob& other) const {
   return reach[n][m];
 }
 
+// Their tokens as the text that mine are matched with: only a run of mine takes a run of theirs.
+bool Glob::segment_covers(const Segment& mine, const Glob& other, const Segment& theirs) const {
+  const size_t n = mine.size, m = theirs.size;
+  std::vector<std::vector<bool>> reach(n + 1, std::vector<bool>(m + 1, false));
+  reach[0][0] = true;
+  for (size_t i = 0; i <= n; ++i) {
+    for (size_t j = 0; j <= m; ++j) {
+      if (!reach[i][j] || i == n) continue;
+      const Token& a = tokens_[mine.first + i];
+      const Token* b = j < m ? &other.tokens_[theirs.first + j] : nullptr;
+      if (a.kind == Token::Kind::run) {
+        reach[i + 1][j] = true;
+        if (b) reach[i][j + 1] = true;
+      } else if (b && b->kind != Token::Kind::run && (other.characters(*b) & ~characters(a)).none()) {
+        reach[i + 1][j + 1] = true;
+      }
+    }
+  }
+  return reach[n][m];
+}
+
+bool Glob::covers(const Glob& other) const {
+  const size_t n = segments_.size(), m = other.segments_.size();
+  std::vector<std::vector<bool>> reach(n + 1, std::vector<bool>(m + 1, false));
+  reach[0][0] = true;
+  for (size_t i = 0; i < n; ++i) {
+    for (size_t j = 0; j <= m; ++j) {
+      if (!reach[i][j]) continue;
+      const Segment& a = segments_[i];
+      const Segment* b = j < m ? &other.segments_[j] : nullptr;
+      if (a.any_number) {
+        reach[i + 1][j] = true;
+        if (b) reach[i][j + 1] = true;
+      } else if (b && !b->any_number && segment_covers(a, other, *b)) {
+        reach[i + 1][j + 1] = true;
+      }
+    }
+  }
+  return reach[n][m];
+}
+
 }  // namespace saw::policy

@@ -9,7 +9,7 @@
 // hosts; names and values are one segment, and in a value '.' and '/' are ordinary.
 //
 // matches() allocates nothing and takes O(pattern × text). overlaps() is exact: whether some text matches
-// both.
+// both. covers() errs on the side of no.
 #pragma once
 
 #include <array>
@@ -33,6 +33,10 @@ class Glob {
 
   bool matches(std::string_view text) const;
   bool overlaps(const Glob& other) const;  // both of the same kind
+  // Whether every text that matches `other`, of the same kind, matches this one. Never wrong with true; false may also mean that it
+  // takes more than a look at each piece to see it ("[ab]*" and "a*" with "b*").
+  bool covers(const Glob& other) const;
+  bool has_class() const { return !sets_.empty(); }
 
   const std::string& text() const { return text_; }
   Kind kind() const { return kind_; }
@@ -67,6 +71,7 @@ class Glob {
   bool accepts(const Token& token, uint8_t c) const;
   bool segment_matches(const Segment& segment, std::string_view text) const;
   Set characters(const Token& token) const;
+  bool segment_covers(const Segment& mine, const Glob& other, const Segment& theirs) const;
   bool segments_overlap(const Segment& mine, const Glob& other, const Segment& theirs) const;
   std::string_view next_segment(std::string_view text, size_t& at) const;
 

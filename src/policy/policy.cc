@@ -8,53 +8,21 @@
 #include "policy/compiled.h"
 #include "policy/read.h"
 #include "policy/show.h"
+#include "policy/vocabulary.h"
 
 namespace saw::policy {
 
 std::string_view name(Effect effect) {
-  switch (effect) {
-    case Effect::allow:
-      return "allow";
-    case Effect::review:
-      return "review";
-    case Effect::deny:
-      return "deny";
-  }
-  return "deny";
+  return name_of(kEffects, effect);
 }
 std::string_view name(Profile profile) {
-  switch (profile) {
-    case Profile::public_data:
-      return "public";
-    case Profile::corporate:
-      return "corporate";
-    case Profile::regulated:
-      return "regulated";
-    case Profile::local:
-      return "local";
-  }
-  return "regulated";
+  return name_of(kProfiles, profile);
 }
 std::string_view name(Protocol protocol) {
-  switch (protocol) {
-    case Protocol::http:
-      return "http";
-    case Protocol::git:
-      return "git";
-    case Protocol::graphql:
-      return "graphql";
-    case Protocol::jsonrpc:
-      return "jsonrpc";
-    case Protocol::mcp:
-      return "mcp";
-    case Protocol::websocket:
-      return "websocket";
-    case Protocol::registry:
-      return "registry";
-    case Protocol::tcp:
-      return "tcp";
-  }
-  return "http";
+  return name_of(kProtocols, protocol);
+}
+std::string_view name(TlsMode tls) {
+  return name_of(kTlsModes, tls);
 }
 
 std::string Diagnostic::text() const {
@@ -75,6 +43,7 @@ std::expected<Policy, Diagnostics> Policy::compile(std::string_view yaml, std::s
   if (reader.failed()) return std::unexpected(reader.take());
   impl->warnings = reader.take();
   impl->digest = sha256(yaml);
+  impl->file = file;
   build_indexes(*impl);
   return Policy(std::move(impl));
 }
@@ -86,6 +55,9 @@ Policy::~Policy() = default;
 
 const Digest& Policy::digest() const {
   return impl_->digest;
+}
+const std::string& Policy::file() const {
+  return impl_->file;
 }
 const std::string& Policy::name() const {
   return impl_->document.name;
@@ -114,6 +86,15 @@ int64_t Policy::credential_ttl_ms() const {
 const std::vector<Credential>& Policy::credentials() const {
   return impl_->credentials;
 }
+const Budget& Policy::budget() const {
+  return impl_->document.budget;
+}
+const std::optional<DataClassification>& Policy::data_classification() const {
+  return impl_->document.classification;
+}
+const Document& Policy::document() const {
+  return impl_->document;
+}
 const Diagnostics& Policy::warnings() const {
   return impl_->warnings;
 }
@@ -138,18 +119,38 @@ bool same_addresses(std::span<const AddressRange> a, std::span<const AddressRang
   });
 }
 
-Endpoint describe(const Entry& entry) {
-  const bool reads_push =
-      entry.protocol == Protocol::git && std::ranges::any_of(entry.rules, [](const Rule& rule) {
+// Whether what a request does stands in its body.
+bool judged_by_body(const Policy::Impl& impl, uint32_t e) {
+  const Entry& entry = impl.document.network[e];
+  if (entry.tls == TlsMode::passthrough) return false;
+  switch (entry.protocol) {
+    case Protocol::git:
+      return std::ranges::any_of(entry.rules, [](const Rule& rule) {
         return rule.effect != Effect::deny && (rule.everything || rule.op == GitOp::push);
       });
+    case Protocol::graphql:
+    case Protocol::jsonrpc:
+    case Protocol::mcp:
+      return true;
+    case Protocol::http:
+      return !impl.models[e].empty();
+    case Protocol::websocket:
+    case Protocol::registry:
+    case Protocol::tcp:
+      break;
+  }
+  return false;
+}
+
+Endpoint describe(const Policy::Impl& impl, uint32_t e) {
+  const Entry& entry = impl.document.network[e];
   return {.entry = entry.name,
           .protocol = entry.protocol,
           .tls = entry.tls,
           .credential = entry.credential,
           .addresses = entry.addresses,
           .limits = entry.limits,
-          .body = reads_push ? BodyNeed::whole : BodyNeed::none};
+          .body = judged_by_body(impl, e) ? BodyNeed::whole : BodyNeed::none};
 }
 
 // Two entries for one destination: agreed values stay, and where they differ the one that grants less.
@@ -175,9 +176,9 @@ std::optional<Endpoint> Policy::endpoint(std::string_view host, uint16_t port,
                       std::ranges::any_of(entry.paths, [&](const Glob& g) { return g.matches(path); });
     if (!here) return true;
     if (out)
-      narrow(*out, describe(entry));
+      narrow(*out, describe(*impl_, e));
     else
-      out = describe(entry);
+      out = describe(*impl_, e);
     return true;
   });
   return out;

@@ -31,6 +31,7 @@ enum class RunLater : uint8_t { quarantine, deny };
 std::string_view name(Effect);
 std::string_view name(Profile);
 std::string_view name(Protocol);
+std::string_view name(TlsMode);
 
 // Labels of a process tree, as bits.
 using Labels = uint8_t;
@@ -61,8 +62,14 @@ struct Request {
   std::string_view method, target;
   std::span<const Header> headers;
   std::optional<std::string_view> body;  // where the endpoint's protocol needs it (Endpoint::body)
-  std::string_view message;              // websocket: one client text message
-  std::string_view ip;                   // the address that would be dialled, when known
+  // websocket: one message of the client; neither is the upgrade itself.
+  std::optional<std::string_view> message;
+  enum class Frame : uint8_t {
+    text,
+    binary
+  } frame = Frame::text;           // binary: the message's bytes are not looked at
+  std::optional<Nanos> published;  // registry: when the version asked for was published, if known
+  std::string_view ip;             // the address that would be dialled, when known
   Labels labels = 0;
   Nanos time = 0;
   std::string_view agent, tool;
@@ -76,6 +83,8 @@ struct Decision {
   std::string_view entry;   // name of the network entry that decided, empty when nothing matched
   std::string
       canonical_target;  // what must be sent upstream instead of the target that came (http only; empty when refused early)
+  // registry: an answer that lists versions is admitted without those younger than this; 0: no such duty.
+  uint16_t min_age_days = 0;
 };
 
 // How the runtime must treat a destination before it sees a request.
@@ -97,6 +106,16 @@ struct Endpoint {
   std::span<const AddressRange> addresses;  // private ranges this entry may reach
   Limits limits;
   BodyNeed body = BodyNeed::none;  // whether decide() needs Request::body (up to limits.request_bytes)
+};
+
+// What a workspace may use up in a day; 0: no limit.
+struct Budget {
+  uint64_t calls = 0, upload_bytes = 0, tokens = 0;
+};
+// The data classification that the policy was written against (R79).
+struct DataClassification {
+  std::string name, sha256;
+  uint32_t version = 0;
 };
 
 struct Credential {
@@ -122,6 +141,8 @@ struct ReviewRules {
   bool other_than_requester = false;
 };
 
+struct Document;  // document.h
+
 class Policy {
  public:
   // `file` is only for messages. Fails with at least one error; warnings of a policy that compiles are in warnings().
@@ -131,7 +152,8 @@ class Policy {
   Policy& operator=(Policy&&) noexcept;
   ~Policy();
 
-  const Digest& digest() const;  // SHA-256 of the YAML text
+  const Digest& digest() const;     // SHA-256 of the YAML text
+  const std::string& file() const;  // as compile() was given it
   const std::string& name() const;
   Profile profile() const;
   Isolation isolation() const;
@@ -141,11 +163,18 @@ class Policy {
   const ReviewRules& review() const;
   int64_t credential_ttl_ms() const;
   const std::vector<Credential>& credentials() const;
+  const Budget& budget() const;
+  const std::optional<DataClassification>& data_classification() const;
   const Diagnostics& warnings() const;
+  // The policy as it was read: for what looks at policies (lint, proofs, reports), not for deciding.
+  const Document& document() const;
   std::string canonical() const;  // the compiled form as text, stable: what `saw policy show` prints
 
   Decision decide(const Request& request) const;
 
+  // Whether some call of this MCP tool could be allowed or reviewed, whatever its arguments: which tools an answer
+  // to tools/list may show. The request names destination, target and labels.
+  bool offers_tool(const Request& request, std::string_view tool) const;
   // Whether some rule could admit anything for this name (any port): what DNS answers depend on.
   bool may_resolve(std::string_view host) const;
   // The treatment of (host, port); nullopt: no entry matches, so every request there is denied. Entries that share a destination and

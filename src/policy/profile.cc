@@ -27,16 +27,29 @@ bool names_exact_path(const Rule& rule) {
   });
 }
 
+bool all_literal(const std::vector<Glob>& globs) {
+  return !globs.empty() && std::ranges::all_of(globs, &Glob::literal);
+}
+
 bool names_exact_push(const Rule& rule) {
-  return !rule.repos.empty() && !rule.refs.empty() && std::ranges::all_of(rule.repos, &Glob::literal);
+  return all_literal(rule.repos) && !rule.refs.empty();
+}
+
+bool asks_only_queries(const Rule& rule) {
+  return !rule.types.empty() && std::ranges::find(rule.types, OperationType::mutation) == rule.types.end();
+}
+
+// Methods spelled out; a call of tools also its tools.
+bool names_exact_calls(const Entry& entry, const Rule& rule) {
+  const bool tools = entry.protocol == Protocol::mcp &&
+                     (!rule.tools.empty() || !rule.arguments.empty() || rule.calls.empty() ||
+                      std::ranges::any_of(rule.calls, [](const Glob& g) { return g.matches("tools/call"); }));
+  return tools ? all_literal(rule.tools) : all_literal(rule.calls);
 }
 
 void find_unreviewed_writes(const Entry& entry, Findings& out) {
   for (const Rule& rule : entry.rules) {
-    if (rule.effect != Effect::allow) continue;
-    const bool exact = entry.protocol == Protocol::git ? rule.op == GitOp::fetch || names_exact_push(rule)
-                                                       : only_reads(rule) || names_exact_path(rule);
-    if (!exact)
+    if (rule.effect == Effect::allow && writes_freely(entry, rule))
       out.push_back({rule.place, fmt::format("{} lets writes leave for an external destination without "
                                              "review and without naming the exact path",
                                              rule.id)});
@@ -108,6 +121,28 @@ void warn_of_weakness(const Document& d, Reader& r) {
 }
 
 }  // namespace
+
+bool writes_freely(const Entry& entry, const Rule& rule) {
+  if (rule.everything || entry.tls == TlsMode::passthrough) return true;
+  switch (entry.protocol) {
+    case Protocol::http:
+      return !only_reads(rule) && !names_exact_path(rule);
+    case Protocol::git:
+      return rule.op != GitOp::fetch && !names_exact_push(rule);
+    case Protocol::graphql:
+      return !asks_only_queries(rule) && !all_literal(rule.fields);
+    case Protocol::jsonrpc:
+    case Protocol::mcp:
+      return !names_exact_calls(entry, rule);
+    case Protocol::websocket:
+      return !all_literal(rule.messages) && !names_exact_path(rule);
+    case Protocol::registry:
+      return rule.registry_op != RegistryOp::read && !all_literal(rule.packages);
+    case Protocol::tcp:
+      return true;
+  }
+  return true;
+}
 
 void check_profile(const Document& d, Reader& r) {
   warn_of_weakness(d, r);

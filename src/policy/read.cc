@@ -13,8 +13,6 @@ using yaml::Node;
 
 constexpr int64_t kMaxCredentialTtlMs = 3'600'000;
 constexpr int64_t kMaxHoldMs = 600'000;
-constexpr double kMaxCpus = 1024;
-constexpr uint64_t kMaxPids = 4'194'304, kMaxOpenFiles = 1'048'576;
 
 bool lower_hex(std::string_view s, size_t size) {
   return s.size() == size &&
@@ -73,22 +71,19 @@ void check_write_paths(const Node& filesystem, Reader& r) {
 void read_file_labels(const Node& node, Reader& r, Document& out) {
   const auto* items = r.list(node, "filesystem.labels");
   if (!items) return;
+  out.labels_place = place_of(node);
   for (const Node& item : *items) {
-    if (!r.fields(item, "a file label", {"path", "add"})) continue;
+    if (!r.fields(item, kFileLabel)) continue;
     const Node *path = item.find("path"), *add = item.find("add");
-    if (!path || !add) {
-      r.error(place_of(item), "policy.missing_field", "a file label needs 'path' and 'add'");
-      continue;
-    }
+    if (!path || !add) continue;
     auto where = read_path(*path, r, "the path of a file label");
-    auto label = r.one_of<Labels>(*add, "a label", {{"private", kPrivate}, {"untrusted", kUntrusted}});
+    auto label = r.one_of(*add, "a label", kLabels);
     if (where && label) out.filesystem.labels.push_back({std::move(*where), *label});
   }
-  r.not_available(place_of(node), "filesystem.labels (labels that follow process trees)");
 }
 
 void read_filesystem(const Node& node, Reader& r, Document& out) {
-  if (!r.fields(node, "filesystem", {"read", "write", "deny", "labels", "runLater"})) return;
+  if (!r.fields(node, kFilesystem)) return;
   out.filesystem_place = place_of(node);
   out.filesystem.read = read_paths(node, r, "read");
   out.filesystem.write = read_paths(node, r, "write");
@@ -97,54 +92,56 @@ void read_filesystem(const Node& node, Reader& r, Document& out) {
   if (const Node* labels = node.find("labels")) read_file_labels(*labels, r, out);
   const Node* run_later = node.find("runLater");
   if (!run_later) return;
-  auto mode = r.one_of<RunLater>(*run_later, "filesystem.runLater",
-                                 {{"quarantine", RunLater::quarantine}, {"deny", RunLater::deny}});
+  auto mode = r.one_of(*run_later, "filesystem.runLater", kRunLater);
   if (mode) out.filesystem.run_later = *mode;
 }
 
+uint64_t read_count(const Node& parent, Reader& r, const Object& object, std::string_view key) {
+  const Node* node = parent.find(key);
+  return node ? r.number(*node, key, bounds_of(object, key)).value_or(0) : 0;
+}
+uint64_t read_size(const Node& parent, Reader& r, std::string_view key) {
+  const Node* node = parent.find(key);
+  return node ? r.size(*node, key).value_or(0) : 0;
+}
+
 void read_limits(const Node& node, Reader& r, ProcessLimits& out) {
-  if (!r.fields(node, "process.limits", {"memory", "pids", "cpus", "openFiles", "fileSize", "wallClock"}))
-    return;
-  if (const Node* n = node.find("memory")) out.memory_bytes = r.size(*n, "memory").value_or(0);
-  if (const Node* n = node.find("pids")) out.pids = r.number(*n, "pids", 1, kMaxPids).value_or(0);
-  if (const Node* n = node.find("cpus")) out.cpus = r.decimal(*n, "cpus", kMaxCpus).value_or(0);
-  if (const Node* n = node.find("openFiles"))
-    out.open_files = r.number(*n, "openFiles", 1, kMaxOpenFiles).value_or(0);
-  if (const Node* n = node.find("fileSize")) out.file_size_bytes = r.size(*n, "fileSize").value_or(0);
+  if (!r.fields(node, kProcessLimits)) return;
+  out.memory_bytes = read_size(node, r, "memory");
+  out.pids = read_count(node, r, kProcessLimits, "pids");
+  if (const Node* n = node.find("cpus"))
+    out.cpus = r.decimal(*n, "cpus", static_cast<double>(bounds_of(kProcessLimits, "cpus").most)).value_or(0);
+  out.open_files = read_count(node, r, kProcessLimits, "openFiles");
+  out.file_size_bytes = read_size(node, r, "fileSize");
   if (const Node* n = node.find("wallClock"))
     out.wall_clock_ms = static_cast<uint64_t>(r.duration_ms(*n, "wallClock").value_or(0));
 }
 
 void read_process(const Node& node, Reader& r, Document& out) {
-  if (!r.fields(node, "process", {"limits"})) return;
+  if (!r.fields(node, kProcess)) return;
   if (const Node* limits = node.find("limits")) read_limits(*limits, r, out.limits);
 }
 
 void read_metadata(const Node& node, Reader& r, Document& out) {
-  if (!r.fields(node, "metadata", {"name", "description"})) return;
-  if (const Node* name = node.find("name"))
-    out.name = read_name(*name, r, "metadata.name").value_or("");
-  else
-    r.error(place_of(node), "policy.missing_field", "metadata needs 'name'");
+  if (!r.fields(node, kMetadata)) return;
+  if (const Node* name = node.find("name")) out.name = read_name(*name, r, "metadata.name").value_or("");
   if (const Node* text = node.find("description"))
     out.description = r.text(*text, "metadata.description").value_or("");
 }
 
-// Validated and covered by the policy's digest; where agents run unattended, control demands its presence
-// (R79).
-void read_classification(const Node& node, Reader& r) {
-  if (!r.fields(node, "dataClassification", {"name", "version", "sha256"})) return;
-  for (std::string_view key : {"name", "version", "sha256"})
-    if (!node.find(key))
-      r.error(place_of(node), "policy.missing_field", fmt::format("dataClassification needs '{}'", key));
-  if (const Node* n = node.find("name")) read_name(*n, r, "dataClassification.name");
-  if (const Node* n = node.find("version")) r.number(*n, "dataClassification.version", 1, UINT32_MAX);
-  if (const Node* n = node.find("sha256")) {
-    auto digest = r.text(*n, "dataClassification.sha256");
-    if (digest && !lower_hex(*digest, 64))
-      r.error(place_of(*n), "policy.bad_value",
-              "dataClassification.sha256 must be 64 lower-case hexadecimal digits");
-  }
+// Covered by the policy's digest; where agents run unattended, control demands its presence (R79).
+void read_classification(const Node& node, Reader& r, Document& out) {
+  if (!r.fields(node, kClassification)) return;
+  DataClassification& c = out.classification.emplace();
+  if (const Node* n = node.find("name")) c.name = read_name(*n, r, "dataClassification.name").value_or("");
+  c.version = static_cast<uint32_t>(read_count(node, r, kClassification, "version"));
+  const Node* n = node.find("sha256");
+  if (!n) return;
+  c.sha256 = r.text(*n, "dataClassification.sha256").value_or("");
+  if (!c.sha256.empty() && !lower_hex(c.sha256, 64))
+    r.error(place_of(*n), "policy.bad_value",
+            fmt::format("dataClassification.sha256 must be 64 lower-case hexadecimal digits, not '{}'",
+                        printable(c.sha256, 80)));
 }
 
 bool valid_field_name(std::string_view name) {
@@ -165,10 +162,9 @@ bool framing_field(std::string_view name) {
 }
 
 void read_injection(const Node& node, Reader& r, Credential& out) {
-  if (!r.fields(node, "inject", {"header", "format"})) return;
+  if (!r.fields(node, kInject)) return;
   const Node *header = node.find("header"), *format = node.find("format");
-  if (!header || !format)
-    return r.error(place_of(node), "policy.missing_field", "inject needs 'header' and 'format'");
+  if (!header || !format) return;
   out.header = r.text(*header, "inject.header").value_or("");
   if (!out.header.empty() && (!valid_field_name(out.header) || framing_field(out.header)))
     r.error(place_of(*header), "policy.bad_value",
@@ -179,17 +175,16 @@ void read_injection(const Node& node, Reader& r, Credential& out) {
   const bool ascii = std::ranges::all_of(out.format, [](unsigned char c) { return c < 0x80; });
   if (!out.format.empty() &&
       (hole == std::string::npos || out.format.find(kHole, hole + 1) != std::string::npos || !ascii))
-    r.error(place_of(*format), "policy.bad_value", "inject.format must be ASCII and contain {secret} once");
+    r.error(place_of(*format), "policy.bad_value",
+            fmt::format("inject.format must be ASCII and contain {{secret}} once, not '{}'",
+                        printable(out.format, 80)));
 }
 
 void read_credential(const Node& key, const Node& node, Reader& r, Document& out) {
   CredentialSource source{.place = place_of(key)};
   source.credential.name = read_name(key, r, "the name of a credential").value_or("");
   const std::string what = fmt::format("credential '{}'", printable(key.scalar, 60));
-  if (!r.fields(node, what, {"secret", "inject", "only"})) return;
-  for (std::string_view needed : {"secret", "inject", "only"})
-    if (!node.find(needed))
-      r.error(place_of(node), "policy.missing_field", fmt::format("{} needs '{}'", what, needed));
+  if (!r.fields(node, kCredential, what)) return;
   if (const Node* n = node.find("secret"))
     source.credential.secret = read_name(*n, r, "the name of a secret").value_or("");
   if (const Node* n = node.find("inject")) read_injection(*n, r, source.credential);
@@ -209,99 +204,81 @@ void read_credentials(const Node& node, Reader& r, Document& out) {
 }
 
 void read_review(const Node& node, Reader& r, Document& out) {
-  if (!r.fields(node, "review", {"hold", "expires", "approvers"})) return;
+  if (!r.fields(node, kReview)) return;
   out.review_place = place_of(node);
   if (const Node* n = node.find("hold")) {
     out.review.hold_ms = r.duration_ms(*n, "review.hold").value_or(out.review.hold_ms);
     if (out.review.hold_ms > kMaxHoldMs)
-      r.error(place_of(*n), "policy.bad_value", "review.hold must be at most 10m");
+      r.error(place_of(*n), "policy.bad_value",
+              fmt::format("review.hold must be at most 10m, not '{}'", printable(n->scalar, 60)));
   }
   if (const Node* n = node.find("expires"))
     out.review.expires_ms = r.duration_ms(*n, "review.expires").value_or(out.review.expires_ms);
   if (const Node* n = node.find("approvers"))
-    out.review.other_than_requester =
-        r.one_of<bool>(*n, "review.approvers", {{"other-than-requester", true}}).value_or(false);
+    out.review.other_than_requester = r.one_of(*n, "review.approvers", kApprovers).value_or(false);
 }
 
 void read_trifecta(const Node& node, Reader& r, Document& out) {
-  if (!r.fields(node, "trifecta", {"privateAndUntrusted"})) return;
+  if (!r.fields(node, kTrifectaObject)) return;
   out.trifecta_place = place_of(node);
   if (const Node* n = node.find("privateAndUntrusted"))
-    out.trifecta = r.one_of<Effect>(*n, "trifecta.privateAndUntrusted",
-                                    {{"review", Effect::review}, {"deny", Effect::deny}})
-                       .value_or(Effect::deny);
+    out.trifecta = r.one_of(*n, "trifecta.privateAndUntrusted", kTrifecta).value_or(Effect::deny);
 }
 
 void read_runtime_credential(const Node& node, Reader& r, Document& out) {
-  if (!r.fields(node, "runtimeCredential", {"ttl"})) return;
+  if (!r.fields(node, kRuntimeCredential)) return;
   const Node* n = node.find("ttl");
   if (!n) return;
   out.credential_ttl_ms = r.duration_ms(*n, "runtimeCredential.ttl").value_or(out.credential_ttl_ms);
   if (out.credential_ttl_ms < 1000 || out.credential_ttl_ms > kMaxCredentialTtlMs)
-    r.error(place_of(*n), "policy.bad_value", "runtimeCredential.ttl must be between 1s and 1h");
+    r.error(
+        place_of(*n), "policy.bad_value",
+        fmt::format("runtimeCredential.ttl must be between 1s and 1h, not '{}'", printable(n->scalar, 60)));
 }
 
-void read_inference(const Node& node, Reader& r) {
-  const auto* items = r.list(node, "inference");
-  if (!items) return;
-  for (const Node& item : *items) {
-    if (!r.fields(item, "an inference rule", {"model", "via", "data"})) continue;
-    if (!item.find("model") || !item.find("via"))
-      r.error(place_of(item), "policy.missing_field", "an inference rule needs 'model' and 'via'");
-    if (const Node* n = item.find("model")) {
-      auto text = r.text(*n, "a model");
-      auto glob = text ? Glob::create(*text, Glob::Kind::value) : std::unexpected(std::string());
-      if (text && !glob)
-        r.error(place_of(*n), "policy.bad_glob", fmt::format("'{}': {}", printable(*text), glob.error()));
-    }
-    if (const Node* n = item.find("via")) r.text(*n, "via");
-    const Node* data = item.find("data");
-    const auto* classes = data ? r.list(*data, "data") : nullptr;
-    if (classes)
-      for (const Node& c : *classes)
-        r.one_of<DataClass>(c, "data",
-                            {{"public", DataClass::public_data},
-                             {"internal", DataClass::internal},
-                             {"private", DataClass::private_data}});
-  }
-  r.not_available(place_of(node), "inference (routed models)");
+void read_inference_rule(const Node& node, Reader& r, Document& out) {
+  if (!r.fields(node, kInference)) return;
+  const Node *model = node.find("model"), *via = node.find("via"), *data = node.find("data");
+  auto text = model ? r.text(*model, "a model") : std::nullopt;
+  auto entry = via ? r.text(*via, "via") : std::nullopt;
+  auto classes =
+      data ? r.each_of(*data, "inference.data", kDataClasses) : std::vector{DataClass::public_data};
+  if (!text || !entry) return;
+  auto glob = Glob::create(*text, Glob::Kind::value);
+  if (glob)
+    out.inference.push_back({std::move(*glob), std::move(*entry), std::move(classes), place_of(node)});
+  else
+    r.error(place_of(*model), "policy.bad_glob", fmt::format("'{}': {}", printable(*text), glob.error()));
 }
 
-void read_budget(const Node& node, Reader& r) {
-  if (r.fields(node, "budget", {"perDay"})) {
-    const Node* day = node.find("perDay");
-    if (day && r.fields(*day, "budget.perDay", {"calls", "uploadBytes", "tokens"})) {
-      if (const Node* n = day->find("calls")) r.number(*n, "calls", 1, INT64_MAX);
-      if (const Node* n = day->find("uploadBytes")) r.size(*n, "uploadBytes");
-      if (const Node* n = day->find("tokens")) r.number(*n, "tokens", 1, INT64_MAX);
-    }
-  }
-  r.not_available(place_of(node), "budget");
+void read_inference(const Node& node, Reader& r, Document& out) {
+  if (const auto* items = r.list(node, "inference"))
+    for (const Node& item : *items) read_inference_rule(item, r, out);
+}
+
+void read_budget(const Node& node, Reader& r, Document& out) {
+  if (!r.fields(node, kBudget)) return;
+  out.budget_place = place_of(node);
+  const Node* day = node.find("perDay");
+  if (!day || !r.fields(*day, kPerDay)) return;
+  out.budget = {.calls = read_count(*day, r, kPerDay, "calls"),
+                .upload_bytes = read_size(*day, r, "uploadBytes"),
+                .tokens = read_count(*day, r, kPerDay, "tokens")};
 }
 
 void read_head(const Node& root, Reader& r, Document& out) {
-  for (std::string_view key : {"apiVersion", "kind", "metadata", "profile"})
-    if (!root.find(key))
-      r.error(place_of(root), "policy.missing_field", fmt::format("a policy needs '{}'", key));
-  if (const Node* n = root.find("apiVersion")) r.one_of<int>(*n, "apiVersion", {{"saw/v1", 1}});
-  if (const Node* n = root.find("kind")) r.one_of<int>(*n, "kind", {{"Policy", 1}});
+  if (const Node* n = root.find("apiVersion")) r.one_of(*n, "apiVersion", kApiVersions);
+  if (const Node* n = root.find("kind")) r.one_of(*n, "kind", kKinds);
   if (const Node* n = root.find("metadata")) read_metadata(*n, r, out);
   if (const Node* n = root.find("profile")) {
     out.profile_place = place_of(*n);
-    out.profile = r.one_of<Profile>(*n, "profile",
-                                    {{"public", Profile::public_data},
-                                     {"corporate", Profile::corporate},
-                                     {"regulated", Profile::regulated},
-                                     {"local", Profile::local}})
-                      .value_or(Profile::regulated);
+    out.profile = r.one_of(*n, "profile", kProfiles).value_or(Profile::regulated);
   }
   // Absent: a machine of one's own may use namespaces, everything else is for virtual machines (R2).
   out.isolation = out.profile == Profile::local ? Isolation::namespaces : Isolation::vm;
   if (const Node* n = root.find("isolation")) {
     out.isolation_place = place_of(*n);
-    out.isolation =
-        r.one_of<Isolation>(*n, "isolation", {{"vm", Isolation::vm}, {"namespace", Isolation::namespaces}})
-            .value_or(Isolation::vm);
+    out.isolation = r.one_of(*n, "isolation", kIsolations).value_or(Isolation::vm);
   }
   if (const Node* n = root.find("strict")) out.strict = r.boolean(*n, "strict").value_or(true);
 }
@@ -328,13 +305,9 @@ std::optional<std::string> read_name(const Node& node, Reader& r, std::string_vi
 
 Document read_document(const Node& root, Reader& r) {
   Document out;
-  if (!r.fields(root, "a policy",
-                {"apiVersion", "kind", "metadata", "profile", "isolation", "strict", "dataClassification",
-                 "filesystem", "process", "network", "credentials", "trifecta", "review", "runtimeCredential",
-                 "inference", "budget"}))
-    return out;
+  if (!r.fields(root, kPolicy)) return out;
   read_head(root, r, out);
-  if (const Node* n = root.find("dataClassification")) read_classification(*n, r);
+  if (const Node* n = root.find("dataClassification")) read_classification(*n, r, out);
   if (const Node* n = root.find("filesystem")) read_filesystem(*n, r, out);
   if (const Node* n = root.find("process")) read_process(*n, r, out);
   if (const Node* n = root.find("network")) read_network(*n, r, out);
@@ -342,8 +315,8 @@ Document read_document(const Node& root, Reader& r) {
   if (const Node* n = root.find("trifecta")) read_trifecta(*n, r, out);
   if (const Node* n = root.find("review")) read_review(*n, r, out);
   if (const Node* n = root.find("runtimeCredential")) read_runtime_credential(*n, r, out);
-  if (const Node* n = root.find("inference")) read_inference(*n, r);
-  if (const Node* n = root.find("budget")) read_budget(*n, r);
+  if (const Node* n = root.find("inference")) read_inference(*n, r, out);
+  if (const Node* n = root.find("budget")) read_budget(*n, r, out);
   return out;
 }
 

@@ -14,7 +14,6 @@ namespace {
 using yaml::Node;
 
 constexpr uint64_t kMaxRequestBytes = uint64_t{1} << 30;
-constexpr uint64_t kMaxPerMinute = 1'000'000, kMaxConcurrent = 10'000;
 
 std::optional<HostPattern> read_host(const Node& node, Reader& r) {
   auto text = r.text(node, "a host");
@@ -87,7 +86,8 @@ void read_ports(const Node& node, Reader& r, Entry& out) {
   const auto* items = r.list(node, "ports");
   if (!items) return;
   for (const Node& item : *items)
-    if (auto port = r.number(item, "a port", 1, 65535)) out.ports.push_back(static_cast<uint16_t>(*port));
+    if (auto port = r.number(item, "a port", bounds_of(kTo, "ports")))
+      out.ports.push_back(static_cast<uint16_t>(*port));
   std::ranges::sort(out.ports);
   if (std::ranges::adjacent_find(out.ports) != out.ports.end())
     r.error(place_of(node), "policy.duplicate", "a port is listed twice");
@@ -110,9 +110,8 @@ void read_to_paths(const Node& node, Reader& r, Entry& out) {
 }
 
 void read_to(const Node& node, Reader& r, Entry& out) {
-  if (!r.fields(node, "to", {"hosts", "ports", "paths", "addresses"})) return;
+  if (!r.fields(node, kTo)) return;
   const Node* hosts = node.find("hosts");
-  if (!hosts) r.error(place_of(node), "policy.missing_field", "to needs 'hosts'");
   const auto* items = hosts ? r.list(*hosts, "hosts") : nullptr;
   if (items)
     for (const Node& item : *items)
@@ -123,54 +122,35 @@ void read_to(const Node& node, Reader& r, Entry& out) {
 }
 
 void read_entry_limits(const Node& node, Reader& r, Entry& out) {
-  if (!r.fields(node, "limits", {"requestsPerMinute", "concurrent", "uploadBytesPerHour", "requestBytes"}))
-    return;
-  if (const Node* n = node.find("requestsPerMinute")) {
-    out.limits.requests_per_minute =
-        static_cast<uint32_t>(r.number(*n, "requestsPerMinute", 1, kMaxPerMinute).value_or(0));
-    r.not_available(place_of(*n), "limits.requestsPerMinute");
-  }
-  if (const Node* n = node.find("concurrent")) {
-    out.limits.concurrent = static_cast<uint32_t>(r.number(*n, "concurrent", 1, kMaxConcurrent).value_or(0));
-    r.not_available(place_of(*n), "limits.concurrent");
-  }
-  if (const Node* n = node.find("uploadBytesPerHour")) {
+  if (!r.fields(node, kEntryLimits)) return;
+  out.limits_place = place_of(node);
+  auto count = [&](std::string_view key) {
+    const Node* n = node.find(key);
+    return static_cast<uint32_t>(n ? r.number(*n, key, bounds_of(kEntryLimits, key)).value_or(0) : 0);
+  };
+  out.limits.requests_per_minute = count("requestsPerMinute");
+  out.limits.concurrent = count("concurrent");
+  if (const Node* n = node.find("uploadBytesPerHour"))
     out.limits.upload_bytes_per_hour = r.size(*n, "uploadBytesPerHour").value_or(0);
-    r.not_available(place_of(*n), "limits.uploadBytesPerHour");
-  }
   const Node* n = node.find("requestBytes");
   if (!n) return;
   out.limits.request_bytes = r.size(*n, "requestBytes").value_or(out.limits.request_bytes);
   if (out.limits.request_bytes > kMaxRequestBytes)
-    r.error(place_of(*n), "policy.bad_value", "requestBytes must be at most 1GiB");
+    r.error(place_of(*n), "policy.bad_value",
+            fmt::format("requestBytes must be at most 1GiB, not '{}'", printable(n->scalar, 60)));
 }
 
 void read_protocol(const Node& node, Reader& r, Entry& out) {
   if (const Node* n = node.find("protocol")) {
-    out.protocol = r.one_of<Protocol>(*n, "protocol",
-                                      {{"http", Protocol::http},
-                                       {"git", Protocol::git},
-                                       {"graphql", Protocol::graphql},
-                                       {"jsonrpc", Protocol::jsonrpc},
-                                       {"mcp", Protocol::mcp},
-                                       {"websocket", Protocol::websocket},
-                                       {"registry", Protocol::registry},
-                                       {"tcp", Protocol::tcp}})
-                       .value_or(Protocol::http);
-    // saw-egress refuses raw TCP, so a rule for it would promise what nobody keeps.
-    const bool today = out.protocol == Protocol::http || out.protocol == Protocol::git;
-    if (!today) r.not_available(place_of(*n), fmt::format("protocol: {}", name(out.protocol)));
+    out.protocol_place = place_of(*n);
+    out.protocol = r.one_of(*n, "protocol", kProtocols).value_or(Protocol::http);
   }
   // Raw TCP is passed on as it comes, TLS or not: there is nothing to inspect.
   out.tls = out.protocol == Protocol::tcp ? TlsMode::none : TlsMode::inspect;
   const Node* n = node.find("tls");
   if (!n) return;
-  out.tls =
-      r.one_of<TlsMode>(
-           *n, "tls",
-           {{"inspect", TlsMode::inspect}, {"passthrough", TlsMode::passthrough}, {"none", TlsMode::none}})
-          .value_or(TlsMode::inspect);
-  if (out.tls == TlsMode::passthrough) r.not_available(place_of(*n), "tls: passthrough");
+  out.tls_place = place_of(*n);
+  out.tls = r.one_of(*n, "tls", kTlsModes).value_or(TlsMode::inspect);
   if (out.tls == TlsMode::inspect && out.protocol == Protocol::tcp)
     r.error(place_of(*n), "policy.bad_value",
             "protocol: tcp is not inspected; write tls: none or leave it out");
@@ -178,40 +158,24 @@ void read_protocol(const Node& node, Reader& r, Entry& out) {
 
 void read_data_flow(const Node& node, Reader& r, Entry& out) {
   if (const Node* n = node.find("content"))
-    out.content =
-        r.one_of<Trust>(*n, "content", {{"trusted", Trust::trusted}, {"untrusted", Trust::untrusted}})
-            .value_or(Trust::untrusted);
+    out.content = r.one_of(*n, "content", kTrust).value_or(Trust::untrusted);
   if (const Node* n = node.find("data")) {
-    out.data = r.one_of<DataClass>(*n, "data",
-                                   {{"public", DataClass::public_data},
-                                    {"internal", DataClass::internal},
-                                    {"private", DataClass::private_data}})
-                   .value_or(DataClass::public_data);
-    if (out.data == DataClass::private_data)
-      r.not_available(place_of(*n), "data: private (labels that follow process trees)");
+    out.data_place = place_of(*n);
+    out.data = r.one_of(*n, "data", kDataClasses).value_or(DataClass::public_data);
   }
   out.reach = out.addresses.empty() ? Reach::external : Reach::internal;
   if (const Node* n = node.find("reach"))
-    out.reach = r.one_of<Reach>(*n, "reach", {{"internal", Reach::internal}, {"external", Reach::external}})
-                    .value_or(Reach::external);
+    out.reach = r.one_of(*n, "reach", kReaches).value_or(Reach::external);
 }
 
 void read_entry(const Node& node, Reader& r, Document& document) {
-  if (!r.fields(node, "a network entry",
-                {"name", "to", "protocol", "tls", "content", "data", "reach", "credential", "limits", "allow",
-                 "review", "deny"}))
-    return;
+  if (!r.fields(node, kEntry)) return;
   Entry out{.place = place_of(node)};
   if (const Node* n = node.find("name")) {
     out.name = read_name(*n, r, "the name of an entry").value_or("");
     out.place = place_of(*n);
-  } else {
-    r.error(place_of(node), "policy.missing_field", "a network entry needs 'name'");
   }
-  if (const Node* n = node.find("to"))
-    read_to(*n, r, out);
-  else
-    r.error(place_of(node), "policy.missing_field", "a network entry needs 'to'");
+  if (const Node* n = node.find("to")) read_to(*n, r, out);
   read_protocol(node, r, out);
   read_data_flow(node, r, out);
   if (out.protocol == Protocol::tcp && out.ports.empty())

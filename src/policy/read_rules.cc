@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/bytes.h"
+#include "policy/json.h"
 #include "policy/read.h"
 #include "policy/target.h"
 
@@ -74,18 +75,19 @@ std::vector<std::string> read_methods(const Node& rule, Reader& r) {
   return out;
 }
 
-void read_when(const Node& node, Reader& r) {
-  if (!r.fields(node, "when", {"labels"})) return;
+void read_when(const Node& node, Reader& r, LabelCondition& out) {
+  if (!r.fields(node, kWhen)) return;
   const Node* labels = node.find("labels");
-  if (!labels) return r.error(place_of(node), "policy.missing_field", "when needs 'labels'");
-  if (!r.fields(*labels, "when.labels", {"all", "any", "none"})) return;
-  for (const auto& [key, value] : labels->members) {
-    const auto* items = r.list(value, fmt::format("when.labels.{}", key.scalar));
-    if (!items) continue;
-    for (const Node& item : *items)
-      r.one_of<Labels>(item, "a label", {{"private", kPrivate}, {"untrusted", kUntrusted}});
-  }
-  r.not_available(place_of(node), "when.labels (labels that follow process trees)");
+  if (!labels || !r.fields(*labels, kWhenLabels)) return;
+  if (labels->members.empty())
+    r.error(place_of(*labels), "policy.empty_rule", "when.labels that names no label");
+  auto bits = [&](std::string_view key) {
+    Labels set = 0;
+    if (const Node* n = labels->find(key))
+      for (Labels label : r.each_of(*n, fmt::format("when.labels.{}", key), kLabels)) set |= label;
+    return set;
+  };
+  out = {.all = bits("all"), .any = bits("any"), .none = bits("none")};
 }
 
 void read_http_rule(const Node& node, Reader& r, Rule& out) {
@@ -99,9 +101,7 @@ void read_http_rule(const Node& node, Reader& r, Rule& out) {
 }
 
 void read_git_rule(const Node& node, Reader& r, Rule& out) {
-  const Node* op = node.find("op");
-  if (!op) return r.error(place_of(node), "policy.missing_field", "a git rule needs 'op': fetch or push");
-  out.op = r.one_of<GitOp>(*op, "op", {{"fetch", GitOp::fetch}, {"push", GitOp::push}});
+  if (const Node* op = node.find("op")) out.op = r.one_of(*op, "op", kGitOps);
   // A repository is meant with and without its ".git".
   if (const Node* repos = node.find("repos"); repos && r.list(*repos, "repos")) {
     for (const Node& item : repos->items) {
@@ -118,82 +118,81 @@ void read_git_rule(const Node& node, Reader& r, Rule& out) {
             "refs constrain a push only: what a fetch reads is not visible per ref");
 }
 
-void read_names(const Node& rule, Reader& r, std::string_view key) {
-  read_globs(rule, r, key, Glob::Kind::value);
+void read_graphql_rule(const Node& node, Reader& r, Rule& out) {
+  if (const Node* n = node.find("types")) out.types = r.each_of(*n, "types", kOperationTypes);
+  out.names = read_globs(node, r, "names", Glob::Kind::name);
+  out.fields = read_globs(node, r, "fields", Glob::Kind::name);
 }
 
-// Rules of protocols that are not available yet are still checked, so that a policy is right on the day they
-// are.
-void check_future_rule(const Node& node, Reader& r, Protocol protocol) {
-  if (protocol == Protocol::websocket) read_globs(node, r, "paths", Glob::Kind::path);
-  for (std::string_view key : {"names", "fields", "methods", "tools", "messages", "packages"})
-    if (node.find(key)) read_names(node, r, key);
-  for (std::string_view key : {"params", "arguments"})
-    if (node.find(key)) read_values(node, r, key);
-  if (const Node* n = node.find("types"); n && r.list(*n, "types"))
-    for (const Node& item : n->items)
-      r.one_of<int>(item, "a type", {{"query", 0}, {"mutation", 1}, {"subscription", 2}});
-  if (const Node* n = node.find("binary")) r.one_of<int>(*n, "binary", {{"allow", 0}, {"deny", 1}});
-  if (const Node* n = node.find("ecosystem"))
-    r.one_of<int>(*n, "ecosystem",
-                  {{"npm", 0},
-                   {"pypi", 1},
-                   {"cargo", 2},
-                   {"go", 3},
-                   {"maven", 4},
-                   {"rubygems", 5},
-                   {"oci", 6},
-                   {"debian", 7}});
-  if (const Node* n = node.find("op")) r.one_of<int>(*n, "op", {{"read", 0}, {"publish", 1}});
-  if (const Node* n = node.find("minAgeDays")) r.number(*n, "minAgeDays", 1, 3650);
-}
-
-std::span<const std::string_view> rule_fields(Protocol protocol) {
-  static constexpr std::string_view kHttp[] = {"methods", "paths", "query", "headers", "when"};
-  static constexpr std::string_view kGit[] = {"op", "repos", "refs", "when"};
-  static constexpr std::string_view kGraphql[] = {"types", "names", "fields", "when"};
-  static constexpr std::string_view kJsonrpc[] = {"methods", "params", "when"};
-  static constexpr std::string_view kMcp[] = {"methods", "tools", "arguments", "when"};
-  static constexpr std::string_view kWebsocket[] = {"paths", "messages", "binary", "when"};
-  static constexpr std::string_view kRegistry[] = {"ecosystem", "op", "packages", "minAgeDays", "when"};
-  static constexpr std::string_view kTcp[] = {"when"};
-  switch (protocol) {
-    case Protocol::http:
-      return kHttp;
-    case Protocol::git:
-      return kGit;
-    case Protocol::graphql:
-      return kGraphql;
-    case Protocol::jsonrpc:
-      return kJsonrpc;
-    case Protocol::mcp:
-      return kMcp;
-    case Protocol::websocket:
-      return kWebsocket;
-    case Protocol::registry:
-      return kRegistry;
-    case Protocol::tcp:
-      return kTcp;
+// {"/pointer": glob, …}: RFC 6901 pointers, each to something inside.
+std::vector<ValueRule> read_pointers(const Node& rule, Reader& r, std::string_view key) {
+  std::vector<ValueRule> out = read_values(rule, r, key);
+  const Node* node = rule.find(key);
+  for (const ValueRule& value : out) {
+    if (valid_pointer(value.key)) continue;
+    r.error(place_of(*node), "policy.bad_value",
+            fmt::format("'{}' in {} is not a JSON pointer such as /path or /files/0/name",
+                        printable(value.key, 60), key));
   }
-  return {};
+  return out;
 }
+
+void read_jsonrpc_rule(const Node& node, Reader& r, Rule& out) {
+  out.calls = read_globs(node, r, "methods", Glob::Kind::ref);
+  out.arguments = read_pointers(node, r, "params");
+}
+
+void read_mcp_rule(const Node& node, Reader& r, Rule& out) {
+  out.calls = read_globs(node, r, "methods", Glob::Kind::ref);
+  out.tools = read_globs(node, r, "tools", Glob::Kind::name);
+  out.arguments = read_pointers(node, r, "arguments");
+  const auto calls_tools = [](const Glob& g) { return g.matches("tools/call"); };
+  if ((node.find("tools") || node.find("arguments")) && !out.calls.empty() &&
+      std::ranges::none_of(out.calls, calls_tools))
+    r.error(place_of(node), "policy.bad_value",
+            "tools and arguments belong to tools/call, which this rule's methods do not admit");
+}
+
+void read_websocket_rule(const Node& node, Reader& r, Rule& out) {
+  out.paths = read_globs(node, r, "paths", Glob::Kind::path);
+  out.messages = read_globs(node, r, "messages", Glob::Kind::value);
+  const Node* n = node.find("binary");
+  if (!n) return;
+  out.binary = r.one_of(*n, "binary", kBinary).value_or(Binary::deny);
+  if (out.effect == Effect::deny)
+    r.error(place_of(*n), "policy.bad_value",
+            "binary belongs to allow and review rules; a deny rule forbids binary messages with the rest");
+}
+
+void read_registry_rule(const Node& node, Reader& r, Rule& out) {
+  if (const Node* n = node.find("ecosystem"))
+    out.ecosystem = r.one_of(*n, "ecosystem", kEcosystems).value_or(Ecosystem::npm);
+  if (const Node* n = node.find("op"))
+    out.registry_op = r.one_of(*n, "op", kRegistryOps).value_or(RegistryOp::publish);
+  out.packages = read_globs(node, r, "packages", Glob::Kind::ref);
+  const Node* n = node.find("minAgeDays");
+  if (!n) return;
+  const Object& object = rule_object(Protocol::registry);
+  out.min_age_days =
+      static_cast<uint16_t>(r.number(*n, "minAgeDays", bounds_of(object, "minAgeDays")).value_or(0));
+  if (out.effect == Effect::deny || out.registry_op == RegistryOp::publish)
+    r.error(place_of(*n), "policy.bad_value", "minAgeDays belongs to allow and review rules with op: read");
+}
+
+using RuleReader = void (*)(const Node&, Reader&, Rule&);
+constexpr RuleReader kRuleReaders[] = {  // in the order of Protocol
+    read_http_rule, read_git_rule,       read_graphql_rule,  read_jsonrpc_rule,
+    read_mcp_rule,  read_websocket_rule, read_registry_rule, [](const Node&, Reader&, Rule&) {}};
 
 void read_rule(const Node& node, Reader& r, Entry& entry, Rule out) {
-  if (!r.fields(node, fmt::format("a rule of protocol {}", name(entry.protocol)),
-                rule_fields(entry.protocol)))
-    return;
+  if (!r.fields(node, rule_object(entry.protocol))) return;
   if (node.members.empty()) {
     r.error(place_of(node), "policy.empty_rule",
             "a rule that names nothing; everything is spelled 'allow: all'");
     return;
   }
-  if (entry.protocol == Protocol::http)
-    read_http_rule(node, r, out);
-  else if (entry.protocol == Protocol::git)
-    read_git_rule(node, r, out);
-  else
-    check_future_rule(node, r, entry.protocol);
-  if (const Node* when = node.find("when")) read_when(*when, r);
+  kRuleReaders[static_cast<size_t>(entry.protocol)](node, r, out);
+  if (const Node* when = node.find("when")) read_when(*when, r, out.when);
   entry.rules.push_back(std::move(out));
 }
 

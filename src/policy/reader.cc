@@ -122,11 +122,6 @@ void Reader::error(Place at, std::string_view code, std::string message) {
 void Reader::warning(Place at, std::string_view code, std::string message) {
   add(Diagnostic::Severity::warning, at, code, std::move(message));
 }
-void Reader::not_available(Place at, std::string_view what) {
-  error(at, "policy.not_available_yet",
-        fmt::format("{} is not available yet, and a rule that cannot be enforced is refused", what));
-}
-
 Diagnostics Reader::take() {
   if (failed())
     std::erase_if(diagnostics_,
@@ -136,11 +131,18 @@ Diagnostics Reader::take() {
   return std::move(diagnostics_);
 }
 
-bool Reader::fields(const Node& node, std::string_view what, std::span<const std::string_view> known) {
+bool Reader::fields(const Node& node, const Object& object, std::string_view what) {
+  if (what.empty()) what = object.what;
   if (node.kind != Node::Kind::mapping) {
     error(place_of(node), "policy.wrong_type",
           fmt::format("{} must be a mapping, not {}", what, kind_name(node)));
     return false;
+  }
+  std::vector<std::string_view> known;
+  for (const Field& field : object.fields) {
+    known.push_back(field.key);
+    if (field.presence == Presence::required && node.find(field.key) == nullptr)
+      error(place_of(node), "policy.missing_field", fmt::format("{} needs '{}'", what, field.key));
   }
   for (const auto& [key, value] : node.members) {
     if (std::ranges::find(known, key.scalar) != known.end()) continue;
@@ -182,7 +184,7 @@ std::optional<std::string> Reader::loose_text(const Node& node, std::string_view
       std::ranges::any_of(node.scalar, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
   if (control || node.scalar.size() > kMaxText) {
     error(place_of(node), "policy.bad_value",
-          fmt::format("{} must be one line of at most {} bytes", what, kMaxText));
+          fmt::format("{} must be one line of at most {} bytes, not {}", what, kMaxText, kind_name(node)));
     return {};
   }
   return node.scalar;
@@ -205,8 +207,7 @@ std::optional<bool> Reader::boolean(const Node& node, std::string_view what) {
   return {};
 }
 
-std::optional<uint64_t> Reader::number(const Node& node, std::string_view what, uint64_t least,
-                                       uint64_t most) {
+std::optional<uint64_t> Reader::number(const Node& node, std::string_view what, Bounds bounds) {
   if (!scalar(node, what, "a number")) return {};
   auto value = node.quoted ? std::nullopt : to_number(node.scalar);
   if (!value) {
@@ -214,8 +215,9 @@ std::optional<uint64_t> Reader::number(const Node& node, std::string_view what, 
           fmt::format("{} must be a whole number, not {}", what, kind_name(node)));
     return {};
   }
-  if (*value < least || *value > most) {
-    error(place_of(node), "policy.bad_value", fmt::format("{} must be between {} and {}", what, least, most));
+  if (*value < bounds.least || *value > bounds.most) {
+    error(place_of(node), "policy.bad_value",
+          fmt::format("{} must be between {} and {}, not {}", what, bounds.least, bounds.most, *value));
     return {};
   }
   return value;
@@ -234,7 +236,8 @@ std::optional<double> Reader::decimal(const Node& node, std::string_view what, d
     return {};
   }
   if (value > 0 && value <= most) return value;
-  error(place_of(node), "policy.bad_value", fmt::format("{} must be above 0 and at most {}", what, most));
+  error(place_of(node), "policy.bad_value",
+        fmt::format("{} must be above 0 and at most {}, not {}", what, most, kind_name(node)));
   return {};
 }
 

@@ -1,7 +1,7 @@
 // Typed access to YAML nodes that collects diagnostics instead of stopping at the first.
 //
 //   Reader reader("corp.yaml");
-//   if (reader.fields(node, "process", {"limits"}))
+//   if (reader.fields(node, kProcess))                    // the fields of vocabulary.h
 //     if (const Node* limits = node.find("limits")) …
 //   auto size = reader.size(node, "memory");              // "2GiB"; nullopt: an error was recorded
 //
@@ -9,15 +9,15 @@
 // number, an empty list is an error. After kMaxDiagnostics the rest is only counted.
 #pragma once
 
-#include <initializer_list>
+#include <array>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "policy/document.h"
+#include "policy/vocabulary.h"
 #include "policy/yaml.h"
 
 namespace saw::policy {
@@ -31,17 +31,13 @@ class Reader {
 
   void error(Place at, std::string_view code, std::string message);
   void warning(Place at, std::string_view code, std::string message);
-  // The language has it, this version does not enforce it: refused, never ignored (R71).
-  void not_available(Place at, std::string_view what);
   bool failed() const { return errors_ > 0; }
   // Errors, or warnings if there were no errors.
   Diagnostics take();
 
-  // A mapping whose keys are all known; an unknown one is an error of its own and does not make this false.
-  bool fields(const yaml::Node& node, std::string_view what, std::span<const std::string_view> known);
-  bool fields(const yaml::Node& node, std::string_view what, std::initializer_list<std::string_view> known) {
-    return fields(node, what, std::span(known.begin(), known.size()));
-  }
+  // A mapping whose keys are all known and that has those it needs; what is wrong with keys is an error of its own
+  // and does not make this false. `what` is for messages, by default the object's own.
+  bool fields(const yaml::Node& node, const Object& object, std::string_view what = {});
   // A sequence with at least one item; nullptr with an error otherwise.
   const std::vector<yaml::Node>* list(const yaml::Node& node, std::string_view what);
 
@@ -49,23 +45,31 @@ class Reader {
   // Also plain numbers and words such as `true`: for values that are compared as text.
   std::optional<std::string> loose_text(const yaml::Node& node, std::string_view what);
   std::optional<bool> boolean(const yaml::Node& node, std::string_view what);
-  std::optional<uint64_t> number(const yaml::Node& node, std::string_view what, uint64_t least,
-                                 uint64_t most);
+  std::optional<uint64_t> number(const yaml::Node& node, std::string_view what, Bounds bounds);
   std::optional<double> decimal(const yaml::Node& node, std::string_view what,
                                 double most);                                   // > 0, at most three decimals
   std::optional<uint64_t> size(const yaml::Node& node, std::string_view what);  // bytes, > 0
   std::optional<int64_t> duration_ms(const yaml::Node& node, std::string_view what);  // > 0
 
-  template <class E> using Choices = std::initializer_list<std::pair<std::string_view, E>>;
-  template <class E>
-  std::optional<E> one_of(const yaml::Node& node, std::string_view what, Choices<E> choices) {
-    std::vector<std::string_view> names;
-    for (const auto& [name, value] : choices) {
-      if (is_plain_word(node, name)) return value;
-      names.push_back(name);
+  template <class E, size_t N>
+  std::optional<E> one_of(const yaml::Node& node, std::string_view what, const Word<E> (&words)[N]) {
+    std::array<std::string_view, N> names;
+    for (size_t i = 0; i < N; ++i) {
+      if (is_plain_word(node, words[i].text)) return words[i].value;
+      names[i] = words[i].text;
     }
     refuse_choice(node, what, names);
     return {};
+  }
+  // Each item of a list; those that are wrong are left out, with an error.
+  template <class E, size_t N>
+  std::vector<E> each_of(const yaml::Node& node, std::string_view what, const Word<E> (&words)[N]) {
+    std::vector<E> out;
+    const auto* items = list(node, what);
+    if (items == nullptr) return out;
+    for (const yaml::Node& item : *items)
+      if (auto value = one_of(item, what, words)) out.push_back(*value);
+    return out;
   }
 
  private:
