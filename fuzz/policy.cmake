@@ -1,3 +1,3 @@
-foreach(parser yaml target host address gitpkt policy)
+foreach(parser yaml target host address gitpkt graphql jsonrpc registry policy)
   saw_fuzz(NAME ${parser} DEPS policy)
 endforeach()

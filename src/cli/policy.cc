@@ -16,6 +16,7 @@
 #include "policy/decide_json.h"
 #include "policy/lint.h"
 #include "policy/projectable.h"
+#include "policy/schema.h"
 
 namespace saw::cli {
 namespace {
@@ -89,6 +90,11 @@ template <class Each> Result<> each_line(int fd, size_t limit, Each each) {
   return {};
 }
 
+Outcome policy_schema(Context& context) {
+  context.out.raw(policy::json_schema());
+  return 0;
+}
+
 Outcome policy_decide(Context& context) {
   const auto file = context.args.find("--policy");
   if (!file) return fail(Exit::usage, "cli.usage", "say which policy decides: --policy FILE");
@@ -108,7 +114,8 @@ std::vector<Command> policy_commands() {
       {.path = "policy lint",
        .summary = "check a policy: errors with file, line and column",
        .positionals = {file},
-       .text = "Exit status 1 if there is an error. Warnings alone are fine. Needs no daemon.",
+       .text = "Exit status 1 if there is an error. Warnings alone are fine: rules that never decide, globs that surprise, credentials\n"
+               "without use, private data with a way out, and what no program of this version enforces yet. Needs no daemon.",
        .examples = {"saw policy lint policies/local-dev.yaml"},
        .run = policy_lint},
       {.path = "policy show",
@@ -116,6 +123,12 @@ std::vector<Command> policy_commands() {
        .positionals = {file},
        .examples = {"saw policy show policies/local-dev.yaml"},
        .run = policy_show},
+      {.path = "policy schema",
+       .summary = "the JSON Schema of the policy language, for editors and other tools",
+       .text = "Draft 2020-12. It accepts what 'saw policy lint' accepts field by field; ambiguity, profiles and globs are lint's. Needs no\n"
+               "daemon.",
+       .examples = {"saw policy schema > saw-v1.schema.json"},
+       .run = policy_schema},
       {.path = "policy decide",
        .summary = "decide requests read from stdin, one JSON object per line",
        .options = {{"--policy", "FILE", "the policy that decides"}},
