@@ -15,7 +15,7 @@ _saw() {
     '') words='up down status doctor advise conform workspace exec run cp session policy agent secret review audit whoami version help completion attach ssh delegate kill login logout mcp bench' ;;
     'workspace') words='create list show start stop decommission rebuild snapshot fork expose' ;;
     'session') words='start exec diff commit discard end list fork' ;;
-    'policy') words='lint show decide prove replay keygen sign verify publish rollback revoke status import' ;;
+    'policy') words='lint show schema decide prove replay keygen sign verify publish rollback revoke status import' ;;
     'agent') words='register list show suspend resume revoke' ;;
     'secret') words='put list rotate rm' ;;
     'review') words='list show approve deny' ;;
@@ -45,6 +45,7 @@ _saw() {
     'session list') words='--json --socket --dir --help' ;;
     'policy lint') words='--json --socket --dir --help' ;;
     'policy show') words='--json --socket --dir --help' ;;
+    'policy schema') words='--json --socket --dir --help' ;;
     'policy decide') words='--policy --json --socket --dir --help' ;;
     'policy prove') words='--within --json --socket --dir --help' ;;
     'agent register') words='--purpose --json --socket --dir --help' ;;

@@ -18,7 +18,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
     SAW_CHECK(!operation->fields.empty() && operation->fields.size() <= GraphqlOperation::kMaxRootFields);
     for (std::string_view field : operation->fields)
-      SAW_CHECK(!field.empty() && field.data() >= raw.data() && field.data() + field.size() <= raw.data() + raw.size());
+      SAW_CHECK(!field.empty() && field.data() >= raw.data() &&
+                field.data() + field.size() <= raw.data() + raw.size());
   }
   return 0;
 }

@@ -17,7 +17,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   static const Glob kAny = Glob::create("*", Glob::Kind::value).value();
   for (std::string_view pointer : {"/params/arguments/path", "/0/method", "/a~1b"})
-    SAW_CHECK(!match_values(*body, pointer, Effect::allow, kAny) || match_values(*body, pointer, Effect::deny, kAny));
+    SAW_CHECK(!match_values(*body, pointer, Effect::allow, kAny) ||
+              match_values(*body, pointer, Effect::deny, kAny));
   for (RpcDialect dialect : {RpcDialect::jsonrpc, RpcDialect::mcp}) {
     auto calls = rpc_calls(*body, dialect);
     if (!calls) continue;

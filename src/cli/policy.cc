@@ -114,8 +114,10 @@ std::vector<Command> policy_commands() {
       {.path = "policy lint",
        .summary = "check a policy: errors with file, line and column",
        .positionals = {file},
-       .text = "Exit status 1 if there is an error. Warnings alone are fine: rules that never decide, globs that surprise, credentials\n"
-               "without use, private data with a way out, and what no program of this version enforces yet. Needs no daemon.",
+       .text = "Exit status 1 if there is an error. Warnings alone are fine: rules that never decide, globs "
+               "that surprise, credentials\n"
+               "without use, private data with a way out, and what no program of this version enforces yet. "
+               "Needs no daemon.",
        .examples = {"saw policy lint policies/local-dev.yaml"},
        .run = policy_lint},
       {.path = "policy show",
@@ -125,7 +127,8 @@ std::vector<Command> policy_commands() {
        .run = policy_show},
       {.path = "policy schema",
        .summary = "the JSON Schema of the policy language, for editors and other tools",
-       .text = "Draft 2020-12. It accepts what 'saw policy lint' accepts field by field; ambiguity, profiles and globs are lint's. Needs no\n"
+       .text = "Draft 2020-12. It accepts what 'saw policy lint' accepts field by field; ambiguity, profiles "
+               "and globs are lint's. Needs no\n"
                "daemon.",
        .examples = {"saw policy schema > saw-v1.schema.json"},
        .run = policy_schema},

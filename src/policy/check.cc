@@ -196,9 +196,9 @@ void check_inference(const Document& d, Reader& r) {
   for (const InferenceRule& rule : d.inference) {
     const Entry* entry = find_entry(d, rule.via);
     if (!entry)
-      r.error(rule.place, "policy.unknown_reference",
-              fmt::format("there is no entry '{}' to ask models through{}", rule.via,
-                          did_you_mean(rule.via, d.network, entry_name)));
+      r.warning(rule.place, "policy.no_effect",
+                fmt::format("there is no network entry '{}' to ask models through{}", rule.via,
+                            did_you_mean(rule.via, d.network, entry_name)));
     else if (entry->protocol != Protocol::http || entry->tls == TlsMode::passthrough)
       r.error(
           rule.place, "policy.bad_value",

@@ -9,16 +9,18 @@ namespace saw::policy {
 namespace {
 
 Policy network(std::string_view entries, std::string_view rest = {}) {
-  auto p = Policy::compile("apiVersion: saw/v1\nkind: Policy\nmetadata: {name: t}\nprofile: local\nnetwork:\n" +
-                               std::string(entries) + std::string(rest),
-                           "t");
+  auto p =
+      Policy::compile("apiVersion: saw/v1\nkind: Policy\nmetadata: {name: t}\nprofile: local\nnetwork:\n" +
+                          std::string(entries) + std::string(rest),
+                      "t");
   if (!p)
     for (const Diagnostic& d : p.error()) ADD_FAILURE() << d.text();
   return std::move(p.value());
 }
 
 std::string text(const Decision& d) {
-  const std::string_view rule = d.rule.starts_with("network.") ? d.rule.substr(d.rule.find('.', 8) + 1) : d.rule;
+  const std::string_view rule =
+      d.rule.starts_with("network.") ? d.rule.substr(d.rule.find('.', 8) + 1) : d.rule;
   return std::string(name(d.effect)) + " " + std::string(rule.empty() ? d.reason : rule);
 }
 
@@ -40,9 +42,16 @@ class GraphqlRequests : public testing::Test {
  protected:
   std::string ask(std::string_view body, std::vector<Header> headers = {}, Labels labels = 0,
                   std::string_view target = "/graphql") {
-    return text(policy_.decide({.host = "h.example", .method = "POST", .target = target, .headers = headers, .body = body, .labels = labels}));
+    return text(policy_.decide({.host = "h.example",
+                                .method = "POST",
+                                .target = target,
+                                .headers = headers,
+                                .body = body,
+                                .labels = labels}));
   }
-  std::string query(std::string_view document) { return ask(R"({"query":")" + std::string(document) + "\"}"); }
+  std::string query(std::string_view document) {
+    return ask(R"({"query":")" + std::string(document) + "\"}");
+  }
   std::string get(std::string_view target) {
     return text(policy_.decide({.host = "h.example", .method = "GET", .target = target}));
   }
@@ -63,8 +72,10 @@ TEST_F(GraphqlRequests, an_alias_a_fragment_or_another_operation_hides_nothing) 
   EXPECT_EQ(query("{ viewer: repositoryKeys }"), "deny deny[0]");
   EXPECT_EQ(query("{ viewer ...F } fragment F on Query { repositoryKeys }"), "deny deny[0]");
   EXPECT_EQ(query("{ ... on Query { secrets } viewer }"), "deny default-deny");
-  EXPECT_EQ(ask(R"({"query":"query A { viewer } query B { secrets }","operationName":"A"})"), "allow allow[0]");
-  EXPECT_EQ(ask(R"({"query":"query A { viewer } query B { secrets }","operationName":"B"})"), "deny default-deny");
+  EXPECT_EQ(ask(R"({"query":"query A { viewer } query B { secrets }","operationName":"A"})"),
+            "allow allow[0]");
+  EXPECT_EQ(ask(R"({"query":"query A { viewer } query B { secrets }","operationName":"B"})"),
+            "deny default-deny");
   EXPECT_EQ(query("query A { viewer } query B { secrets }"), "deny graphql-operation-ambiguous");
 }
 
@@ -76,25 +87,36 @@ TEST_F(GraphqlRequests, one_denied_member_denies_a_batch) {
 }
 
 TEST_F(GraphqlRequests, what_would_run_is_what_was_read) {
-  EXPECT_EQ(ask(R"({"query":"{viewer}","variables":{"a":1},"extensions":{"tracing":true},"operationName":null})"), "allow allow[0]");
+  EXPECT_EQ(
+      ask(R"({"query":"{viewer}","variables":{"a":1},"extensions":{"tracing":true},"operationName":null})"),
+      "allow allow[0]");
   EXPECT_EQ(ask(R"({"query":"{viewer}","id":"stored"})"), "deny malformed:graphql-member");
   EXPECT_EQ(ask(R"({"query":"{viewer}","Query":"{secrets}"})"), "deny malformed:graphql-member");
   EXPECT_EQ(ask(R"({"query":"{viewer}","query":"{secrets}"})"), "deny malformed:json-duplicate");
-  EXPECT_EQ(ask(R"({"query":"{viewer}","extensions":{"persistedQuery":{"sha256Hash":"00"}}})"), "deny malformed:graphql-member");
+  EXPECT_EQ(ask(R"({"query":"{viewer}","extensions":{"persistedQuery":{"sha256Hash":"00"}}})"),
+            "deny malformed:graphql-member");
   EXPECT_EQ(ask(R"({"extensions":{}})"), "deny graphql-query-missing");
-  EXPECT_EQ(ask(R"({"query":"{viewer}"})", {}, 0, "/graphql?query=%7Bsecrets%7D"), "deny malformed:graphql-parameters");
-  EXPECT_EQ(ask(R"({"query":"{viewer}"})", {{"content-type", "application/json; charset=UTF-8"}}), "allow allow[0]");
-  EXPECT_EQ(ask(R"({"query":"{viewer}"})", {{"content-type", "application/graphql"}}), "deny malformed:content-type");
-  EXPECT_EQ(ask(R"({"query":"{viewer}"})", {{"content-type", "multipart/form-data; boundary=x"}}), "deny malformed:content-type");
-  EXPECT_EQ(ask(R"({"query":"{viewer}"})", {{"content-type", "application/json; charset=utf-16"}}), "deny malformed:content-type");
+  EXPECT_EQ(ask(R"({"query":"{viewer}"})", {}, 0, "/graphql?query=%7Bsecrets%7D"),
+            "deny malformed:graphql-parameters");
+  EXPECT_EQ(ask(R"({"query":"{viewer}"})", {{"content-type", "application/json; charset=UTF-8"}}),
+            "allow allow[0]");
+  EXPECT_EQ(ask(R"({"query":"{viewer}"})", {{"content-type", "application/graphql"}}),
+            "deny malformed:content-type");
+  EXPECT_EQ(ask(R"({"query":"{viewer}"})", {{"content-type", "multipart/form-data; boundary=x"}}),
+            "deny malformed:content-type");
+  EXPECT_EQ(ask(R"({"query":"{viewer}"})", {{"content-type", "application/json; charset=utf-16"}}),
+            "deny malformed:content-type");
   EXPECT_EQ(ask(R"({"query":"{viewer}"})", {{"content-encoding", "gzip"}}), "deny malformed:body-encoded");
-  EXPECT_EQ(text(policy_.decide({.host = "h.example", .method = "POST", .target = "/graphql"})), "deny malformed:body-missing");
-  EXPECT_EQ(text(policy_.decide({.host = "h.example", .method = "PUT", .target = "/graphql", .body = "{}"})), "deny protocol-mismatch");
+  EXPECT_EQ(text(policy_.decide({.host = "h.example", .method = "POST", .target = "/graphql"})),
+            "deny malformed:body-missing");
+  EXPECT_EQ(text(policy_.decide({.host = "h.example", .method = "PUT", .target = "/graphql", .body = "{}"})),
+            "deny protocol-mismatch");
 }
 
 TEST_F(GraphqlRequests, queries_may_come_by_get_and_mutations_may_not) {
   EXPECT_EQ(get("/graphql?query=%7Bviewer%7D"), "allow allow[0]");
-  EXPECT_EQ(get("/graphql?query=query+A%7Bviewer%7D+query+B%7Bsecrets%7D&operationName=B"), "deny default-deny");
+  EXPECT_EQ(get("/graphql?query=query+A%7Bviewer%7D+query+B%7Bsecrets%7D&operationName=B"),
+            "deny default-deny");
   EXPECT_EQ(get("/graphql?query=mutation%7BaddComment%7D"), "deny graphql-mutation-by-get");
   EXPECT_EQ(get("/graphql?query=%7Bviewer%7D&query=%7Bsecrets%7D"), "deny malformed:graphql-parameters");
   EXPECT_EQ(get("/graphql?query=%7Bviewer%7D&id=1"), "deny malformed:graphql-member");
@@ -105,7 +127,8 @@ TEST_F(GraphqlRequests, labels_narrow_a_rule) {
   EXPECT_EQ(query("{ internal }"), "allow allow[2]");
   EXPECT_EQ(ask(R"({"query":"{ internal }"})", {}, kUntrusted), "deny default-deny");
   EXPECT_EQ(ask(R"({"query":"{ viewer }"})", {}, kUntrusted), "allow allow[0]");
-  EXPECT_EQ(ask(R"({"query":"{ viewer }"})", {}, kUntrusted | kPrivate), "review trifecta.privateAndUntrusted");
+  EXPECT_EQ(ask(R"({"query":"{ viewer }"})", {}, kUntrusted | kPrivate),
+            "review trifecta.privateAndUntrusted");
 }
 
 // ---- MCP and JSON-RPC
@@ -131,7 +154,8 @@ class Mcp : public testing::Test {
     return ask(R"({"jsonrpc":"2.0","id":1,"method":")" + std::string(method) + "\"}");
   }
   std::string call(std::string_view tool, std::string_view arguments = "{}") {
-    return ask(R"({"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":")" + std::string(tool) + R"(","arguments":)" + std::string(arguments) + "}}");
+    return ask(R"({"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":")" + std::string(tool) +
+               R"(","arguments":)" + std::string(arguments) + "}}");
   }
   Policy policy_ = network(kMcp);
 };
@@ -153,26 +177,34 @@ TEST_F(Mcp, judges_method_tool_and_arguments) {
 TEST_F(Mcp, an_argument_said_twice_or_in_other_letters_does_not_slip_through) {
   EXPECT_EQ(call("read_file", R"({"path":["/public/a","/etc/passwd"]})"), "deny default-deny");
   EXPECT_EQ(call("read_file", R"({"path":"/public/a","Path":"/etc/passwd"})"), "deny default-deny");
-  EXPECT_EQ(call("read_file", R"({"path":"/public/a","path":"/etc/passwd"})"), "deny malformed:json-duplicate");
+  EXPECT_EQ(call("read_file", R"({"path":"/public/a","path":"/etc/passwd"})"),
+            "deny malformed:json-duplicate");
   EXPECT_EQ(call("search_code", R"({"FORCE":true})"), "deny deny[1]");
   EXPECT_EQ(call("search_code", R"({"force":false})"), "allow allow[1]");
-  EXPECT_EQ(call("read_file", R"({"path":"/public/\u002e\u002e/etc"})"), "allow allow[2]");  // a value, not a path: docs/policy.md
+  EXPECT_EQ(call("read_file", R"({"path":"/public/\u002e\u002e/etc"})"),
+            "allow allow[2]");  // a value, not a path: docs/policy.md
 }
 
 TEST_F(Mcp, a_batch_is_as_good_as_its_worst_member) {
   const std::string good = R"({"jsonrpc":"2.0","id":1,"method":"ping"})";
   EXPECT_EQ(ask("[" + good + "," + good + "]"), "allow allow[0]");
   EXPECT_EQ(ask("[" + good + R"(,{"jsonrpc":"2.0","id":2,"method":"resources/read"}])"), "deny default-deny");
-  EXPECT_EQ(ask("[" + good + R"(,{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"create_ticket"}}])"), "review review[0]");
+  EXPECT_EQ(ask("[" + good +
+                R"(,{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"create_ticket"}}])"),
+            "review review[0]");
 }
 
 TEST_F(Mcp, its_stream_is_for_whoever_may_call_and_answers_need_a_rule_without_methods) {
   EXPECT_EQ(text(policy_.decide({.host = "h.example", .method = "GET", .target = "/mcp"})), "allow allow[0]");
   EXPECT_EQ(ask(R"({"jsonrpc":"2.0","id":1,"result":{}})"), "deny default-deny");
   const Policy all = network("  - {name: e, to: {hosts: [h.example]}, protocol: mcp, allow: all}\n");
-  EXPECT_EQ(text(all.decide({.host = "h.example", .method = "POST", .target = "/mcp", .body = R"({"jsonrpc":"2.0","id":1,"result":{}})"})),
+  EXPECT_EQ(text(all.decide({.host = "h.example",
+                             .method = "POST",
+                             .target = "/mcp",
+                             .body = R"({"jsonrpc":"2.0","id":1,"result":{}})"})),
             "allow allow");
-  const Policy none = network("  - {name: e, to: {hosts: [h.example]}, protocol: mcp, review: [{methods: [ping]}]}\n");
+  const Policy none =
+      network("  - {name: e, to: {hosts: [h.example]}, protocol: mcp, review: [{methods: [ping]}]}\n");
   EXPECT_EQ(text(none.decide({.host = "h.example", .method = "GET", .target = "/mcp"})), "deny default-deny");
 }
 
@@ -195,8 +227,11 @@ TEST(Jsonrpc, judges_method_and_params) {
     deny: [{methods: [eth_getSecret]}]
 )");
   auto ask = [&](std::string_view method, std::string_view params) {
-    return text(p.decide({.host = "h.example", .method = "POST", .target = "/",
-                          .body = R"({"jsonrpc":"2.0","id":1,"method":")" + std::string(method) + R"(","params":)" + std::string(params) + "}"}));
+    return text(p.decide({.host = "h.example",
+                          .method = "POST",
+                          .target = "/",
+                          .body = R"({"jsonrpc":"2.0","id":1,"method":")" + std::string(method) +
+                                  R"(","params":)" + std::string(params) + "}"}));
   };
   EXPECT_EQ(ask("eth_getBalance", "[]"), "allow allow[0]");
   EXPECT_EQ(ask("eth_getSecret", "[]"), "deny deny[0]");
@@ -219,13 +254,22 @@ TEST(Websocket, an_upgrade_and_each_message_are_judged) {
     deny: [{messages: ["* secret*"]}]
 )");
   auto upgrade = [&](std::string_view target) {
-    return text(p.decide({.kind = Request::Kind::websocket, .host = "h.example", .method = "GET", .target = target}));
+    return text(
+        p.decide({.kind = Request::Kind::websocket, .host = "h.example", .method = "GET", .target = target}));
   };
   auto say = [&](std::string_view target, std::string_view message) {
-    return text(p.decide({.kind = Request::Kind::websocket, .host = "h.example", .method = "GET", .target = target, .message = message}));
+    return text(p.decide({.kind = Request::Kind::websocket,
+                          .host = "h.example",
+                          .method = "GET",
+                          .target = target,
+                          .message = message}));
   };
   auto binary = [&](std::string_view target) {
-    return text(p.decide({.kind = Request::Kind::websocket, .host = "h.example", .method = "GET", .target = target, .frame = Request::Frame::binary}));
+    return text(p.decide({.kind = Request::Kind::websocket,
+                          .host = "h.example",
+                          .method = "GET",
+                          .target = target,
+                          .frame = Request::Frame::binary}));
   };
   EXPECT_EQ(upgrade("/chat"), "allow allow[0]");
   EXPECT_EQ(upgrade("/feed"), "allow allow[1]");
@@ -239,9 +283,11 @@ TEST(Websocket, an_upgrade_and_each_message_are_judged) {
   EXPECT_EQ(say("/feed", "anything"), "allow allow[1]");
   EXPECT_EQ(binary("/raw"), "allow allow[2]");
   EXPECT_EQ(binary("/feed"), "deny websocket-binary");
-  EXPECT_EQ(text(p.decide({.host = "h.example", .method = "GET", .target = "/feed"})), "deny protocol-mismatch");
+  EXPECT_EQ(text(p.decide({.host = "h.example", .method = "GET", .target = "/feed"})),
+            "deny protocol-mismatch");
   const Policy http = network("  - {name: e, to: {hosts: [h.example]}, allow: all}\n");
-  EXPECT_EQ(text(http.decide({.kind = Request::Kind::websocket, .host = "h.example", .method = "GET", .target = "/"})),
+  EXPECT_EQ(text(http.decide(
+                {.kind = Request::Kind::websocket, .host = "h.example", .method = "GET", .target = "/"})),
             "deny protocol-mismatch");
 }
 
@@ -260,7 +306,8 @@ TEST(Registries, packages_operations_and_ages) {
 )");
   constexpr Nanos kDay = 24 * 60 * kMinute, kNow = 20'000 * kDay;
   auto ask = [&](std::string_view method, std::string_view target, std::optional<Nanos> published = {}) {
-    return p.decide({.host = "h.example", .method = method, .target = target, .published = published, .time = kNow});
+    return p.decide(
+        {.host = "h.example", .method = method, .target = target, .published = published, .time = kNow});
   };
   EXPECT_EQ(text(ask("GET", "/npm/react/-/react-1.0.0.tgz", kNow - 8 * kDay)), "allow allow[0]");
   EXPECT_EQ(text(ask("GET", "/npm/react/-/react-1.0.0.tgz", kNow - 6 * kDay)), "deny registry-too-young");
@@ -280,14 +327,18 @@ TEST(Registries, packages_operations_and_ages) {
 // ---- connections
 
 TEST(Connections, raw_tcp_is_by_name_port_and_labels) {
-  const Policy p = network("  - {name: db, to: {hosts: [db.example], ports: [5432]}, protocol: tcp, allow: [{when: {labels: {none: [untrusted]}}}]}\n");
+  const Policy p = network(
+      "  - {name: db, to: {hosts: [db.example], ports: [5432]}, protocol: tcp, allow: [{when: {labels: "
+      "{none: [untrusted]}}}]}\n");
   auto ask = [&](uint16_t port, Labels labels) {
-    return text(p.decide({.kind = Request::Kind::tcp, .host = "db.example", .port = port, .tls = false, .labels = labels}));
+    return text(p.decide(
+        {.kind = Request::Kind::tcp, .host = "db.example", .port = port, .tls = false, .labels = labels}));
   };
   EXPECT_EQ(ask(5432, 0), "allow allow[0]");
   EXPECT_EQ(ask(5432, kUntrusted), "deny default-deny");
   EXPECT_EQ(ask(5433, 0), "deny default-deny");
-  EXPECT_EQ(text(p.decide({.host = "db.example", .port = 5432, .method = "GET", .target = "/"})), "deny protocol-mismatch");
+  EXPECT_EQ(text(p.decide({.host = "db.example", .port = 5432, .method = "GET", .target = "/"})),
+            "deny protocol-mismatch");
 }
 
 TEST(Connections, passthrough_needs_the_name_in_the_handshake) {
@@ -300,17 +351,20 @@ TEST(Connections, passthrough_needs_the_name_in_the_handshake) {
   EXPECT_EQ(ask("other.example"), "deny malformed:sni-mismatch");
   EXPECT_EQ(ask(""), "deny sni-missing");
   EXPECT_EQ(ask("h.example", false), "deny tls-required");
-  EXPECT_EQ(text(p.decide({.host = "h.example", .sni = "h.example", .method = "DELETE", .target = "/x"})), "allow allow");
+  EXPECT_EQ(text(p.decide({.host = "h.example", .sni = "h.example", .method = "DELETE", .target = "/x"})),
+            "allow allow");
 }
 
 // ---- inference
 
 TEST(Inference, only_listed_models_are_asked_and_only_with_what_they_may_be_told) {
-  const Policy p = network("  - {name: hub, to: {hosts: [h.example]}, allow: [{methods: [GET, POST], paths: [\"/v1/**\"]}]}\n",
-                           "inference:\n  - {model: \"acme-*\", via: hub, data: [public, internal, private]}\n"
-                           "  - {model: \"open-*\", via: hub}\n");
+  const Policy p = network(
+      "  - {name: hub, to: {hosts: [h.example]}, allow: [{methods: [GET, POST], paths: [\"/v1/**\"]}]}\n",
+      "inference:\n  - {model: \"acme-*\", via: hub, data: [public, internal, private]}\n"
+      "  - {model: \"open-*\", via: hub}\n");
   auto ask = [&](std::string_view body, Labels labels = 0) {
-    return text(p.decide({.host = "h.example", .method = "POST", .target = "/v1/chat", .body = body, .labels = labels}));
+    return text(p.decide(
+        {.host = "h.example", .method = "POST", .target = "/v1/chat", .body = body, .labels = labels}));
   };
   EXPECT_EQ(ask(R"({"model":"acme-7"})"), "allow allow[0]");
   EXPECT_EQ(ask(R"({"model":"acme-7"})", kPrivate), "allow allow[0]");
@@ -335,7 +389,8 @@ TEST(When, labels_all_any_none) {
       - {paths: [/none], when: {labels: {none: [private]}}}
 )");
   auto ask = [&](std::string_view target, Labels labels) {
-    return p.decide({.host = "h.example", .method = "GET", .target = target, .labels = labels}).effect == Effect::allow;
+    return p.decide({.host = "h.example", .method = "GET", .target = target, .labels = labels}).effect ==
+           Effect::allow;
   };
   EXPECT_FALSE(ask("/all", kPrivate));
   EXPECT_TRUE(ask("/all", kPrivate | kUntrusted));

@@ -36,13 +36,16 @@ std::string entry(std::string_view fields) {
 }
 
 TEST(Lint, finds_rules_that_never_decide) {
-  EXPECT_THAT(codes(entry("allow: [{paths: [\"/a/b\"]}], deny: [{paths: [\"/a/**\"]}]")), ElementsAre("policy.shadowed"));
+  EXPECT_THAT(codes(entry("allow: [{paths: [\"/a/b\"]}], deny: [{paths: [\"/a/**\"]}]")),
+              ElementsAre("policy.shadowed"));
   EXPECT_THAT(codes(entry("allow: [{methods: [HEAD], paths: [\"/a/*\"]}], review: [{methods: [GET, POST]}]")),
               ElementsAre("policy.shadowed"));
   EXPECT_THAT(codes(entry("allow: [{paths: [/a]}, {paths: [/a, /b]}]")), ElementsAre("policy.redundant"));
   EXPECT_THAT(codes(entry("allow: [{paths: [/a]}, {paths: [/a]}]")), ElementsAre("policy.redundant"));
-  EXPECT_THAT(codes(entry("protocol: mcp, allow: [{tools: [a]}], deny: [{tools: [\"?\"]}]")), ElementsAre("policy.shadowed"));
-  EXPECT_THAT(codes(entry("protocol: git, allow: [{op: push, repos: [a/b]}], review: [{op: push}]")), ElementsAre("policy.shadowed"));
+  EXPECT_THAT(codes(entry("protocol: mcp, allow: [{tools: [a]}], deny: [{tools: [\"?\"]}]")),
+              ElementsAre("policy.shadowed"));
+  EXPECT_THAT(codes(entry("protocol: git, allow: [{op: push, repos: [a/b]}], review: [{op: push}]")),
+              ElementsAre("policy.shadowed"));
   EXPECT_THAT(found(entry("allow: [{paths: [/a]}], deny: [{paths: [/a]}]"))[0].message,
               HasSubstr("network.e.allow[0] never decides: network.e.deny[0] (deny)"));
 }
@@ -54,9 +57,11 @@ TEST(Lint, is_silent_about_rules_that_do_decide) {
         "allow: [{paths: [/a]}], deny: [{paths: [/a], when: {labels: {all: [private]}}}]",
         "allow: [{methods: [GET]}, {methods: [POST]}]",
         "allow: [{paths: [/a], headers: {x: \"1*\"}}, {paths: [/a], headers: {x: \"2*\"}}]",
-        "protocol: git, allow: [{op: push, refs: [\"refs/heads/a/**\"]}], review: [{op: push, refs: [refs/heads/main]}]",
+        "protocol: git, allow: [{op: push, refs: [\"refs/heads/a/**\"]}], review: [{op: push, refs: "
+        "[refs/heads/main]}]",
         "protocol: websocket, allow: [{paths: [/a]}], deny: [{messages: [\"*\"]}]",
-        "protocol: registry, allow: [{ecosystem: npm, op: read, minAgeDays: 7}, {ecosystem: npm, op: read, packages: [\"@a/*\"]}]"})
+        "protocol: registry, allow: [{ecosystem: npm, op: read, minAgeDays: 7}, {ecosystem: npm, op: read, "
+        "packages: [\"@a/*\"]}]"})
     EXPECT_THAT(codes(entry(fields)), IsEmpty()) << fields;
 }
 
@@ -65,51 +70,67 @@ TEST(Lint, finds_rules_that_never_match) {
               ElementsAre("policy.never_matches"));
   EXPECT_THAT(codes(entry("allow: [{methods: [GET], when: {labels: {any: [private], none: [private]}}}]")),
               ElementsAre("policy.never_matches"));
-  EXPECT_THAT(codes("network:\n  - {name: e, to: {hosts: [h.example], paths: [\"/api/**\"]}, allow: [{paths: [/admin]}]}\n"),
+  EXPECT_THAT(codes("network:\n  - {name: e, to: {hosts: [h.example], paths: [\"/api/**\"]}, allow: [{paths: "
+                    "[/admin]}]}\n"),
               ElementsAre("policy.never_matches"));
-  EXPECT_THAT(codes("network:\n  - {name: e, to: {hosts: [h.example], paths: [\"/api/**\"]}, allow: [{paths: [/api/x]}]}\n"), IsEmpty());
-  EXPECT_THAT(codes(entry("protocol: git, allow: [{op: push, refs: [main]}]")), ElementsAre("policy.never_matches"));
+  EXPECT_THAT(codes("network:\n  - {name: e, to: {hosts: [h.example], paths: [\"/api/**\"]}, allow: [{paths: "
+                    "[/api/x]}]}\n"),
+              IsEmpty());
+  EXPECT_THAT(codes(entry("protocol: git, allow: [{op: push, refs: [main]}]")),
+              ElementsAre("policy.never_matches"));
 }
 
 TEST(Lint, warns_of_globs_that_surprise) {
   for (std::string_view fields :
-       {"allow: [{paths: [\"/a/**/b\"]}]", "allow: [{paths: [\"/a/[ab]\"]}]", "allow: [{paths: [\"/search?q=*\"]}]",
-        "allow: [{paths: [\"/a/.*\"]}]", "allow: [{paths: [\"/a$\"]}]", "protocol: mcp, allow: [{tools: [\"{a,b}\"]}]",
-        "protocol: mcp, allow: [{tools: [\"search.*\"]}]"})
+       {"allow: [{paths: [\"/a/**/b\"]}]", "allow: [{paths: [\"/a/[ab]\"]}]",
+        "allow: [{paths: [\"/search?q=*\"]}]", "allow: [{paths: [\"/a/.*\"]}]", "allow: [{paths: [\"/a$\"]}]",
+        "protocol: mcp, allow: [{tools: [\"{a,b}\"]}]", "protocol: mcp, allow: [{tools: [\"search.*\"]}]"})
     EXPECT_THAT(codes(entry(fields)), ElementsAre("policy.glob")) << fields;
-  EXPECT_THAT(codes("network:\n  - {name: e, to: {hosts: [\"api[12].h.example\"]}, allow: [{methods: [GET]}]}\n"),
-              ElementsAre("policy.glob"));
+  EXPECT_THAT(
+      codes("network:\n  - {name: e, to: {hosts: [\"api[12].h.example\"]}, allow: [{methods: [GET]}]}\n"),
+      ElementsAre("policy.glob"));
   EXPECT_THAT(codes(entry("allow: [{paths: [\"/a/**\", \"/b/*/c\"]}]")), IsEmpty());
 }
 
 TEST(Lint, a_name_that_the_client_chooses_is_no_fence) {
-  EXPECT_THAT(codes(entry("protocol: graphql, allow: [{names: [Good]}]")), ElementsAre("policy.client_chosen"));
+  EXPECT_THAT(codes(entry("protocol: graphql, allow: [{names: [Good]}]")),
+              ElementsAre("policy.client_chosen"));
   EXPECT_THAT(codes(entry("protocol: graphql, allow: [{names: [Good], fields: [viewer]}]")), IsEmpty());
 }
 
 TEST(Lint, credentials_belong_to_one_entry) {
-  const std::string credential = "credentials:\n  c: {secret: s, inject: {header: A, format: \"{secret}\"}, only: [e]}\n";
-  EXPECT_THAT(codes(entry("allow: [{methods: [GET]}]") + credential), ElementsAre("policy.unused_credential"));
+  const std::string credential =
+      "credentials:\n  c: {secret: s, inject: {header: A, format: \"{secret}\"}, only: [e]}\n";
+  EXPECT_THAT(codes(entry("allow: [{methods: [GET]}]") + credential),
+              ElementsAre("policy.unused_credential"));
   EXPECT_THAT(codes(entry("credential: c, allow: [{methods: [GET]}]") + credential), IsEmpty());
-  EXPECT_THAT(codes("network:\n  - {name: e, to: {hosts: [a.example]}, credential: c, allow: [{methods: [GET]}]}\n"
-                    "  - {name: f, to: {hosts: [b.example]}, credential: c, allow: [{methods: [GET]}]}\n"
-                    "credentials:\n  c: {secret: s, inject: {header: A, format: \"{secret}\"}, only: [e, f]}\n"),
-              ElementsAre("policy.shared_credential"));
+  EXPECT_THAT(
+      codes("network:\n  - {name: e, to: {hosts: [a.example]}, credential: c, allow: [{methods: [GET]}]}\n"
+            "  - {name: f, to: {hosts: [b.example]}, credential: c, allow: [{methods: [GET]}]}\n"
+            "credentials:\n  c: {secret: s, inject: {header: A, format: \"{secret}\"}, only: [e, f]}\n"),
+      ElementsAre("policy.shared_credential"));
 }
 
 TEST(Lint, private_data_and_a_wide_way_out) {
   const std::string labelled = "filesystem: {write: [/w], labels: [{path: /w/c, add: private}]}\n";
-  EXPECT_THAT(codes(labelled + entry("allow: [{methods: [POST], paths: [\"/a/**\"]}]")), ElementsAre("policy.private_way_out"));
+  EXPECT_THAT(codes(labelled + entry("allow: [{methods: [POST], paths: [\"/a/**\"]}]")),
+              ElementsAre("policy.private_way_out"));
   EXPECT_THAT(codes(entry("allow: [{methods: [POST], paths: [\"/a/**\"]}]")), IsEmpty());
-  EXPECT_THAT(codes(labelled + entry("allow: [{methods: [POST], paths: [\"/a/**\"], when: {labels: {none: [private]}}}]")), IsEmpty());
+  EXPECT_THAT(
+      codes(labelled +
+            entry("allow: [{methods: [POST], paths: [\"/a/**\"], when: {labels: {none: [private]}}}]")),
+      IsEmpty());
   EXPECT_THAT(codes(labelled + entry("review: [{methods: [POST], paths: [\"/a/**\"]}]")), IsEmpty());
-  EXPECT_THAT(codes(labelled + entry("reach: internal, allow: [{methods: [POST], paths: [\"/a/**\"]}]")), IsEmpty());
-  EXPECT_THAT(codes(labelled + entry("allow: [{methods: [GET]}]") + "inference: [{model: m, via: e, data: [private]}]\n"),
+  EXPECT_THAT(codes(labelled + entry("reach: internal, allow: [{methods: [POST], paths: [\"/a/**\"]}]")),
+              IsEmpty());
+  EXPECT_THAT(codes(labelled + entry("allow: [{methods: [GET]}]") +
+                    "inference: [{model: m, via: e, data: [private]}]\n"),
               ElementsAre("policy.private_way_out"));
 }
 
 TEST(Lint, files_that_nobody_reaches) {
-  EXPECT_THAT(codes("filesystem: {read: [/usr], labels: [{path: /srv, add: private}]}\n"), ElementsAre("policy.no_effect"));
+  EXPECT_THAT(codes("filesystem: {read: [/usr], labels: [{path: /srv, add: private}]}\n"),
+              ElementsAre("policy.no_effect"));
   EXPECT_THAT(codes("filesystem: {read: [/usr], deny: [/srv]}\n"), ElementsAre("policy.no_effect"));
   EXPECT_THAT(codes("filesystem: {read: [/srv], deny: [/srv/x]}\n"), IsEmpty());
 }
@@ -124,7 +145,8 @@ TEST(Lint, says_what_no_program_enforces) {
 TEST(Lint, a_large_entry_says_that_its_rules_were_not_compared) {
   std::string rules;
   for (int i = 0; i < 700; ++i) rules += "      - {paths: [/p" + std::to_string(i) + "]}\n";
-  EXPECT_THAT(codes("network:\n  - name: e\n    to: {hosts: [h.example]}\n    allow:\n" + rules), ElementsAre("policy.not_compared"));
+  EXPECT_THAT(codes("network:\n  - name: e\n    to: {hosts: [h.example]}\n    allow:\n" + rules),
+              ElementsAre("policy.not_compared"));
 }
 
 }  // namespace

@@ -39,12 +39,16 @@ bool asks_only_queries(const Rule& rule) {
   return !rule.types.empty() && std::ranges::find(rule.types, OperationType::mutation) == rule.types.end();
 }
 
-// Methods spelled out; a call of tools also its tools.
-bool names_exact_calls(const Entry& entry, const Rule& rule) {
-  const bool tools = entry.protocol == Protocol::mcp &&
-                     (!rule.tools.empty() || !rule.arguments.empty() || rule.calls.empty() ||
-                      std::ranges::any_of(rule.calls, [](const Glob& g) { return g.matches("tools/call"); }));
-  return tools ? all_literal(rule.tools) : all_literal(rule.calls);
+bool begins_literally(const Glob& glob) {
+  return glob.text().find_first_of("*?[") != 0;
+}
+
+// A rule that can call tools says which: a name, or at least how it begins ("search_*"). MCP's other methods look and announce.
+bool names_tools(const Rule& rule) {
+  const bool calls_tools =
+      !rule.tools.empty() || !rule.arguments.empty() || rule.calls.empty() ||
+      std::ranges::any_of(rule.calls, [](const Glob& g) { return g.matches("tools/call"); });
+  return !calls_tools || (!rule.tools.empty() && std::ranges::all_of(rule.tools, begins_literally));
 }
 
 void find_unreviewed_writes(const Entry& entry, Findings& out) {
@@ -132,8 +136,9 @@ bool writes_freely(const Entry& entry, const Rule& rule) {
     case Protocol::graphql:
       return !asks_only_queries(rule) && !all_literal(rule.fields);
     case Protocol::jsonrpc:
+      return !all_literal(rule.calls);
     case Protocol::mcp:
-      return !names_exact_calls(entry, rule);
+      return !names_tools(rule);
     case Protocol::websocket:
       return !all_literal(rule.messages) && !names_exact_path(rule);
     case Protocol::registry:

@@ -49,7 +49,8 @@ Json text_schema(std::string_view pattern = {}) {
 
 // A size may be a bare number of bytes; a duration has a unit.
 Json bytes_schema() {
-  return {{"anyOf", {{{"type", "integer"}, {"minimum", 1}}, text_schema("^[1-9][0-9]*(B|KiB|MiB|GiB|TiB)?$")}}};
+  return {
+      {"anyOf", {{{"type", "integer"}, {"minimum", 1}}, text_schema("^[1-9][0-9]*(B|KiB|MiB|GiB|TiB)?$")}}};
 }
 
 Json rules_schema(Protocol protocol, bool may_be_all) {
@@ -140,10 +141,25 @@ Json object_schema(const Object& object) {
 }
 
 std::string type_text(const Field& field) {
-  constexpr std::string_view kNames[] = {"text",   "name",    "true or false", "number", "number",    "size",
-                                         "duration", "absolute path", "host",  "address range", "glob", "value glob",
-                                         "method", "SHA-256", "word",  "mapping", "mapping of names to value globs",
-                                         "mapping of names", "rules"};
+  constexpr std::string_view kNames[] = {"text",
+                                         "name",
+                                         "true or false",
+                                         "number",
+                                         "number",
+                                         "size",
+                                         "duration",
+                                         "absolute path",
+                                         "host",
+                                         "address range",
+                                         "glob",
+                                         "value glob",
+                                         "method",
+                                         "SHA-256",
+                                         "word",
+                                         "mapping",
+                                         "mapping of names to value globs",
+                                         "mapping of names",
+                                         "rules"};
   std::string out(kNames[static_cast<size_t>(field.shape)]);
   if (field.shape == Shape::word) out = fmt::format("`{}`", fmt::join(field.words, "`, `"));
   if (field.shape == Shape::number) out = fmt::format("number, {} to {}", field.least, field.most);
@@ -153,8 +169,9 @@ std::string type_text(const Field& field) {
 void table(std::string& out, std::string_view title, const Object& object) {
   out += fmt::format("### `{}`\n\n| Field | Value | |\n|---|---|---|\n", title);
   for (const Field& field : object.fields)
-    out += fmt::format("| `{}`{} | {} | {} |\n", field.key,
-                       field.presence == Presence::required ? " (required)" : "", type_text(field), field.doc);
+    out +=
+        fmt::format("| `{}`{} | {} | {} |\n", field.key,
+                    field.presence == Presence::required ? " (required)" : "", type_text(field), field.doc);
   out += '\n';
 }
 
@@ -163,7 +180,8 @@ void table(std::string& out, std::string_view title, const Object& object) {
 std::string json_schema() {
   Json out = {{"$schema", "https://json-schema.org/draft/2020-12/schema"},
               {"title", "SAW policy, saw/v1"},
-              {"description", "Default deny; deny > review > allow. `saw policy lint FILE` checks what a schema cannot."}};
+              {"description",
+               "Default deny; deny > review > allow. `saw policy lint FILE` checks what a schema cannot."}};
   out.update(object_schema(kPolicy));
   return out.dump(2) + "\n";
 }
