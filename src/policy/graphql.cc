@@ -78,7 +78,8 @@ Token Lexer::string() {
     if (c == '\n' || c == '\r' || (c < 0x20 && c != '\t')) break;
     if (c != '\\') continue;
     constexpr std::string_view kEscapes = "\"\\/bfnrtu";
-    if (++at_ >= text_.size() || kEscapes.find(text_[at_]) == std::string_view::npos) break;
+    ++at_;
+    if (at_ >= text_.size() || kEscapes.find(text_[at_]) == std::string_view::npos) break;
   }
   return {Token::Kind::bad, {}};
 }
