@@ -26,31 +26,44 @@ namespace {
 // The language grows; what is added to it must be added to formula.cc before it can be proved. Naming every
 // member makes a new one an error of compilation here.
 bool known_whole(const Rule& rule) {
-  [[maybe_unused]] const auto& [effect, id, place, everything, methods, paths, query, headers, op, repos,
-                                refs] = rule;
+  [[maybe_unused]] const auto& [effect, id, place, everything, when, methods, paths, query, headers, op,
+                                repos, refs, types, names, fields, calls, tools, arguments, messages, binary,
+                                ecosystem, registry_op, packages, min_age_days] = rule;
   return true;
 }
 bool known_whole(const Entry& entry) {
   [[maybe_unused]] const auto& [name, place, hosts, ports, paths, addresses, protocol, tls, content, data,
-                                reach, credential, credential_place, limits, rules] = entry;
+                                reach, credential, credential_place, limits, p1, p2, p3, p4, rules] = entry;
   return std::ranges::all_of(rules, [](const Rule& rule) { return known_whole(rule); });
 }
 bool known_whole(const Document& document) {
-  [[maybe_unused]] const auto& [name, description, profile, isolation, strict, filesystem, limits, network,
-                                credentials, trifecta, review, credential_ttl_ms, p1, p2, p3, p4, p5] =
-      document;
+  [[maybe_unused]] const auto& [name, description, classification, profile, isolation, strict, filesystem,
+                                limits, network, credentials, inference, budget, trifecta, review,
+                                credential_ttl_ms, p1, p2, p3, p4, p5, p6, p7] = document;
   return std::ranges::all_of(network, [](const Entry& entry) { return known_whole(entry); });
 }
 
-// What of a policy is not analysed; empty: nothing.
+// What of an entry is not analysed; empty: nothing.
+std::string not_analysed(const Entry& entry) {
+  if (entry.protocol != Protocol::http && entry.protocol != Protocol::git)
+    return "protocol " + std::string(name(entry.protocol)) + " is not analysed";
+  if (entry.tls == TlsMode::passthrough) return "tls: passthrough is not analysed";
+  if (entry.data == DataClass::private_data) return "data: private is not analysed";
+  const Limits& limits = entry.limits;
+  if (limits.requests_per_minute != 0 || limits.concurrent != 0 || limits.upload_bytes_per_hour != 0)
+    return "limits other than requestBytes are not analysed";
+  const bool conditional =
+      std::ranges::any_of(entry.rules, [](const Rule& rule) { return rule.when != LabelCondition(); });
+  return conditional ? "when.labels is not analysed" : "";
+}
+
+// The same of a policy.
 std::string not_analysed(const Document& document) {
   if (!known_whole(document)) return "a part of the language that is not analysed";
-  for (const Entry& entry : document.network) {
-    if (entry.protocol != Protocol::http && entry.protocol != Protocol::git)
-      return "entry '" + entry.name + "': protocol " + std::string(name(entry.protocol)) + " is not analysed";
-    if (entry.tls == TlsMode::passthrough)
-      return "entry '" + entry.name + "': tls: passthrough is not analysed";
-  }
+  if (!document.inference.empty()) return "inference is not analysed";
+  if (document.budget_place.line != 0) return "budget is not analysed";
+  for (const Entry& entry : document.network)
+    if (std::string what = not_analysed(entry); !what.empty()) return "entry '" + entry.name + "': " + what;
   return {};
 }
 

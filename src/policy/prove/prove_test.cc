@@ -170,6 +170,18 @@ TEST(ProveWithin, a_bound_that_was_met_is_unknown_and_never_proved) {
   EXPECT_EQ(prove_within(framing.document, framing.document, {}).verdict, Verdict::unknown);
 }
 
+TEST(ProveWithin, what_is_not_analysed_is_unknown_even_within_itself) {
+  for (const std::string& policy :
+       {entry("allow: [{methods: [GET], when: {labels: {none: [private]}}}]"),
+        entry("protocol: mcp, allow: [{tools: [a]}]"), entry("protocol: graphql, allow: [{fields: [a]}]"),
+        entry("tls: passthrough, allow: all"), entry("data: private, allow: all"),
+        entry("limits: {concurrent: 1}, allow: all"), std::string("budget: {perDay: {calls: 1}}\n"),
+        entry("allow: all") + "inference: [{model: a, via: e}]\n"}) {
+    EXPECT_EQ(found(policy, policy), "unknown") << policy;
+    EXPECT_EQ(found(policy, ""), "unknown") << policy;
+  }
+}
+
 TEST(ProveWithin, a_claim_that_is_not_so_is_not_confirmed) {
   const PolicyText policy = read(entry("allow: [{paths: [/a]}]"));
   const std::string request = R"({"host":"a.example.com","method":"GET","target":"/a"})";
