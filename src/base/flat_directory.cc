@@ -60,8 +60,7 @@ Result<Fd> open_directory_at(const Fd& directory, const std::string& name) {
 }
 
 Result<std::optional<std::string>> read_file_at(const Fd& directory, const std::string& name, size_t limit) {
-  if (!is_one_segment(name))
-    return Error::make("io.name", "'{}' is not the name of a file", printable(name));
+  if (!is_one_segment(name)) return Error::make("io.name", "'{}' is not the name of a file", printable(name));
   // O_NONBLOCK: a FIFO must not hold the reader.
   Fd fd(::openat(directory.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
   if (!fd && errno == ENOENT) return std::optional<std::string>();
@@ -76,8 +75,7 @@ Result<std::optional<std::string>> read_file_at(const Fd& directory, const std::
 }
 
 Result<std::optional<std::string>> read_link_at(const Fd& directory, const std::string& name) {
-  if (!is_one_segment(name))
-    return Error::make("io.name", "'{}' is not the name of a link", printable(name));
+  if (!is_one_segment(name)) return Error::make("io.name", "'{}' is not the name of a link", printable(name));
   std::string target(PATH_MAX, '\0');
   const ssize_t size = ::readlinkat(directory.get(), name.c_str(), target.data(), target.size());
   if (size < 0 && errno == ENOENT) return std::optional<std::string>();

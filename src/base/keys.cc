@@ -145,8 +145,8 @@ Result<PrivateKey> PrivateKey::from_pem(std::string_view pem, std::string_view p
   const bool encrypted = pem.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----");
   if (encrypted && passphrase.empty())
     return Error::make("key.passphrase", "the key is encrypted: its passphrase is needed");
-  EvpKey key = decoded(pem, "PEM", encrypted ? "EncryptedPrivateKeyInfo" : "PrivateKeyInfo",
-                       EVP_PKEY_KEYPAIR, passphrase);
+  EvpKey key = decoded(pem, "PEM", encrypted ? "EncryptedPrivateKeyInfo" : "PrivateKeyInfo", EVP_PKEY_KEYPAIR,
+                       passphrase);
   if (!key && encrypted) return Error::make("key.passphrase", "this is not the passphrase of the key");
   if (!key) return Error::make("key.malformed", "this is not a private key (PKCS#8 in PEM)");
   if (!kind_of(key.get())) return Error::make("key.kind", "the key is neither Ed25519 nor ECDSA on P-256");

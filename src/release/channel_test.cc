@@ -121,7 +121,8 @@ class Taken : public Channel {
     found.revocations = list(r, {&signer});
     return found;
   }
-  Revocations lost_{.channel = "stable", .epoch = 1, .keys = {{"sha256:" + std::string(64, 'e'), "lost"}}, .releases = {}};
+  Revocations lost_{
+      .channel = "stable", .epoch = 1, .keys = {{"sha256:" + std::string(64, 'e'), "lost"}}, .releases = {}};
 };
 
 TEST_F(Taken, back_by_a_revoker_or_a_signer_alone) {

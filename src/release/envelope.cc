@@ -27,7 +27,8 @@ Result<Envelope> Envelope::parse(std::string_view text, std::string_view type, s
   all.constant("payloadType", type);
   // Larger than Members takes as text: looked at here.
   const Json payload = json.value("payload", Json());
-  const auto decoded = payload.is_string() ? from_base64(payload.get_ref<const std::string&>()) : std::nullopt;
+  const auto decoded =
+      payload.is_string() ? from_base64(payload.get_ref<const std::string&>()) : std::nullopt;
   const Json* signatures = all.list("signatures", kMaxSignatures);
   all.skip("payload");
   SAW_TRY(all.complete());
@@ -48,7 +49,8 @@ Result<Envelope> Envelope::parse(std::string_view text, std::string_view type, s
 std::string Envelope::text() const {
   Json list = Json::array();
   for (const Signature& s : signatures) list.push_back({{"keyid", s.key_id}, {"sig", to_base64(s.bytes)}});
-  return Json{{"payloadType", type}, {"payload", to_base64(payload)}, {"signatures", std::move(list)}}.dump(2) +
+  return Json{{"payloadType", type}, {"payload", to_base64(payload)}, {"signatures", std::move(list)}}.dump(
+             2) +
          "\n";
 }
 

@@ -36,7 +36,6 @@ Result<std::map<std::string, Member>> read_members(const Json& object) {
   return out;
 }
 
-
 }  // namespace
 
 Result<Manifest> Manifest::parse(std::string_view text) {

@@ -29,13 +29,13 @@ struct Manifest {
   static constexpr size_t kMaxBytes = 64u << 10, kMaxMembers = 16, kMaxKeys = 16;
   static constexpr uint64_t kMaxMemberBytes = 4u << 20;
 
-  std::string version;                    // "2026-11-24.1"
-  std::string channel;                    // "stable"
-  uint64_t revision = 0;                  // grows with every release of the channel; from 1
-  Nanos not_before = 0, expires_at = 0;   // [not_before, expires_at)
-  std::string author;                     // id of a key; empty: not attested
-  uint64_t threshold = 1;                 // signatures that its makers ask for; the trust file may ask for more
-  std::vector<std::string> keys;          // ids of the keys whose signatures count
+  std::string version;                   // "2026-11-24.1"
+  std::string channel;                   // "stable"
+  uint64_t revision = 0;                 // grows with every release of the channel; from 1
+  Nanos not_before = 0, expires_at = 0;  // [not_before, expires_at)
+  std::string author;                    // id of a key; empty: not attested
+  uint64_t threshold = 1;         // signatures that its makers ask for; the trust file may ask for more
+  std::vector<std::string> keys;  // ids of the keys whose signatures count
   std::map<std::string, Member> members;  // by file name; "policy.yaml" is always there
 
   static Result<Manifest> parse(std::string_view text);

@@ -6,8 +6,7 @@
 namespace saw::release {
 
 Result<Json> parse_strict(std::string_view text, std::string_view what, size_t limit) {
-  if (text.size() > limit)
-    return Error::make("release.malformed", "{} has more than {} bytes", what, limit);
+  if (text.size() > limit) return Error::make("release.malformed", "{} has more than {} bytes", what, limit);
   switch (strict_json_fault(text)) {
     case JsonFault::none:
       return Json::parse(text, nullptr, false);

@@ -54,7 +54,7 @@ class Members {
   std::optional<Error> fault_;
 };
 
-bool any_text(std::string_view);   // for people: printed only through printable()
+bool any_text(std::string_view);                   // for people: printed only through printable()
 constexpr uint64_t kMaxCount = 1'000'000'000'000;  // of revisions and epochs: exact in every JSON reader
 
 }  // namespace saw::release

@@ -52,7 +52,8 @@ Result<> put_release(const std::string& root, const FlatDirectory& release, cons
   }
   const std::string temporary = root + "/releases/" + random_id(".new-");
   auto written = write_directory(temporary, release);
-  if (written && ::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, final_path.c_str(), RENAME_NOREPLACE) != 0)
+  if (written &&
+      ::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, final_path.c_str(), RENAME_NOREPLACE) != 0)
     written = Error::system("io.rename", "giving release {} its name", version);
   if (!written) {
     std::error_code ignored;

@@ -59,12 +59,8 @@ Result<Revocations> Revocations::parse(std::string_view text) {
 }
 
 std::string Revocations::text() const {
-  return Json{{"apiVersion", "saw/v1"},
-              {"kind", "Revocations"},
-              {"channel", channel},
-              {"epoch", epoch},
-              {"keys", to_json(keys)},
-              {"releases", to_json(releases)}}
+  return Json{{"apiVersion", "saw/v1"}, {"kind", "Revocations"}, {"channel", channel},
+              {"epoch", epoch},         {"keys", to_json(keys)}, {"releases", to_json(releases)}}
              .dump(2, ' ', true, Json::error_handler_t::replace) +
          "\n";
 }
@@ -83,11 +79,11 @@ Result<Revocations> read_revocations(std::string_view envelope_text, const Trust
   if (now.channel != channel)
     return Error::make("release.wrong_channel", "{} is of channel '{}'", kWhat, now.channel);
   if (now.epoch < known.epoch || (now.epoch == known.epoch && now != known))
-    return Error::make("release.revocations_older", "{} has epoch {}; one of epoch {} is known already", kWhat,
-                       now.epoch, known.epoch);
+    return Error::make("release.revocations_older", "{} has epoch {}; one of epoch {} is known already",
+                       kWhat, now.epoch, known.epoch);
   if (!covers(now.keys, known.keys) || !covers(now.releases, known.releases))
-    return Error::make("release.revocations_shrink", "{} does not take back everything that an earlier one does",
-                       kWhat);
+    return Error::make("release.revocations_shrink",
+                       "{} does not take back everything that an earlier one does", kWhat);
   return now;
 }
 

@@ -24,15 +24,9 @@ Result<RollbackOrder> RollbackOrder::parse(std::string_view text) {
 }
 
 std::string RollbackOrder::text() const {
-  return Json{{"apiVersion", "saw/v1"},
-              {"kind", "Rollback"},
-              {"channel", channel},
-              {"revision", revision},
-              {"from", from},
-              {"to", to},
-              {"to_version", to_version},
-              {"why", why},
-              {"ordered_at", rfc3339(ordered_at)}}
+  return Json{{"apiVersion", "saw/v1"},   {"kind", "Rollback"}, {"channel", channel},
+              {"revision", revision},     {"from", from},       {"to", to},
+              {"to_version", to_version}, {"why", why},         {"ordered_at", rfc3339(ordered_at)}}
              .dump(2, ' ', true, Json::error_handler_t::replace) +
          "\n";
 }

@@ -15,9 +15,9 @@ struct RollbackOrder {
   static constexpr size_t kMaxBytes = 16u << 10;
 
   std::string channel;
-  uint64_t revision = 0;            // higher than that of `from`
-  std::string from, to;             // digests of releases
-  std::string to_version, why;      // to_version: for people and for finding the directory
+  uint64_t revision = 0;        // higher than that of `from`
+  std::string from, to;         // digests of releases
+  std::string to_version, why;  // to_version: for people and for finding the directory
   Nanos ordered_at = 0;
 
   static Result<RollbackOrder> parse(std::string_view text);

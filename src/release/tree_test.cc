@@ -102,8 +102,8 @@ TEST_F(Tree, no_link_is_followed) {
 TEST_F(Tree, current_names_a_release_and_nothing_else) {
   publish_it(c_.manifest());
   const std::string current = path("channels/stable/current");
-  for (const char* target : {"/etc", "../../releases/../releases/2026-11-24.1", "../../releases/", "2026-11-24.1",
-                             "../../releases/2026-11-24.1/", "../../releases/.new-x"}) {
+  for (const char* target : {"/etc", "../../releases/../releases/2026-11-24.1", "../../releases/",
+                             "2026-11-24.1", "../../releases/2026-11-24.1/", "../../releases/.new-x"}) {
     fs::remove(current);
     fs::create_symlink(target, current);
     EXPECT_EQ(code_of(read()), "release.path_trick") << target;
@@ -133,16 +133,16 @@ TEST_F(Tree, rolls_back_by_order_and_remembers_what_is_taken_back) {
   publish_it(c_.manifest());
   publish_it(next());
   const ChannelState state = read()->state();
-  const RollbackOrder order = {"stable", 9,      Company::digest(next()), Company::digest(c_.manifest()),
-                               "2026-11-24.1", "bad", kNow};
-  ASSERT_TRUE(roll_back(root_, order,
-                        Company::signed_text(kRollbackType, order.text(), {&c_.ann, &c_.ben})));
+  const RollbackOrder order = {
+      "stable", 9, Company::digest(next()), Company::digest(c_.manifest()), "2026-11-24.1", "bad", kNow};
+  ASSERT_TRUE(roll_back(root_, order, Company::signed_text(kRollbackType, order.text(), {&c_.ann, &c_.ben})));
   auto back = read(state);
   ASSERT_TRUE(back) << back.error().message;
   EXPECT_EQ(back->arrival, Arrival::rollback);
   EXPECT_EQ(published_state(*find()).revision, 9u);
 
-  const Revocations list{.channel = "stable", .epoch = 1, .keys = {}, .releases = {{back->digest, "bad too"}}};
+  const Revocations list{
+      .channel = "stable", .epoch = 1, .keys = {}, .releases = {{back->digest, "bad too"}}};
   ASSERT_TRUE(put_revocations(root_, list, Company::signed_text(kRevocationsType, list.text(), {&c_.rex})));
   EXPECT_EQ(code_of(read(back->state())), "release.revoked_release");
 }

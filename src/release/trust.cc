@@ -30,8 +30,7 @@ class TrustReader {
  private:
   const Node* required(const Node& node, std::string_view name) {
     const Node* found = node.find(name);
-    if (!found)
-      reader_.error(place_of(node), "trust.missing_field", fmt::format("'{}' is required", name));
+    if (!found) reader_.error(place_of(node), "trust.missing_field", fmt::format("'{}' is required", name));
     return found;
   }
   void constant(const Node& root, std::string_view name, std::string_view value) {
@@ -40,16 +39,15 @@ class TrustReader {
       reader_.error(place_of(*n), "trust.value", fmt::format("{} must be '{}'", name, value));
   }
   bool named_map(const Node& node, std::string_view what, size_t most) {
-    if (node.kind == Node::Kind::mapping && !node.members.empty() && node.members.size() <= most)
-      return true;
+    if (node.kind == Node::Kind::mapping && !node.members.empty() && node.members.size() <= most) return true;
     reader_.error(place_of(node), "trust.type", fmt::format("{} must be a mapping of 1 to {}", what, most));
     return false;
   }
   bool good_name(const Node& key, std::string_view what) {
     if (is_channel_name(key.scalar)) return true;
-    reader_.error(place_of(key), "trust.name",
-                  fmt::format("'{}' is no name of {}: a-z, 0-9 and '-', a letter first", printable(key.scalar),
-                              what));
+    reader_.error(
+        place_of(key), "trust.name",
+        fmt::format("'{}' is no name of {}: a-z, 0-9 and '-', a letter first", printable(key.scalar), what));
     return false;
   }
 
@@ -70,7 +68,8 @@ class TrustReader {
     const std::string id = parsed->id();
     const bool is_new = out_.keys_.emplace(id, TrustedKey{name, std::move(owner), std::move(*parsed)}).second;
     if (!is_new)
-      reader_.error(place_of(*text), "trust.duplicate_key", "this key stands here under another name already");
+      reader_.error(place_of(*text), "trust.duplicate_key",
+                    "this key stands here under another name already");
     ids_[name] = id;
   }
 

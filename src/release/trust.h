@@ -37,6 +37,7 @@ class Trust {
 
   const TrustedKey* key(std::string_view id) const;
   const ChannelTrust* channel(std::string_view name) const;
+  const std::map<std::string, TrustedKey, std::less<>>& keys() const { return keys_; }
   const std::map<std::string, ChannelTrust, std::less<>>& channels() const { return channels_; }
 
  private:

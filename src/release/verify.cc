@@ -25,8 +25,7 @@ Result<const ChannelTrust*> channel_of(const Around& around) {
 
 Result<const std::string*> file_of(const FlatDirectory& found, std::string_view name) {
   const auto file = found.files.find(std::string(name));
-  if (file == found.files.end())
-    return Error::make("release.missing_member", "the release has no {}", name);
+  if (file == found.files.end()) return Error::make("release.missing_member", "the release has no {}", name);
   return &file->second;
 }
 
@@ -50,13 +49,14 @@ Result<const TrustedKey*> find_author(const Manifest& manifest, const ChannelTru
                                       const Voices& voices) {
   if (channel.authors.empty() && manifest.author.empty()) return static_cast<const TrustedKey*>(nullptr);
   if (manifest.author.empty())
-    return Error::make("release.author_not_allowed", "the channel attests authors, and the manifest names none");
+    return Error::make("release.author_not_allowed",
+                       "the channel attests authors, and the manifest names none");
   if (!channel.authors.contains(manifest.author))
-    return Error::make("release.author_not_allowed", "the key {} is no author on this channel", manifest.author);
-  const auto voice = std::ranges::find_if(
-      voices, [&](const TrustedKey* key) { return key->key.id() == manifest.author; });
-  if (voice == voices.end())
-    return Error::make("release.author_unsigned", "its author has not signed it");
+    return Error::make("release.author_not_allowed", "the key {} is no author on this channel",
+                       manifest.author);
+  const auto voice =
+      std::ranges::find_if(voices, [&](const TrustedKey* key) { return key->key.id() == manifest.author; });
+  if (voice == voices.end()) return Error::make("release.author_unsigned", "its author has not signed it");
   return *voice;
 }
 
@@ -89,18 +89,6 @@ Result<Vouched> vouch(const Manifest& manifest, const ChannelTrust& channel, con
                        enough.error().message);
   if (!enough) return std::unexpected(std::move(enough).error());
   return out;
-}
-
-Result<> check_members(const FlatDirectory& found, const Manifest& manifest) {
-  for (const auto& [file, content] : found.files)
-    if (file != kManifestFile && file != kSignatureFile && !manifest.members.contains(file))
-      return Error::make("release.extra_member", "'{}' is there and not in the manifest", printable(file));
-  for (const auto& [file, member] : manifest.members) {
-    const std::string& content = *SAW_TRY(file_of(found, file));
-    if (content.size() != member.size || digest_text(sha256(content)) != member.sha256)
-      return Error::make("release.wrong_digest", "'{}' is not the file that was signed", file);
-  }
-  return {};
 }
 
 Result<> check_window(const Manifest& manifest, Nanos now) {
@@ -159,8 +147,8 @@ Result<> check_pointer(const FoundChannel& found, const Around& around, const Ve
   const Pointer expected = {std::string(around.channel), found.version, release.digest};
   if (pointer != expected || release.manifest.version != found.version)
     return Error::make("release.wrong_pointer",
-                       "the pointer names {} of channel '{}', and release {} ({}) lies there", pointer.version,
-                       pointer.channel, release.manifest.version, release.digest);
+                       "the pointer names {} of channel '{}', and release {} ({}) lies there",
+                       pointer.version, pointer.channel, release.manifest.version, release.digest);
   return {};
 }
 
@@ -180,6 +168,18 @@ std::string_view name(Arrival arrival) {
   return "";
 }
 
+Result<> check_members(const FlatDirectory& found, const Manifest& manifest) {
+  for (const auto& [file, content] : found.files)
+    if (file != kManifestFile && file != kSignatureFile && !manifest.members.contains(file))
+      return Error::make("release.extra_member", "'{}' is there and not in the manifest", printable(file));
+  for (const auto& [file, member] : manifest.members) {
+    const std::string& content = *SAW_TRY(file_of(found, file));
+    if (content.size() != member.size || digest_text(sha256(content)) != member.sha256)
+      return Error::make("release.wrong_digest", "'{}' is not the file that was signed", file);
+  }
+  return {};
+}
+
 Result<> check_projectable(const policy::Policy& policy) {
   if (policy.isolation() == policy::Isolation::vm)
     return Error::make("release.unprojectable",
@@ -187,12 +187,14 @@ Result<> check_projectable(const policy::Policy& policy) {
   return {};
 }
 
-Result<RollbackOrder> verify_rollback(std::string_view text, const Around& around, const Revocations& revoked) {
+Result<RollbackOrder> verify_rollback(std::string_view text, const Around& around,
+                                      const Revocations& revoked) {
   const ChannelTrust& channel = *SAW_TRY(channel_of(around));
   const Envelope envelope = SAW_TRY(Envelope::parse(text, kRollbackType, "the rollback order"));
   const std::set<std::string> gone = revoked_keys(revoked);
-  const Voices voices = SAW_TRY(
-      check_signatures(envelope, {around.trust, around.channel, channel.signers, gone}), "the rollback order");
+  const Voices voices =
+      SAW_TRY(check_signatures(envelope, {around.trust, around.channel, channel.signers, gone}),
+              "the rollback order");
   SAW_TRY(check_owners(voices, channel.threshold), "the rollback order");
   RollbackOrder order = SAW_TRY(RollbackOrder::parse(envelope.payload));
   if (order.channel != around.channel)
@@ -200,7 +202,8 @@ Result<RollbackOrder> verify_rollback(std::string_view text, const Around& aroun
   return order;
 }
 
-Result<Verified> verify_release(const FlatDirectory& found, const Around& around, const Revocations& revoked) {
+Result<Verified> verify_release(const FlatDirectory& found, const Around& around,
+                                const Revocations& revoked) {
   const ChannelTrust& channel = *SAW_TRY(channel_of(around));
   if (!found.odd.empty())
     return Error::make("release.path_trick", "'{}' is not a regular file", printable(found.odd.front()));

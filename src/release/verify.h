@@ -85,6 +85,8 @@ Result<Verified> verify_channel(const FoundChannel& found, const Around& around,
 Result<RollbackOrder> verify_rollback(std::string_view envelope, const Around& around,
                                       const Revocations& revoked);
 
+// Whether the files are those that the manifest lists, byte for byte, and no others. Not whether anybody signed it.
+Result<> check_members(const FlatDirectory& found, const Manifest& manifest);
 // Whether everything that the policy asks for has a control here that enforces it (R71): "release.unprojectable".
 Result<> check_projectable(const policy::Policy& policy);
 

@@ -91,8 +91,7 @@ TEST_F(Verify, a_signature_of_other_bytes_is_refused) {
 
 TEST_F(Verify, a_signature_made_for_another_purpose_is_refused) {
   FlatDirectory found = c_.release();
-  found.files["signature.sig"] =
-      Company::signed_text(kRevocationsType, c_.manifest().text(), c_.enough());
+  found.files["signature.sig"] = Company::signed_text(kRevocationsType, c_.manifest().text(), c_.enough());
   EXPECT_EQ(verdict(found), "release.malformed");
 }
 
@@ -133,8 +132,7 @@ TEST_F(Verify, a_channel_without_authors_needs_none) {
   m.author.clear();
   m.threshold = 1;
   m.keys = {c_.dan.public_key().id()};
-  const auto verified =
-      verify_release(c_.release(m.text(), {&c_.dan}), {"beta", c_.trust, kNow}, revoked_);
+  const auto verified = verify_release(c_.release(m.text(), {&c_.dan}), {"beta", c_.trust, kNow}, revoked_);
   ASSERT_TRUE(verified) << verified.error().message;
   EXPECT_EQ(verified->author, "");
 }
@@ -176,9 +174,7 @@ TEST_F(Verify, a_missing_file_is_refused) {
     found.files.erase(name);
     EXPECT_EQ(verdict(found), "release.missing_member") << name;
   }
-  EXPECT_EQ(verdict([](Manifest& m) {
-              m.members = {{"other.yaml", m.members.begin()->second}};
-            }),
+  EXPECT_EQ(verdict([](Manifest& m) { m.members = {{"other.yaml", m.members.begin()->second}}; }),
             "release.missing_member");
 }
 
@@ -205,7 +201,8 @@ TEST_F(Verify, a_members_name_leads_nowhere_else) {
 // ---- the manifest
 
 TEST_F(Verify, a_member_of_json_named_twice_is_refused) {
-  EXPECT_EQ(verdict_of_text("\"revision\": 7,", "\"revision\": 7, \"revision\": 8,"), "release.duplicate_key");
+  EXPECT_EQ(verdict_of_text("\"revision\": 7,", "\"revision\": 7, \"revision\": 8,"),
+            "release.duplicate_key");
   EXPECT_EQ(verdict_of_text("\"size\":", "\"size\": 1, \"size\":"), "release.duplicate_key");
 }
 
@@ -242,17 +239,18 @@ TEST_F(Verify, the_window_of_validity_is_half_open) {
 TEST_F(Verify, a_policy_that_does_not_compile_is_refused) {
   EXPECT_EQ(verdict(c_.release_with_policy(c_.manifest(), kPolicyText + "nonsense: 1\n")),
             "release.unparsable_policy");
-  EXPECT_EQ(verdict(c_.release_with_policy(c_.manifest(), kPolicyText + "budget: {perDay: {calls: 5}}\nx: 1\n")),
-            "release.unparsable_policy");
+  EXPECT_EQ(
+      verdict(c_.release_with_policy(c_.manifest(), kPolicyText + "budget: {perDay: {calls: 5}}\nx: 1\n")),
+      "release.unparsable_policy");
   EXPECT_EQ(verdict(c_.release_with_policy(c_.manifest(), kPolicyText + "isolation: namespace\n")), "");
 }
 
 TEST_F(Verify, a_rule_that_nothing_enforces_refuses_the_whole_release) {
   EXPECT_EQ(verdict(c_.release_with_policy(c_.manifest(), kPolicyText + "isolation: vm\n")),
             "release.unprojectable");
-  EXPECT_EQ(verdict(c_.release_with_policy(c_.manifest(),
-                                           kPolicyText + "inference: [{model: \"m\", via: api}]\n")),
-            "release.unprojectable");
+  EXPECT_EQ(
+      verdict(c_.release_with_policy(c_.manifest(), kPolicyText + "inference: [{model: \"m\", via: api}]\n")),
+      "release.unprojectable");
 }
 
 }  // namespace
