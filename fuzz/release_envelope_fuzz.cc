@@ -9,7 +9,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   if (const auto read = Envelope::parse(text, kReleaseType, "signature.sig")) {
     const auto again = Envelope::parse(read->text(), kReleaseType, "signature.sig");
-    SAW_CHECK(again && again->payload == read->payload && again->signatures.size() == read->signatures.size());
+    SAW_CHECK(again && again->payload == read->payload &&
+              again->signatures.size() == read->signatures.size());
     static const Trust nobody;
     SAW_CHECK(!check_signatures(*read, {nobody, "stable", {}, {}}));
   }
