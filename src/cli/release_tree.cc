@@ -220,7 +220,33 @@ Result<release::Verified> judge(const ReleaseTree& tree, const release::Around& 
   return release::verify_channel(found, around, {});
 }
 
+// What the daemon enforces: published → verified → active → by which workspaces, and what has drifted.
+Outcome daemon_status(Context& context) {
+  const json answer = CLI_TRY(call(context, "GET", "/v1/channels"));
+  context.out.json(answer);
+  std::vector<Output::Row> rows;
+  bool all_fine = true;
+  for (const json& c : list_of(answer, "channels")) {
+    const json none = json::object();
+    auto part = [&](const char* name) -> const json& { return c.contains(name) ? c[name] : none; };
+    const json &published = part("published"), &active = part("active"), &refused = part("refused"),
+               &shut = part("shut");
+    std::string note = shut.empty() ? text_of(refused, "code") : "SHUT OFF " + text_of(shut, "code");
+    if (note.empty() && text_of(active, "expired") == "true") note = "release.expired";
+    size_t drift = 0;
+    for (const json& w : list_of(c, "workspaces")) drift += text_of(w, "drift") == "true" ? 1 : 0;
+    rows.push_back({text_of(c, "name"), text_of(published, "version"), text_of(active, "version"),
+                    text_of(active, "revision"), std::to_string(list_of(c, "workspaces").size()),
+                    std::to_string(drift), note});
+    all_fine &= note.empty() && drift == 0;
+  }
+  context.out.table({"CHANNEL", "PUBLISHED", "ACTIVE", "REVISION", "WORKSPACES", "DRIFT", ""}, rows,
+                    "this host follows no channel");
+  return all_fine ? 0 : 1;
+}
+
 Outcome status(Context& context) {
+  if (!context.args.has("--tree")) return daemon_status(context);
   const std::string root =
       absolute(context.places, CLI_TRY(needed(context, "--tree", "which tree of releases")));
   const release::Trust trust = CLI_TRY(load_trust(context));
@@ -296,10 +322,14 @@ std::vector<Command> release_tree_commands() {
             "--trust trust.yaml --why lost"},
        .run = revoke},
       {.path = "policy status",
-       .summary = "which release each channel of a tree has, and whether a host would take it",
+       .summary = "which release each channel has, and who enforces it",
        .options = {kTreeOption, kTrustOption},
-       .text = "Exit status 1 if a channel holds something that a new host would refuse. Needs no daemon.",
-       .examples = {"saw policy status --tree /srv/policy --trust trust.yaml"},
+       .text =
+           "Without options: what this host's daemon found, enforces, and where sandboxes still have an "
+           "older "
+           "release's files and limits.\nWith --tree and --trust, without a daemon: whether a new host would "
+           "take what a tree holds. Exit status 1 if something is refused\nor has drifted.",
+       .examples = {"saw policy status", "saw policy status --tree /srv/policy --trust trust.yaml"},
        .run = status},
   };
 }
