@@ -141,6 +141,32 @@ TEST_F(ReleaseCommands, what_a_host_would_refuse_is_not_published) {
       << "expired by now";
 }
 
+TEST_F(ReleaseCommands, a_hosts_status_says_what_is_refused_shut_off_or_has_drifted) {
+  auto status = [](const std::string& channel) {
+    Rig rig;
+    rig.api.answer("GET /v1/channels", 200, R"({"channels":[{"name":"stable",)" + channel + "}]}");
+    return rig.saw({"policy", "status"});
+  };
+  const std::string active =
+      R"("published":{"version":"2026-11-24.2"},"active":{"version":"2026-11-24.2","revision":2,"expired":)";
+  EXPECT_EQ(status(active + R"(false},"workspaces":[{"drift":false}])").status, 0);
+  EXPECT_EQ(status(active + R"(false},"workspaces":[{"drift":true}])").status, 1);
+  EXPECT_THAT(status(active + R"(true},"workspaces":[])").out, HasSubstr("release.expired"));
+  EXPECT_THAT(status(active + R"(false},"refused":{"code":"release.lower_revision"})").out,
+              HasSubstr("release.lower_revision"));
+  EXPECT_THAT(status(active + R"(false},"shut":{"code":"release.revoked_release"})").out,
+              HasSubstr("SHUT OFF"));
+}
+
+TEST_F(ReleaseCommands, a_workspace_is_on_a_channel_or_has_a_policy) {
+  Rig rig;
+  rig.api.answer("POST /v1/workspaces", 201, R"({"id":"ws-1","name":"dev","state":"running"})");
+  EXPECT_EQ(rig.saw({"workspace", "create", "dev", "--channel", "stable"}).status, 0);
+  EXPECT_EQ(json::parse(rig.api.asked.back().body),
+            (json{{"name", "dev"}, {"channel", "stable"}, {"image", "host"}, {"mounts", json::array()}}));
+  EXPECT_EQ(rig.saw({"workspace", "create", "dev", "--channel", "stable", "--policy", "p.yaml"}).status, 2);
+}
+
 TEST_F(ReleaseCommands, signing_says_what_it_misses) {
   auto sign = [&](std::vector<std::string> more) {
     std::vector<std::string> words = {"policy", "sign", "new"};

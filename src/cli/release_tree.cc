@@ -21,6 +21,8 @@ using release::FoundChannel;
 using release::ReleaseTree;
 using release::Revocations;
 
+constexpr unsigned kTreeMode = 0755;  // sawd reads it with its own uid
+
 // What these commands work on, read and parsed.
 struct Site {
   std::string root;
@@ -68,7 +70,7 @@ const Option kCommitOption = {"--commit", "", "commit it to the git repository t
 Outcome publish(Context& context) {
   const Site site = CLI_TRY(site_of(context));
   const FlatDirectory files = CLI_TRY(load_release(context, context.args.text("DIR")));
-  CLI_TRY(make_directories(site.root));
+  CLI_TRY(make_directories(site.root, kTreeMode));
   const ReleaseTree tree = CLI_TRY(ReleaseTree::open(site.root));
   const Revocations revoked = CLI_TRY(revocations_of(site, tree));
   const auto verified = CLI_TRY(judged(release::verify_release(files, site.around(), revoked)));
@@ -191,7 +193,7 @@ Outcome revoke(Context& context) {
     return fail(Exit::usage, "cli.usage", "say what is taken back: --release VERSION or --revoke-key KEY");
   const std::string why = CLI_TRY(load_why(context));
   const PrivateKey key = CLI_TRY(load_key(context));
-  CLI_TRY(make_directories(site.root));
+  CLI_TRY(make_directories(site.root, kTreeMode));
   const ReleaseTree tree = CLI_TRY(ReleaseTree::open(site.root));
   const Revocations before = CLI_TRY(revocations_of(site, tree));
   Revocations list = before;

@@ -230,7 +230,25 @@ TEST_F(Releases, a_workspace_whose_egress_refuses_is_shut_off) {
   EXPECT_TRUE(exec(call()));
 }
 
-TEST_F(Releases, an_expired_release_denies_under_profile_regulated_and_is_told_under_others) {
+TEST_F(Releases, under_profile_regulated_an_expired_release_denies) {
+  std::string regulated = policy("one.example.com", "/tmp", "regulated");
+  regulated.replace(regulated.find("review: {hold: 2s}"), 18,
+                    "review: {hold: 2s, approvers: other-than-requester}");
+  publish(1, regulated, kMinute);
+  boot_ready();
+  put_secret();
+  ASSERT_TRUE(create(on_channel()));
+  EXPECT_TRUE(exec(call())) << "in its time";
+  clock_.time += 2 * kMinute;
+  control_->look_at_channel("stable");
+  EXPECT_EQ(channel().shut_code, "release.expired");
+  EXPECT_EQ(exec(call()).error().code, "release.expired");
+  ASSERT_TRUE(run_until([&] { return egress().channels.empty(); }));
+  boot_ready();
+  EXPECT_EQ(exec(call()).error().code, "release.expired") << "after a restart too";
+}
+
+TEST_F(Releases, under_other_profiles_an_expired_release_stays_in_force_and_is_told) {
   publish(1, policy("one.example.com"), kMinute);
   boot_ready();
   put_secret();
