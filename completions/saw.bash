@@ -16,6 +16,7 @@ _saw() {
     'workspace') words='create list show start stop decommission rebuild snapshot fork expose' ;;
     'session') words='start exec diff commit discard end list fork' ;;
     'policy') words='lint show schema decide prove replay keygen sign verify publish rollback revoke status import' ;;
+    'policy') words='lint show decide keygen sign verify publish rollback revoke status prove replay import' ;;
     'agent') words='register list show suspend resume revoke' ;;
     'secret') words='put list rotate rm' ;;
     'review') words='list show approve deny' ;;
@@ -48,6 +49,13 @@ _saw() {
     'policy schema') words='--json --socket --dir --help' ;;
     'policy decide') words='--policy --json --socket --dir --help' ;;
     'policy prove') words='--within --json --socket --dir --help' ;;
+    'policy keygen') words='--kind --passphrase-file --json --socket --dir --help' ;;
+    'policy sign') words='--key --passphrase-file --trust --channel --revision --version --not-before --expires --json --socket --dir --help' ;;
+    'policy verify') words='--trust --channel --revocations --json --socket --dir --help' ;;
+    'policy publish') words='--tree --channel --trust --commit --json --socket --dir --help' ;;
+    'policy rollback') words='--tree --channel --trust --key --passphrase-file --to --why --commit --json --socket --dir --help' ;;
+    'policy revoke') words='--tree --channel --trust --key --passphrase-file --release --revoke-key --why --commit --json --socket --dir --help' ;;
+    'policy status') words='--tree --trust --json --socket --dir --help' ;;
     'agent register') words='--purpose --json --socket --dir --help' ;;
     'agent list') words='--json --socket --dir --help' ;;
     'agent show') words='--json --socket --dir --help' ;;
@@ -78,13 +86,6 @@ _saw() {
     'attach') words='--json --socket --dir --help' ;;
     'ssh') words='--json --socket --dir --help' ;;
     'policy replay') words='--json --socket --dir --help' ;;
-    'policy keygen') words='--json --socket --dir --help' ;;
-    'policy sign') words='--json --socket --dir --help' ;;
-    'policy verify') words='--json --socket --dir --help' ;;
-    'policy publish') words='--json --socket --dir --help' ;;
-    'policy rollback') words='--json --socket --dir --help' ;;
-    'policy revoke') words='--json --socket --dir --help' ;;
-    'policy status') words='--json --socket --dir --help' ;;
     'policy import') words='--json --socket --dir --help' ;;
     'delegate create') words='--json --socket --dir --help' ;;
     'delegate show') words='--json --socket --dir --help' ;;

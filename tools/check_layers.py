@@ -12,12 +12,13 @@ BASE = {"base"}
 PURE = BASE
 MAY = {
     "base": set(), "os": BASE, "policy": BASE, "identity": BASE, "audit": BASE, "store": BASE,
+    "release": {"policy", "base"},
     "review": {"identity", "audit", "store", "base"},
     "sandbox": {"policy", "identity", "audit", "os", "base"},
     "egress": {"policy", "identity", "audit", "os", "base"},
-    "control": {"base", "os", "policy", "identity", "audit", "store", "sandbox", "egress", "review"},
+    "control": {"base", "os", "policy", "identity", "audit", "store", "sandbox", "egress", "review", "release"},
     "api": {"control", "identity", "base", "os"},
-    "cli": {"policy", "audit", "base"},
+    "cli": {"policy", "release", "audit", "base"},
 }
 LINUX = re.compile(r"^(linux/|sched\.h|seccomp\.h|sys/(mount|prctl|epoll|timerfd|eventfd|signalfd|pidfd|syscall|mman|xattr|capability)\.h|pty\.h|mntent\.h)")
 HOMES = {

@@ -1,7 +1,7 @@
 // sawd: the control plane's process. Wiring only: keys, store, audit log, the link to saw-node, the API.
 //
 //   sawd --dir DIR [--socket-path PATH]     DIR/control is its own; DIR/perimeter.yaml is read for the
-//   operator's CAs; PATH is for messages
+//   operator's CAs, DIR/channels.yaml for the release channels; PATH is for messages
 //
 // Inherited: fd 3 is the link to saw-node, fd 4 the listening API socket. It ends when the link does;
 // saw-node starts the next one.
@@ -69,10 +69,24 @@ control::HostFacts host_facts(const std::string& directory) {
   return facts;
 }
 
-// Everything is open, or lies below its own directory.
-Result<> confine(const std::string& control_directory) {
+// No file: no channels. One that cannot be used is told, and its channels' workspaces stay shut off.
+control::ReleaseSetup release_setup(const std::string& directory) {
+  const std::string path = directory + "/channels.yaml";
+  if (::access(path.c_str(), F_OK) != 0) return {};
+  auto setup = control::read_release_setup(path);
+  if (setup) return std::move(*setup);
+  control::ReleaseSetup none;
+  none.problem = setup.error().message;
+  return none;
+}
+
+// Everything is open, or lies below its own directory or the trees of releases.
+Result<> confine(const std::string& control_directory, const control::ReleaseSetup& releases) {
+  std::vector<std::string> trees;
+  for (const auto& [channel, tree] : releases.trees) trees.push_back(tree);
   auto missing = SAW_TRY(os::confine_self({.sockets = os::SocketUse::inherited_only,
                                            .files = os::FileUse::listed,
+                                           .read = std::move(trees),
                                            .write = {control_directory},
                                            .landlock = os::Requirement::best_effort}));
   for (const std::string& what : missing) log_warning("this host cannot confine sawd fully: {}", what);
@@ -87,7 +101,8 @@ Result<> run(const Options& options) {
   auto store = SAW_TRY(store::SqliteStore::open(directory + "/saw.db"));
   os::Loop loop = SAW_TRY(os::Loop::create());
   os::Channel node = SAW_TRY(os::Channel::adopt(Fd(kNodeLink)), "the link to saw-node");
-  SAW_TRY(confine(directory));
+  control::ReleaseSetup releases = release_setup(options.directory);
+  SAW_TRY(confine(directory, releases));
 
   const SystemClock clock;
   std::string lost;
@@ -100,6 +115,7 @@ Result<> run(const Options& options) {
            [&] { return control::open_audit_log(audit_directory, keys.audit_origin, keys.audit_seed); },
        .audit_directory = audit_directory,
        .host = std::move(facts),
+       .releases = std::move(releases),
        .on_node_lost = [&](std::string why) { lost = std::move(why), loop.stop(); }},
       std::move(node)));
   api::Server server(loop, *control, Fd(kApiListener));

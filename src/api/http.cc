@@ -13,7 +13,11 @@ constexpr std::pair<std::string_view, unsigned> kStatus[] = {
     {"store.full", 503},
     {"egress.not_ready", 503},
     {"request.", 400},
+    {"policy.not_projected", 403},
+    {"policy.altered", 500},
     {"policy.", 400},
+    {"release.no_channel", 404},
+    {"release.", 403},
     {"plan.", 400},
     {"access.", 403},
     {"identity.", 403},
@@ -46,6 +50,9 @@ constexpr std::pair<std::string_view, std::string_view> kAsk[] = {
     {"audit.unavailable", "an operator must make room for, or repair, the audit log's disk"},
     {"store.full", "an operator must make room on the disk of SAW's state directory"},
     {"review.same_person", "ask somebody else to review it"},
+    {"release.no_channel", "an operator says in channels.yaml which channels this host follows"},
+    {"release.expired", "publish a release that is valid now: saw policy publish"},
+    {"release.revoked_release", "publish another release: saw policy publish"},
     {"policy.invalid", "correct the policy; saw policy lint FILE shows the same errors"},
 };
 

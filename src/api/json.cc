@@ -128,7 +128,40 @@ Json to_json(const WorkspaceView& v) {
               {"warm", v.warm}};
   if (!v.sandbox.empty()) out["sandbox"] = v.sandbox;
   if (!v.error.empty()) out["error"] = v.error;
+  if (!v.channel.empty()) out["channel"] = v.channel, out["outdated"] = v.outdated;
+  if (!v.shut.empty()) out["shut"] = v.shut;
   put_proof(out, v.proof);
+  return out;
+}
+
+Json to_json(const ChannelView& v) {
+  Json out = {{"name", v.name}, {"tree", v.tree}, {"epoch", v.epoch}};
+  if (!v.published_version.empty())
+    out["published"] = {{"version", v.published_version}, {"digest", v.published_digest}};
+  if (!v.refusal_code.empty()) out["refused"] = {{"code", v.refusal_code}, {"reason", v.refusal}};
+  if (!v.version.empty())
+    out["active"] = {{"version", v.version},
+                     {"digest", v.digest},
+                     {"revision", v.revision},
+                     {"policy", {{"name", v.policy_name}, {"digest", v.policy_digest}}},
+                     {"author", v.author},
+                     {"signers", v.signers},
+                     {"expires_at", rfc3339(v.expires)},
+                     {"activated", rfc3339(v.activated)},
+                     {"expired", v.expired}};
+  if (!v.shut_code.empty()) out["shut"] = {{"code", v.shut_code}, {"reason", v.shut}};
+  Json workspaces = Json::array();
+  for (const WorkspaceView& w : v.workspaces) {
+    Json one = {{"id", w.id},
+                {"name", w.name},
+                {"state", name(w.state)},
+                {"policy_digest", w.policy_digest},
+                {"drift", !w.shut.empty() || w.policy_digest != v.policy_digest || !w.outdated.empty()},
+                {"outdated", w.outdated}};
+    if (!w.shut.empty()) one["shut"] = w.shut;
+    workspaces.push_back(std::move(one));
+  }
+  out["workspaces"] = std::move(workspaces);
   return out;
 }
 

@@ -51,6 +51,7 @@ class Members {
 };
 
 Json to_json(const control::WorkspaceView& view);
+Json to_json(const control::ChannelView& view);
 Json to_json(const control::SessionView& view);
 Json to_json(const control::DiffView& view);
 Json to_json(const control::CommitView& view);

@@ -103,7 +103,8 @@ Result<WorkspaceSpec> workspace_spec(const HttpRequest& request) {
   WorkspaceSpec spec;
   members.text("name", spec.name, Need::required);
   members.text("profile", spec.profile);
-  members.text("policy_yaml", spec.policy_yaml, Need::required);
+  members.text("policy_yaml", spec.policy_yaml);
+  members.text("channel", spec.channel);
   members.text("policy_file", spec.policy_file);
   members.text("image", spec.image);
   members.text("isolation", spec.isolation);
@@ -122,6 +123,9 @@ Result<WorkspaceSpec> workspace_spec(const HttpRequest& request) {
   return spec;
 }
 
+void get_channels(Control& control, const HttpRequest& request, Segments, Respond respond) {
+  reply_list(std::move(respond), "channels", control.list_channels(request.caller));
+}
 void get_workspaces(Control& control, const HttpRequest& request, Segments, Respond respond) {
   reply_list(std::move(respond), "workspaces", control.list_workspaces(request.caller));
 }
@@ -338,6 +342,7 @@ void get_audit_key(Control& control, const HttpRequest&, Segments, Respond respo
 
 constexpr Route kRoutes[] = {
     {"GET", "/v1/status", get_status},
+    {"GET", "/v1/channels", get_channels},
     {"POST", "/v1/down", post_down},
     {"GET", "/v1/openapi.yaml", get_openapi},
     {"GET", "/v1/workspaces", get_workspaces},

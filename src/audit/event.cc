@@ -76,6 +76,7 @@ constexpr Class kProcess{1007, "Process Activity", Class::kAgent},
     kCompliance{2003, "Compliance Finding", {}}, kFinding{2004, "Detection Finding", {}},
     kAuthentication{3002, "Authentication", Class::kAgent}, kNetwork{4001, "Network Activity", Class::kAgent},
     kHttp{4002, "HTTP Activity", kAgentAndTrace}, kDns{4003, "DNS Activity", Class::kAgent},
+    kConfigState{5019, "Device Config State Change", {}},
     kLifecycle{6002, "Application Lifecycle", Class::kAgent}, kApi{6003, "API Activity", kAgentAndTrace};
 
 struct Activity {
@@ -303,6 +304,17 @@ std::string authentication(const Authentication& e) {
   put(token, "uid", e.credential_id, kMaxId);
   if (e.expires != 0) token["expiration_time"] = e.expires / kMillisecond;
   j["authentication_token"] = std::move(token);
+  return render(j);
+}
+
+std::string policy_release(const PolicyRelease& e) {
+  Json j = start(kConfigState, {1, "Log"}, e);
+  if (!j.contains("device")) j["device"] = {{"type_id", 1}, {"type", "Server"}, {"name", "sawd"}};
+  Json& saw = j["unmapped"]["saw"];
+  put(saw, "channel", e.channel, kMaxId);
+  put(saw, "release_version", e.version, kMaxId);
+  put(saw, "release", e.release, kMaxId);
+  if (e.revision != 0) saw["revision"] = std::to_string(e.revision);
   return render(j);
 }
 

@@ -110,6 +110,13 @@ struct Enforcement : Base {
 };
 std::string enforcement(const Enforcement&);
 
+// 5019 Device Config State Change: a policy release was activated on a channel, refused, rolled back to or taken back.
+struct PolicyRelease : Base {
+  std::string channel, version, release;  // release: its digest, what a signer signed
+  uint64_t revision = 0;                  // 0: not known
+};
+std::string policy_release(const PolicyRelease&);
+
 // The event as a sentence with its time, for `saw audit tail`. Total on any text; colour by ANSI codes when
 // asked.
 enum class Colour : uint8_t { no, yes };

@@ -53,6 +53,7 @@ std::vector<std::string> samples(const Base& b) {
       api_activity({b, ApiActivity::Activity::update, "review.approve", "review", "rv-1", ""}),
       authentication({b, "rc-1", kTime + 60 * kSecond}),
       enforcement({b, "sb-1", "sha256:00aa", "106 of 106 probes as expected", R"({"payload":"e30="})"}),
+      policy_release({b, "stable", "2026-11-24.1", "sha256:00bb", 7}),
       finding({b, "A placeholder was sent to another host", "placeholder-misused"}),
   };
 }

@@ -111,13 +111,14 @@ struct Describe {
   int64_t class_uid;
   std::string (*words)(const Json&);
 };
-constexpr std::array<Describe, 9> kClasses = {{{1007, process},
+constexpr std::array<Describe, 10> kClasses = {{{1007, process},
                                                {2003, lifecycle_text},
                                                {2004, finding_text},
                                                {3002, authentication_text},
                                                {4001, network},
                                                {4002, http},
                                                {4003, dns},
+                                               {5019, lifecycle_text},
                                                {6002, lifecycle_text},
                                                {6003, api}}};
 

@@ -3,7 +3,9 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace saw {
 
@@ -25,6 +27,8 @@ class SystemClock final : public Clock {
 
 // "2026-11-24T03:00:00.123456789Z" (RFC 3339, always UTC, always nine digits).
 std::string rfc3339(Nanos time);
+// "2026-11-24T03:00:00Z", fractions allowed, UTC only, years 1970 to 2199; nullopt otherwise.
+std::optional<Nanos> parse_rfc3339(std::string_view text);
 
 constexpr Nanos kMillisecond = 1'000'000, kSecond = 1'000 * kMillisecond, kMinute = 60 * kSecond;
 

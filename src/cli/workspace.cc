@@ -109,10 +109,16 @@ Attempt<std::optional<Number>> number_option(const Context& context, std::string
 
 Attempt<json> create_body(Context& context) {
   const Args& args = context.args;
-  for (const char* later : {"--channel", "--disk"})
-    if (args.has(later)) return fail(Exit::saw_failed, "not_available_yet", "{} is not available yet", later);
-  const PolicySource source = CLI_TRY(policy_source(context));
-  json body = {{"name", args.text("NAME")}, {"policy_yaml", source.yaml}, {"policy_file", source.file}};
+  if (args.has("--disk")) return fail(Exit::saw_failed, "not_available_yet", "--disk is not available yet");
+  json body = {{"name", args.text("NAME")}};
+  if (const auto channel = args.find("--channel")) {
+    if (args.has("--policy")) return fail(Exit::usage, "cli.usage", "give --policy or --channel, not both");
+    body["channel"] = *channel;
+  } else {
+    const PolicySource source = CLI_TRY(policy_source(context));
+    body["policy_yaml"] = source.yaml;
+    body["policy_file"] = source.file;
+  }
   const std::string image = args.text("--image", "host");
   body["image"] = image == "host" ? image : absolute(context.places, image);
   body["mounts"] = CLI_TRY(mounts_of(context));
@@ -189,7 +195,7 @@ std::vector<Command> workspace_commands() {
        .positionals = {{"NAME", "letters, digits and dashes"}},
        .options = {{"--profile", "P", "public, corporate, regulated or local; must be the policy's own"},
                    {"--policy", "FILE", "the policy, in YAML (default: built in, local, no network)"},
-                   {"--channel", "C", "the policy of a release channel (not available yet)"},
+                   {"--channel", "C", "the policy of a release channel, and of every release that follows"},
                    {"--image", "host|DIR", "where system files come from (default host)"},
                    {"--isolation", "I", "namespace or vm"},
                    {"--mount", "SRC:DST[:ro]", "a directory of this host inside the workspace",

@@ -71,6 +71,7 @@ Result<std::unique_ptr<Commands::Command>> Commands::admit(Workspace& workspace,
   if (workspace.state() != WorkspaceState::running)
     return Error::make("workspace.conflict", "workspace '{}' is {}, not running", workspace.record().name,
                        name(workspace.state()));
+  SAW_TRY(workspace.may_act());
   auto command = std::make_unique<Command>();
   command->key = random_id("c-");
   command->who = {.sponsor = workspace.record().owner,

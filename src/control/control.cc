@@ -50,7 +50,16 @@ Control::Control(ControlOptions options, std::unique_ptr<AuditWriter> audit, os:
                 }),
       commands_(plane_, agents_, registry_, hello_.node),
       whole_calls_(options_.loop),
-      workspaces_({plane_, perimeter_, agents_, secrets_, reviews_, commands_, options_.host}) {
+      releases_(plane_, std::move(options_.releases),
+                {.project = [this](const std::string& channel,
+                                   Reply<> reply) { workspaces_.project(channel, std::move(reply)); },
+                 .gate =
+                     [this](const std::string& channel) {
+                       workspaces_.each([&](Workspace& w) {
+                         if (w.record().channel == channel) w.gate_changed();
+                       });
+                     }}),
+      workspaces_({plane_, perimeter_, agents_, secrets_, reviews_, commands_, releases_, options_.host}) {
   audit_->on_growth([this] { wake_audit_waiters(); });
 }
 
@@ -82,6 +91,7 @@ void Control::on_hello(const sandbox::NodeHello& hello) {
   greeted_ = true;
   hello_ = hello;
   auto restored = reviews_.recover();
+  if (restored) restored = releases_.restore();
   if (restored) restored = workspaces_.restore();
   if (!restored) return options_.on_node_lost("recovering from the store: " + restored.error().message);
   node_.request(sandbox::ListSandboxes{}, alive_.guard([this](Result<NodeClient::Answer> answer) {
@@ -114,6 +124,7 @@ void Control::become_ready() {
   if (ready_) return;
   ready_ = true;
   settle_quarantine();
+  releases_.begin();
   auto e = event<audit::Lifecycle>(plane_, {}, audit::Verdict::allowed,
                                    fmt::format("the control plane is ready on node {}", hello_.node));
   e.activity = audit::Lifecycle::Activity::start;
@@ -248,6 +259,15 @@ void Control::decommission_workspace(const Caller& caller, std::string_view work
     reply(std::move(view));
   };
   change_workspace(caller, workspace, Desired::gone, alive_.guard(std::move(gone)));
+}
+
+Result<std::vector<ChannelView>> Control::list_channels(const Caller& caller) const {
+  SAW_TRY(ready());
+  std::vector<ChannelView> out = releases_.views();
+  for (const WorkspaceView& workspace : workspaces_.list(caller))
+    for (ChannelView& channel : out)
+      if (channel.name == workspace.channel) channel.workspaces.push_back(workspace);
+  return out;
 }
 
 Result<std::vector<SessionView>> Control::list_sessions(const Caller& caller, std::string_view workspace) {

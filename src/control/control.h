@@ -31,6 +31,7 @@ struct ControlOptions {
   AuditWriter::Open open_audit;
   std::string audit_directory;  // for reading entries
   HostFacts host;
+  ReleaseSetup releases = {};
   std::function<void(std::string why)> on_node_lost;
 };
 
@@ -60,6 +61,10 @@ class Control {
   void start_workspace(const Caller& caller, std::string_view workspace, Reply<WorkspaceView> reply);
   void stop_workspace(const Caller& caller, std::string_view workspace, Reply<WorkspaceView> reply);
   void decommission_workspace(const Caller& caller, std::string_view workspace, Reply<WorkspaceView> reply);
+
+  // The release channels of this host, with the workspaces on them that the caller may see.
+  Result<std::vector<ChannelView>> list_channels(const Caller& caller) const;
+  void look_at_channel(const std::string& channel) { releases_.look(channel); }
 
   Result<std::vector<SessionView>> list_sessions(const Caller& caller, std::string_view workspace);
   void start_session(const Caller& caller, std::string_view workspace, const std::string& name,
@@ -140,6 +145,7 @@ class Control {
   StoreRegistry registry_;
   Commands commands_;
   WholeCalls whole_calls_;  // after commands_, whose handles it has
+  ReleaseDesk releases_;
   Workspaces workspaces_;
   std::vector<std::unique_ptr<AuditWaiter>> audit_waiters_;
   std::vector<std::unique_ptr<ReadyWaiter>> ready_waiters_;

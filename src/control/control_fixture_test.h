@@ -80,6 +80,7 @@ class FakeEgress {
   egress::Configure configuration;
   int configured = 0, perimeters = 0;
   std::string refuse;  // what Configured answers
+  bool mute = false;   // it answers nothing
   std::map<std::string, egress::ChannelIdentity> channels;
   std::vector<egress::ReviewVerdict> verdicts;
   uint64_t acked = 0;
@@ -90,7 +91,9 @@ class FakeEgress {
     auto message = wire::decode<egress::ToEgress>(payload).value();
     if (auto* c = std::get_if<egress::Configure>(&message)) {
       configuration = *c, ++configured;
-      send(egress::Configured{.epoch = c->epoch, .policy_digest = "sha256:x", .error = refuse});
+      if (mute) return;
+      send(egress::Configured{
+          .epoch = c->epoch, .policy_digest = digest_text(sha256(c->policy_yaml)), .error = refuse});
     } else if (auto* b = std::get_if<egress::BindChannel>(&message)) {
       EXPECT_EQ(fds.size(), 2u);
       channels[b->channel] = b->identity;
@@ -188,7 +191,7 @@ class FakeNode {
                          .session = plan.session,
                          .sandbox = plan.id,
                          .depth = plan.depth,
-                         .plan_digest = "sha256:aa",
+                         .plan_digest = sandbox::plan_digest(plan),
                          .time = 1,
                          .probes = {{"files.create", "EROFS"}}};
     if (change_proof) change_proof(proof);
@@ -405,6 +408,7 @@ class ControlTest : public testing::Test {
                                       return std::unique_ptr<AuditSink>(std::make_unique<FakeSink>(disk_));
                                     },
                                     .audit_directory = directory_,
+                                    .releases = releases_,
                                     .on_node_lost = [this](std::string why) { lost_ = std::move(why); }},
                                    std::move(ours));
     ASSERT_TRUE(control) << control.error().message;
@@ -472,6 +476,7 @@ class ControlTest : public testing::Test {
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<FakeNode> node_;
   std::unique_ptr<Control> control_;
+  ReleaseSetup releases_;
 };
 
 }  // namespace saw::control

@@ -47,17 +47,27 @@ void EgressControl::on_launched(std::vector<Fd> fds) {
   connect_perimeter();
 }
 
-void EgressControl::configure() {
-  if (!link_) return;
+void EgressControl::configure(Reply<std::string> reply) {
+  if (!link_) {
+    if (reply) reply(std::string());
+    return;
+  }
+  if (reply) configuring_.push_back(std::move(reply));
   auto configuration = callbacks_.configuration();
   auto epoch = plane_.store.next("egress.epoch");
   if (!configuration || !epoch) {
     problem_ = configuration ? epoch.error().message : configuration.error().message;
     log_error("configuring saw-egress of workspace '{}': {}", name_, problem_);
+    answer_configured(Error::make("egress.configuration", "{}", problem_));
     return release(Error::make("egress.configuration", "{}", problem_));
   }
   configuration->epoch = epoch_ = *epoch;
   send(std::move(*configuration));
+  if (!configuring_.empty())
+    configure_timer_ = plane_.loop.after(kReadyTimeoutMs, [this] {
+      answer_configured(
+          Error::make("egress.not_ready", "saw-egress of workspace '{}' does not answer", name_));
+    });
 }
 
 void EgressControl::connect_perimeter() {
@@ -91,6 +101,10 @@ void EgressControl::on_message(std::string payload) {
 void EgressControl::on_configured(const Configured& configured) {
   if (configured.epoch != epoch_) return;  // the answer to an older configuration
   problem_ = configured.error;
+  if (problem_.empty())
+    answer_configured(configured.policy_digest);
+  else
+    answer_configured(Error::make("egress.configuration", "{}", problem_));
   if (!problem_.empty()) {
     log_error("saw-egress of workspace '{}' refused its configuration: {}", name_, problem_);
     return release(Error::make("egress.configuration", "{}", problem_));
@@ -106,6 +120,7 @@ void EgressControl::lost(std::string why) {
   log_warning("saw-egress of workspace '{}': {}", name_, why);
   problem_ = std::move(why);
   state_ = State::down;
+  answer_configured(std::string());  // nothing is enforced, because nothing gets out
   // The callback that brought us here may belong to this very link: it goes in the next turn.
   if (link_) plane_.loop.post([link = std::move(link_)] {});
   callbacks_.on_lost();
@@ -125,6 +140,7 @@ void EgressControl::stop(Reply<> reply) {
   restart_timer_.cancel();
   if (state_ != State::down) callbacks_.on_lost();
   state_ = State::down;
+  answer_configured(std::string());
   if (link_) plane_.loop.post([link = std::move(link_)] {});
   release(Error::make("egress.stopped", "saw-egress of workspace '{}' was stopped", name_));
   plane_.node.request(sandbox::StopEgress{.workspace = workspace_},
@@ -145,6 +161,11 @@ void EgressControl::when_ready(Reply<> reply) {
 
 void EgressControl::release(Result<> result) {
   for (auto& waiter : std::exchange(waiters_, {})) waiter->reply(result);
+}
+
+void EgressControl::answer_configured(const Result<std::string>& result) {
+  configure_timer_.cancel();
+  for (Reply<std::string>& reply : std::exchange(configuring_, {})) reply(result);
 }
 
 void EgressControl::bind(const std::string& channel, const ChannelIdentity& identity,

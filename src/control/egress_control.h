@@ -41,7 +41,9 @@ class EgressControl {
   void start();  // no effect unless down
   void stop(Reply<> reply);
   void when_ready(Reply<> reply);  // "egress.not_ready" after kReadyTimeoutMs
-  void configure();                // policy or secrets have changed
+  // Policy or secrets have changed. Answers with the digest of the policy that is enforced from then on, or that
+  // nothing is (saw-egress does not run; it starts with the new configuration).
+  void configure(Reply<std::string> reply = {});
   void connect_perimeter();
   void on_exited();  // saw-node's event
 
@@ -63,6 +65,7 @@ class EgressControl {
   void on_configured(const egress::Configured& configured);
   void lost(std::string why);
   void release(Result<> result);
+  void answer_configured(const Result<std::string>& result);
   void send(egress::ToEgress message, std::vector<Fd> fds = {});
 
   Plane& plane_;
@@ -74,6 +77,8 @@ class EgressControl {
   uint64_t epoch_ = 0, launch_ = 0;
   os::Loop::Timer restart_timer_;
   std::vector<std::unique_ptr<Waiter>> waiters_;
+  std::vector<Reply<std::string>> configuring_;  // wait for the answer to the last Configure
+  os::Loop::Timer configure_timer_;
   std::unique_ptr<os::Link> link_;
   std::unique_ptr<AuditIntake> audit_;
   Alive alive_;

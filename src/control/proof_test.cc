@@ -14,7 +14,7 @@ TEST_F(ControlTest, a_workspace_shows_the_proof_that_its_node_signed_and_the_aud
   const auto& proof = created->workspace.proof;
   ASSERT_TRUE(proof);
   EXPECT_EQ(proof->probes, 1u);
-  EXPECT_EQ(proof->plan_digest, "sha256:aa");
+  EXPECT_EQ(proof->plan_digest, sandbox::plan_digest(world_.sandboxes.begin()->second));
   EXPECT_EQ(proof->occasion, "start");
   EXPECT_TRUE(sandbox::open_sealed(proof->envelope, world_.proof_key.public_key()));
   run_quiet();

@@ -29,6 +29,7 @@ struct MountSpec {
 };
 struct WorkspaceSpec {
   std::string name, profile, policy_yaml, policy_file, image = "host", isolation;
+  std::string channel;  // whose releases are its policy; else policy_yaml is
   std::vector<MountSpec> mounts;
   uint64_t memory_bytes = 0, pids = 0, cpu_millis = 0;  // 0: as the policy says; never more than it says
   std::vector<std::string>
@@ -57,6 +58,21 @@ struct WorkspaceView {
   std::vector<CredentialView> credentials;
   std::vector<std::string> degraded, warm;
   std::optional<ProofView> proof;
+  std::string channel, shut;         // shut: why its agents may not act now
+  std::vector<std::string> outdated;  // sandboxes that were made by an older policy's static sections
+};
+// A release channel: what lies there, what is enforced, and by whom (R72).
+struct ChannelView {
+  std::string name, tree;
+  std::string published_version, published_digest;  // as it lies there, verified or not
+  std::string refusal_code, refusal;                // of that; empty: it is enforced
+  std::string version, digest, policy_name, policy_digest, author;  // of what is enforced; empty: nothing
+  std::vector<std::string> signers;
+  uint64_t revision = 0, epoch = 0;  // epoch: of the revocation list
+  Nanos expires = 0, activated = 0;
+  bool expired = false;
+  std::string shut_code, shut;
+  std::vector<WorkspaceView> workspaces;  // that the caller may see
 };
 enum class Created : uint8_t { now, before };  // before: the same content existed (idempotent repetition)
 struct WorkspaceCreated {

@@ -42,7 +42,7 @@ Result<std::unique_ptr<Workspace>> Workspace::open(Surroundings around, store::W
 Workspace::Workspace(Surroundings around, store::Workspace record, policy::Policy policy)
     : around_(around),
       record_(std::move(record)),
-      policy_(std::move(policy)),
+      policy_(std::move(policy), record_.policy_yaml),
       egress_(around.plane, around.perimeter, record_.id, record_.name,
               {.configuration = [this] { return egress_configuration(); },
                .on_ready = [this] { on_egress_ready(); },
@@ -77,7 +77,10 @@ WorkspaceView Workspace::view() const {
                   .created = record_.created,
                   .degraded = cell_->degraded(),
                   .warm = record_.warm,
-                  .proof = cell_->proof()};
+                  .proof = cell_->proof(),
+                  .channel = record_.channel,
+                  .outdated = outdated_sandboxes()};
+  if (const auto allowed = may_act(); !allowed) v.shut = allowed.error().message;
   if (state_ == WorkspaceState::running) v.sandbox = cell_->sandbox();
   for (const store::Mount& mount : record_.mounts)
     v.mounts.push_back({mount.source, mount.target, mount.writable});
@@ -108,6 +111,7 @@ Result<> Workspace::want(Desired desired) {
 
 Result<sandbox::SandboxPlan> Workspace::plan(sandbox::Depth depth, const std::string& session,
                                              const std::string& sandbox) const {
+  SAW_TRY(policy_.attest(record_.policy_yaml));
   sandbox::PlanRequest request{.id = sandbox,
                                .depth = depth,
                                .workspace = record_.id,
@@ -119,7 +123,7 @@ Result<sandbox::SandboxPlan> Workspace::plan(sandbox::Depth depth, const std::st
   for (const store::Mount& mount : record_.mounts)
     request.mounts.push_back(
         {mount.source, mount.target, mount.writable ? sandbox::Access::write : sandbox::Access::read});
-  sandbox::SandboxPlan plan = SAW_TRY(sandbox::make_plan(policy_, request), "planning the sandbox");
+  sandbox::SandboxPlan plan = SAW_TRY(sandbox::make_plan(policy_.get(), request), "planning the sandbox");
   plan.limits.memory_bytes = narrower(plan.limits.memory_bytes, record_.memory_bytes);
   plan.limits.pids = narrower(plan.limits.pids, record_.pids);
   plan.limits.cpu_millis_per_second = narrower(plan.limits.cpu_millis_per_second, record_.cpu_millis);
@@ -134,7 +138,7 @@ std::vector<std::string> Workspace::environment() const {
 }
 
 std::string Workspace::directory() const {
-  const auto& write = policy_.filesystem().write;
+  const auto& write = policy_.get().filesystem().write;
   return std::ranges::find(write, "/workspace") != write.end() ? "/workspace" : "/";
 }
 
@@ -156,7 +160,7 @@ Result<egress::Configure> Workspace::egress_configuration() const {
                         .placeholders = record_.placeholders};
   out.ca_key_pem = SAW_TRY(around_.plane.keys.sealer.unseal(record_.ca_key_sealed, ca_context(record_.id)),
                            "opening the CA key");
-  for (const policy::Credential& credential : policy_.credentials())
+  for (const policy::Credential& credential : policy_.get().credentials())
     if (auto value = SAW_TRY(around_.secrets.reveal(record_.owner, credential.secret)))
       out.secrets[credential.secret] = std::move(*value);
   return out;
@@ -166,22 +170,24 @@ Result<egress::Configure> Workspace::egress_configuration() const {
 // ---------------------------------------------------------------------------------------------------------------------
 
 Cell::ChannelUse Workspace::channel_use(const Cell& cell) const {
-  return around_.agents.may_act(cell.identity().agent) ? Cell::ChannelUse::open : Cell::ChannelUse::closed;
+  return may_act() && around_.agents.may_act(cell.identity().agent) ? Cell::ChannelUse::open
+                                                                    : Cell::ChannelUse::closed;
 }
 
 void Workspace::on_egress_ready() {
-  cell_->rebind();
-  for (auto& [id, session] : sessions_) session->cell->rebind();
-  for (Cell* call : around_.commands.call_cells(record_.id)) call->rebind();
+  each_cell([](Cell& cell) { cell.rebind(); });
+}
+
+void Workspace::each_cell(const std::function<void(Cell&)>& function) {
+  function(*cell_);
+  for (auto& [id, session] : sessions_) function(*session->cell);
+  for (Cell* call : around_.commands.call_cells(record_.id)) function(*call);
 }
 
 void Workspace::agent_changed(const std::string& agent) {
-  auto apply = [&](Cell& cell) {
+  each_cell([&](Cell& cell) {
     if (cell.identity().agent == agent) cell.use_channel(channel_use(cell));
-  };
-  apply(*cell_);
-  for (auto& [id, session] : sessions_) apply(*session->cell);
-  for (Cell* call : around_.commands.call_cells(record_.id)) apply(*call);
+  });
 }
 
 void Workspace::secret_changed(std::string_view secret) {
@@ -202,8 +208,8 @@ bool Workspace::owns_sandbox(std::string_view sandbox) const {
 }
 
 review::Approvers Workspace::approvers() const {
-  return policy_.review().other_than_requester ? review::Approvers::other_than_requester
-                                               : review::Approvers::anyone_entitled;
+  return policy_.get().review().other_than_requester ? review::Approvers::other_than_requester
+                                                     : review::Approvers::anyone_entitled;
 }
 
 QuarantineDesk::Origin Workspace::quarantine_origin() const {
@@ -215,7 +221,7 @@ void Workspace::on_ask(egress::ReviewAsk ask) {
   if (!cell)
     return egress_.answer(
         {.ask = ask.ask, .outcome = egress::ReviewOutcome::denied, .why = "unknown channel"});
-  const policy::ReviewRules rules = policy_.review();
+  const policy::ReviewRules rules = policy_.get().review();
   AskContext context{.owner = record_.owner,
                      .identity = cell->identity(),
                      .approvers = approvers(),

@@ -20,8 +20,10 @@
 #include "control/call_plans.h"
 #include "control/cell.h"
 #include "control/egress_control.h"
+#include "control/held_policy.h"
 #include "control/plane.h"
 #include "control/quarantine_desk.h"
+#include "control/release_desk.h"
 #include "control/review_desk.h"
 #include "control/secrets.h"
 #include "policy/policy.h"
@@ -54,6 +56,7 @@ struct Surroundings {
   Secrets& secrets;
   ReviewDesk& reviews;
   RunningCommands& commands;
+  ReleaseDesk& releases;
   const HostFacts& host;
 };
 
@@ -72,7 +75,7 @@ class Workspace {
   ~Workspace();
 
   const store::Workspace& record() const { return record_; }
-  const policy::Policy& policy() const { return policy_; }
+  const policy::Policy& policy() const { return policy_.get(); }
   WorkspaceState state() const { return state_; }
   Cell& cell() { return *cell_; }
   EgressControl& egress() { return egress_; }
@@ -115,6 +118,12 @@ class Workspace {
   QuarantineDesk::Origin quarantine_origin() const;
   void agent_changed(const std::string& agent);
   void secret_changed(std::string_view secret);
+  // Its channel has a new release (workspace_policy.cc). Answers when saw-egress enforces it, or when the workspace is shut
+  // off because it does not.
+  void project(const release::Verified& release, Reply<> reply);
+  // "release.expired", "policy.not_projected", …: why nothing of it may act now.
+  Result<> may_act() const;
+  void gate_changed();
   // About the workspace itself, or one session of it.
   void lifecycle_event(audit::Lifecycle::Activity activity, audit::Verdict verdict,
                        const std::string& message, std::string by = {},
@@ -152,10 +161,17 @@ class Workspace {
   Cell* cell_of(std::string_view sandbox);
   egress::ChannelIdentity identity(const std::string& session) const;
   Cell::ChannelUse channel_use(const Cell& cell) const;
+  void each_cell(const std::function<void(Cell&)>& function);
+  Result<store::Workspace> with_policy(const release::Verified& release) const;
+  std::string static_digest() const;
+  void on_projected(Result<std::string> enforced, Reply<> reply);
+  void prove_again();
+  std::vector<std::string> outdated_sandboxes() const;
 
   Surroundings around_;
   store::Workspace record_;
-  policy::Policy policy_;
+  HeldPolicy policy_;
+  std::optional<Error> not_projected_;  // its channel's policy could not be enforced
   EgressControl egress_;
   CallPlans call_plans_;
   std::unique_ptr<Cell> cell_;

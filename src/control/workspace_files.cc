@@ -141,7 +141,7 @@ void Workspace::commit_session(const std::string& given, const FileChange& chang
   };
   auto ask = [this, id, root = change.root, finish = std::move(finish)](Result<> quiet) mutable {
     if (!quiet) return finish(std::unexpected(std::move(quiet).error()));
-    const bool deny = policy_.filesystem().run_later == policy::RunLater::deny;
+    const bool deny = policy_.get().filesystem().run_later == policy::RunLater::deny;
     around_.plane.node.request(
         sandbox::CommitSession{.workspace = record_.id,
                                .session = id,

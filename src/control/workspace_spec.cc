@@ -108,14 +108,22 @@ std::vector<std::string> merge_environment(const std::vector<std::string>& base,
 
 std::string spec_digest(const WorkspaceSpec& spec) {
   wire::Writer writer;
-  writer(spec.name, spec.profile, spec.policy_yaml, spec.image, spec.memory_bytes, spec.pids,
-         spec.cpu_millis);
+  // A channel's workspace is the same one whatever the channel's release is at the time.
+  writer(spec.name, spec.profile, spec.channel.empty() ? spec.policy_yaml : "channel " + spec.channel,
+         spec.image, spec.memory_bytes, spec.pids, spec.cpu_millis);
   for (const MountSpec& mount : spec.mounts) writer(mount.source, mount.target, mount.writable);
   for (const std::string& runtime : spec.warm) writer(runtime);
   return digest_text(sha256(std::move(writer).take()));
 }
 
-Result<Accepted> accept(const WorkspaceSpec& spec, const Caller& caller) {
+Result<Accepted> accept(const WorkspaceSpec& asked, const Caller& caller, const release::Verified* release) {
+  WorkspaceSpec spec = asked;
+  if (spec.channel.empty() == spec.policy_yaml.empty())
+    return Error::make("request.policy", "a workspace has either a policy or a channel");
+  if (release) {
+    spec.policy_yaml = release->policy_text;
+    spec.policy_file = fmt::format("{} of channel {}", release->manifest.version, spec.channel);
+  }
   SAW_TRY(check_name("workspace", spec.name));
   SAW_TRY(check_host_paths(spec, caller));
   policy::Policy policy = SAW_TRY(compile(spec));
@@ -133,7 +141,8 @@ Result<Accepted> accept(const WorkspaceSpec& spec, const Caller& caller) {
                      .memory_bytes = spec.memory_bytes,
                      .pids = spec.pids,
                      .cpu_millis = spec.cpu_millis,
-                     .warm = spec.warm};
+                     .warm = spec.warm,
+                     .channel = spec.channel};
   if (spec.warm.size() > sandbox::kMaxRuntimes)
     return Error::make("request.warm", "at most {} runtimes can be kept started", sandbox::kMaxRuntimes);
   for (const std::string& runtime : spec.warm) SAW_TRY(warm_kind(runtime));

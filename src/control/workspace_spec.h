@@ -14,6 +14,7 @@
 
 #include "control/types.h"
 #include "policy/policy.h"
+#include "release/verify.h"
 #include "sandbox/node_protocol.h"
 #include "store/store.h"
 
@@ -23,7 +24,9 @@ struct Accepted {
   store::Workspace workspace;  // id, sandbox, CA, placeholders and created are not filled yet
   policy::Policy policy;
 };
-Result<Accepted> accept(const WorkspaceSpec& spec, const Caller& caller);
+// `release`: of the channel that the specification names; nullptr without one.
+Result<Accepted> accept(const WorkspaceSpec& spec, const Caller& caller,
+                        const release::Verified* release = nullptr);
 
 // Over everything that makes two specifications the same one.
 std::string spec_digest(const WorkspaceSpec& spec);

@@ -99,7 +99,10 @@ void Workspaces::create(const Caller& caller, const WorkspaceSpec& spec, Reply<W
   if (!around_.plane.audit.available())
     return reply(
         Error::make("audit.unavailable", "the audit log cannot be written: no workspace is created"));
-  auto accepted = accept(spec, caller);
+  auto release = spec.channel.empty() ? Result<const release::Verified*>(nullptr)
+                                      : around_.releases.active(spec.channel);
+  if (!release) return reply(std::unexpected(std::move(release).error()));
+  auto accepted = accept(spec, caller, *release);
   if (!accepted) return reply(std::unexpected(std::move(accepted).error()));
   if (Workspace* existing = owned(caller.sponsor, spec.name)) {
     if (existing->record().spec_digest != accepted->workspace.spec_digest)
@@ -173,9 +176,42 @@ void Workspaces::drop_if_gone(const std::string& id) {
   }));
 }
 
+// The channel says what its workspaces' policy is, not what one of them remembers: a crash may have come between the two.
+void Workspaces::take_channels_policy(store::Workspace& record) const {
+  const release::Verified* release = record.channel.empty() ? nullptr : around_.releases.held(record.channel);
+  if (!release || policy::name(release->policy.profile()) != record.profile) return;
+  record.policy_yaml = release->policy_text;
+  record.policy_file = fmt::format("{} of channel {}", release->manifest.version, record.channel);
+  record.policy_name = release->policy.name();
+  record.policy_digest = digest_text(release->policy.digest());
+}
+
+// Every running workspace of the channel at once; answers when the last one has.
+void Workspaces::project(const std::string& channel, Reply<> reply) {
+  const release::Verified* release = around_.releases.held(channel);
+  struct Round {
+    size_t left = 1;
+    Result<> result;
+    Reply<> reply;
+  };
+  auto round = std::make_shared<Round>(Round{.reply = std::move(reply)});
+  auto one_done = [round](Result<> done) {
+    if (!done) round->result = std::move(done);
+    if (--round->left == 0) round->reply(std::move(round->result));
+  };
+  if (release)
+    each([&](Workspace& workspace) {
+      if (workspace.record().channel != channel) return;
+      ++round->left;
+      workspace.project(*release, one_done);
+    });
+  one_done({});
+}
+
 Result<> Workspaces::restore() {
   for (store::Workspace& record : SAW_TRY(around_.plane.store.workspaces(), "reading the workspaces")) {
     const std::string id = record.id, name = record.name;
+    take_channels_policy(record);
     auto workspace = Workspace::open(around_, std::move(record));
     if (workspace)
       all_[id] = std::move(*workspace);

@@ -32,6 +32,8 @@ class Workspaces {
   std::vector<WorkspaceView> list(const Caller& caller) const;
   void change(Workspace& workspace, store::Desired desired, const Caller& caller, Reply<WorkspaceView> reply);
 
+  void project(const std::string& channel, Reply<> reply);
+
   Workspace* by_id(std::string_view id) const;
   size_t size() const { return all_.size(); }
   void each(const std::function<void(Workspace&)>& function) const;
@@ -48,6 +50,7 @@ class Workspaces {
                            std::string_view verb);
   Workspace* owned(std::string_view owner, std::string_view name) const;
   void drop_if_gone(const std::string& id);
+  void take_channels_policy(store::Workspace& record) const;
 
   Surroundings around_;
   std::map<std::string, std::unique_ptr<Workspace>, std::less<>> all_;  // by id

@@ -65,7 +65,7 @@ void Engine::handle(Configure message, std::vector<Fd>) {
     answer.error = fmt::format("epoch {} is not after {}", message.epoch, services_.config->epoch);
     return tell(answer);
   }
-  auto config = Config::create(std::move(message), services_.net.clock);
+  auto config = Config::create(std::move(message), services_.net.clock, services_.config.get());
   if (!config) {  // the one before stays: a bad update changes nothing (R68)
     answer.error = config.error().message;
     return tell(answer);

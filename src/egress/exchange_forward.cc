@@ -47,7 +47,7 @@ Task<std::optional<Denial>> Exchange::connect() {
                                                ranges_);
     co_return std::nullopt;
   }
-  TlsResult stream = co_await config_->upstream.connect(std::move(socket), to_.host);
+  TlsResult stream = co_await config_->upstream->connect(std::move(socket), to_.host);
   if (stream) {
     upstream_ = std::make_unique<UpstreamSide>(services_.net, std::move(*stream), config_->epoch, ranges_);
     co_return std::nullopt;

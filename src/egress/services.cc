@@ -16,7 +16,7 @@ void wipe(std::string& secret) {
 
 }  // namespace
 
-Result<std::shared_ptr<Config>> Config::create(Configure message, const Clock& clock) {
+Result<std::shared_ptr<Config>> Config::create(Configure message, const Clock& clock, const Config* before) {
   auto policy = policy::Policy::compile(message.policy_yaml, message.policy_name);
   if (!policy) {
     const auto& diagnostics = policy.error();
@@ -27,12 +27,17 @@ Result<std::shared_ptr<Config>> Config::create(Configure message, const Clock& c
   // Whoever sent it should have refused it: what is not enforced here is not loaded here.
   if (const auto later = policy::unprojectable(*policy); !later.empty())
     return Error::make("egress.policy", "{}", policy::lines_of(later));
-  UpstreamTls upstream = SAW_TRY(UpstreamTls::create(message.upstream_trust_pem));
+  const Digest source = sha256(message.upstream_trust_pem);
+  std::shared_ptr<const UpstreamTls> upstream =
+      before && before->upstream_source == source ? before->upstream : nullptr;
+  if (!upstream)
+    upstream = std::make_shared<const UpstreamTls>(SAW_TRY(UpstreamTls::create(message.upstream_trust_pem)));
   auto leaves = LeafIssuer::create(message.ca_certificate_pem, message.ca_key_pem, clock);
   wipe(message.ca_key_pem);
   if (!leaves) return std::unexpected(std::move(leaves).error());
-  auto config =
-      std::make_shared<Config>(message.epoch, std::move(*policy), std::move(upstream), std::move(*leaves));
+  auto config = std::make_shared<Config>(message.epoch, std::move(*policy), std::move(*leaves));
+  config->upstream = std::move(upstream);
+  config->upstream_source = source;
   config->secrets = std::move(message.secrets);
   config->placeholders = std::move(message.placeholders);
   for (const policy::Credential& credential : config->policy.credentials()) {

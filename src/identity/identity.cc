@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/bytes.h"
-#include "identity/strict_json.h"
+#include "base/strict_json.h"
 
 namespace saw::identity {
 namespace {

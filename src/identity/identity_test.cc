@@ -10,7 +10,6 @@
 #include <openssl/hmac.h>
 
 #include "base/bytes.h"
-#include "identity/strict_json.h"
 
 namespace saw::identity {
 namespace {
@@ -325,18 +324,6 @@ TEST(AgentState, names_are_read_back) {
     EXPECT_EQ(parse_agent_state(name(s)), s);
   EXPECT_FALSE(parse_agent_state("Active"));
   EXPECT_FALSE(parse_agent_state(""));
-}
-
-TEST(StrictJson, takes_only_what_every_parser_reads_alike) {
-  for (std::string_view good :
-       {"{}", "{\"a\":1,\"b\":{\"a\":1}}", "{\"a\":[{\"b\":1},{\"b\":1}]}", " {\"a\":\"\\u00e9\"} "})
-    EXPECT_TRUE(is_strict_json_object(good)) << good;
-  for (std::string_view bad :
-       {"", "1", "\"a\"", "[]", "[{}]", "null", "{\"a\":1,\"a\":1}", "{\"b\":{\"a\":1,\"a\":2}}",
-        "{\"a\":1}{}", "{\"a\":1,}", "{'a':1}", "{\"a\":\"\xff\"}", "{\"a\":[[[[[[[[[[]]]]]]]]]]}",
-        "{\"a\":1,\"\\u0061\":1}", "{\"a\":NaN}", "/**/{}"})
-    EXPECT_FALSE(is_strict_json_object(bad)) << bad;
-  EXPECT_FALSE(is_strict_json_object(std::string_view("{}\0", 3)));
 }
 
 }  // namespace

@@ -44,6 +44,12 @@ constexpr const char* kMigrations[] = {
     R"sql(
   ALTER TABLE reviews ADD COLUMN kind TEXT NOT NULL DEFAULT 'request';
   ALTER TABLE reviews ADD COLUMN object TEXT NOT NULL DEFAULT '';
+)sql",
+    R"sql(
+  ALTER TABLE workspaces ADD COLUMN channel TEXT NOT NULL DEFAULT '';
+  CREATE TABLE channels (
+    name TEXT PRIMARY KEY, revision INTEGER NOT NULL, version TEXT NOT NULL, release TEXT NOT NULL, files BLOB NOT NULL,
+    revocations TEXT NOT NULL, activated INTEGER NOT NULL) STRICT;
 )sql"};
 constexpr int64_t kVersion = std::size(kMigrations);
 
@@ -60,10 +66,16 @@ struct Placeholders {
   template <class A> void members(A& a) { a(map); }
 };
 
+struct Files {
+  std::map<std::string, std::string> map;
+  template <class A> void members(A& a) { a(map); }
+};
+
 #define WORKSPACE_COLUMNS                                                                                   \
   "id, owner, name, desired, sandbox, spec_digest, profile, image, policy_yaml, policy_file, policy_name, " \
   "policy_digest, "                                                                                         \
-  "mounts, memory_bytes, pids, cpu_millis, ca_certificate, ca_key_sealed, placeholders, created, warm"
+  "mounts, memory_bytes, pids, cpu_millis, ca_certificate, ca_key_sealed, placeholders, created, warm, "    \
+  "channel"
 #define REVIEW_COLUMNS                                                                                       \
   "id, state, workspace, agent, sponsor, session, call, trace, method, scheme, host, target, rule, reason, " \
   "digest, "                                                                                                 \
@@ -74,7 +86,7 @@ Result<Workspace> to_workspace(const Row& row) {
   std::string mounts, placeholders, warm;
   row.into(w.id, w.owner, w.name, w.desired, w.sandbox, w.spec_digest, w.profile, w.image, w.policy_yaml,
            w.policy_file, w.policy_name, w.policy_digest, mounts, w.memory_bytes, w.pids, w.cpu_millis,
-           w.ca_certificate, w.ca_key_sealed, placeholders, w.created, warm);
+           w.ca_certificate, w.ca_key_sealed, placeholders, w.created, warm, w.channel);
   w.warm = SAW_TRY(wire::decode_struct<Warm>(warm), "warm runtimes of workspace " + w.id).list;
   w.mounts = SAW_TRY(wire::decode_struct<Mounts>(mounts), "mounts of workspace " + w.id).list;
   w.placeholders =
@@ -147,8 +159,11 @@ class Sqlite final : public Store {
                       placeholders = wire::encode_struct(Placeholders{w.placeholders}),
                       warm = wire::encode_struct(Warm{w.warm});
     return db_.run("INSERT INTO workspaces (" WORKSPACE_COLUMNS
-                   ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
-                   " ON CONFLICT (id) DO UPDATE SET desired = excluded.desired, sandbox = excluded.sandbox",
+                   ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+                   " ON CONFLICT (id) DO UPDATE SET desired = excluded.desired, sandbox = excluded.sandbox,"
+                   " policy_yaml = excluded.policy_yaml, policy_file = excluded.policy_file,"
+                   " policy_name = excluded.policy_name, policy_digest = excluded.policy_digest,"
+                   " placeholders = excluded.placeholders",
                    {w.id,
                     w.owner,
                     w.name,
@@ -169,10 +184,43 @@ class Sqlite final : public Store {
                     Value::blob(w.ca_key_sealed),
                     Value::blob(placeholders),
                     w.created,
-                    Value::blob(warm)});
+                    Value::blob(warm),
+                    w.channel});
   }
   Result<> remove_workspace(std::string_view id) override {
     return db_.run("DELETE FROM workspaces WHERE id = ?", {id});
+  }
+
+  Result<std::vector<Channel>> channels() override {
+    std::vector<Channel> out;
+    Result<> bad;
+    SAW_TRY(db_.query(
+        "SELECT name, revision, version, release, files, revocations, activated FROM channels ORDER BY name",
+        {}, [&](const Row& row) {
+          Channel c;
+          std::string files;
+          row.into(c.name, c.revision, c.version, c.release, files, c.revocations, c.activated);
+          auto decoded = wire::decode_struct<Files>(files);
+          if (!decoded) return void(bad = std::unexpected(std::move(decoded).error()));
+          c.files = std::move(decoded->map);
+          out.push_back(std::move(c));
+        }));
+    SAW_TRY(std::move(bad));
+    return out;
+  }
+  // A revision never goes down, whoever asks.
+  Result<> put(const Channel& c) override {
+    const std::string files = wire::encode_struct(Files{c.files});
+    SAW_TRY(
+        db_.run("INSERT INTO channels (name, revision, version, release, files, revocations, activated)"
+                " VALUES (?,?,?,?,?,?,?) ON CONFLICT (name) DO UPDATE SET revision = excluded.revision,"
+                " version = excluded.version, release = excluded.release, files = excluded.files,"
+                " revocations = excluded.revocations, activated = excluded.activated"
+                " WHERE excluded.revision >= channels.revision",
+                {c.name, c.revision, c.version, c.release, Value::blob(files), c.revocations, c.activated}));
+    if (db_.changes() != 1)
+      return Error::make("store.revision", "channel '{}' has a higher revision than {}", c.name, c.revision);
+    return {};
   }
 
   Result<std::vector<Session>> sessions() override {

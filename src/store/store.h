@@ -6,7 +6,7 @@
 //   for (const Workspace& w : SAW_TRY(store->workspaces())) …
 //
 // Records are plain values; what they mean is the business of control. put() inserts,
-// or updates the members that may change (a workspace's profile never does, R6). Secrets and private
+// or updates the members that may change (a workspace's profile never does, R6; its policy only with its channel). Secrets and private
 // keys arrive sealed (seal.h): the store never sees one in the clear. One thread.
 #pragma once
 
@@ -46,6 +46,17 @@ struct Workspace {
   std::vector<std::string> warm;                    // runtimes that wait, started, for calls: "bash"
   std::map<std::string, std::string> placeholders;  // secret name → what the sandbox sees instead
   Nanos created = 0;
+  std::string channel;  // whose releases are its policy; empty: a policy of its own
+};
+
+// A release channel: what was activated last, and everything that it takes to judge that again.
+struct Channel {
+  std::string name;
+  uint64_t revision = 0;                     // grows only (R69)
+  std::string version, release;              // release: its digest
+  std::map<std::string, std::string> files;  // of the release, as they were signed
+  std::string revocations;                   // what the channel takes back, as text; empty: nothing yet
+  Nanos activated = 0;
 };
 
 struct Session {
@@ -99,6 +110,9 @@ class Store {
   virtual Result<std::vector<Workspace>> workspaces() = 0;
   virtual Result<> put(const Workspace& workspace) = 0;
   virtual Result<> remove_workspace(std::string_view id) = 0;  // with its sessions
+
+  virtual Result<std::vector<Channel>> channels() = 0;
+  virtual Result<> put(const Channel& channel) = 0;
 
   virtual Result<std::vector<Session>> sessions() = 0;
   virtual Result<> put(const Session& session) = 0;

@@ -54,6 +54,35 @@ TEST_F(StoreTest, a_workspace_comes_back_whole_after_a_restart) {
   EXPECT_EQ(w.desired, Desired::running);
 }
 
+TEST_F(StoreTest, a_channel_comes_back_and_its_revision_never_goes_down) {
+  Channel c{.name = "stable", .revision = 7, .version = "v", .release = "sha256:aa"};
+  c.files = {{"policy.yaml", std::string("\0text", 5)}};
+  c.revocations = "{}";
+  ASSERT_TRUE(open()->put(c));
+  auto store = open();
+  ASSERT_EQ(store->channels()->size(), 1u);
+  EXPECT_EQ(store->channels()->front().files, c.files);
+  EXPECT_EQ(store->channels()->front().revocations, "{}");
+  c.revision = 6;
+  EXPECT_EQ(store->put(c).error().code, "store.revision");
+  c.revision = 8;
+  EXPECT_TRUE(store->put(c));
+  EXPECT_EQ(store->channels()->front().revision, 8u);
+}
+
+TEST_F(StoreTest, the_policy_of_a_workspace_changes_with_its_channel_and_its_profile_never) {
+  auto store = open();
+  Workspace w = workspace("ws-1", "uid:0", "dev");
+  w.channel = "stable";
+  ASSERT_TRUE(store->put(w));
+  w.policy_yaml = "new";
+  w.profile = "wider";
+  ASSERT_TRUE(store->put(w));
+  EXPECT_EQ(store->workspaces()->front().policy_yaml, "new");
+  EXPECT_EQ(store->workspaces()->front().profile, "");
+  EXPECT_EQ(store->workspaces()->front().channel, "stable");
+}
+
 TEST_F(StoreTest, two_owners_may_use_one_name_and_one_owner_may_not) {
   auto store = open();
   ASSERT_TRUE(store->put(workspace("ws-1", "uid:0", "dev")));

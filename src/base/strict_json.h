@@ -5,10 +5,14 @@
 
 #include <string_view>
 
-namespace saw::identity {
+namespace saw {
 
 constexpr size_t kMaxJsonDepth = 8;
 
-bool is_strict_json_object(std::string_view text);
+enum class JsonFault { none, malformed, duplicate_member, too_deep };
+JsonFault strict_json_fault(std::string_view text);
+inline bool is_strict_json_object(std::string_view text) {
+  return strict_json_fault(text) == JsonFault::none;
+}
 
-}  // namespace saw::identity
+}  // namespace saw

@@ -1,4 +1,4 @@
-#include "identity/strict_json.h"
+#include "base/strict_json.h"
 
 #include <set>
 #include <string>
@@ -6,14 +6,16 @@
 
 #include <nlohmann/json.hpp>
 
-namespace saw::identity {
+namespace saw {
 namespace {
 
 using Json = nlohmann::json;
 
-// Stops the parser at the first thing that is not strict.
+// Stops the parser at the first thing that is not strict, and remembers what it was.
 class StrictHandler final : public nlohmann::json_sax<Json> {
  public:
+  JsonFault fault() const { return fault_; }
+
   bool null() override { return inside(); }
   bool boolean(bool) override { return inside(); }
   bool number_integer(number_integer_t) override { return inside(); }
@@ -22,7 +24,9 @@ class StrictHandler final : public nlohmann::json_sax<Json> {
   bool string(string_t&) override { return inside(); }
   bool binary(binary_t&) override { return false; }
   bool start_object(std::size_t) override { return open(); }
-  bool key(string_t& name) override { return names_.back().insert(name).second; }
+  bool key(string_t& name) override {
+    return names_.back().insert(name).second || refuse(JsonFault::duplicate_member);
+  }
   bool end_object() override { return close(); }
   bool start_array(std::size_t) override { return inside() && open(); }
   bool end_array() override { return close(); }
@@ -31,10 +35,14 @@ class StrictHandler final : public nlohmann::json_sax<Json> {
   }
 
  private:
+  bool refuse(JsonFault why) {
+    fault_ = why;
+    return false;
+  }
   bool inside() const { return !names_.empty(); }
   bool open() {
     names_.emplace_back();
-    return names_.size() <= kMaxJsonDepth;
+    return names_.size() <= kMaxJsonDepth || refuse(JsonFault::too_deep);
   }
   bool close() {
     names_.pop_back();
@@ -42,15 +50,16 @@ class StrictHandler final : public nlohmann::json_sax<Json> {
   }
 
   std::vector<std::set<std::string>> names_;  // of the objects (and, unused, arrays) that are open
+  JsonFault fault_ = JsonFault::malformed;
 };
 
 }  // namespace
 
-bool is_strict_json_object(std::string_view text) {
+JsonFault strict_json_fault(std::string_view text) {
   if (text.contains('\0'))
-    return false;  // where nlohmann's parser would stop, and take what it had for the whole
+    return JsonFault::malformed;  // where nlohmann's parser would stop, and take what it had for the whole
   StrictHandler handler;
-  return Json::sax_parse(text, &handler);
+  return Json::sax_parse(text, &handler) ? JsonFault::none : handler.fault();
 }
 
-}  // namespace saw::identity
+}  // namespace saw
