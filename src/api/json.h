@@ -53,6 +53,7 @@ class Members {
 Json to_json(const control::WorkspaceView& view);
 Json to_json(const control::ChannelView& view);
 Json to_json(const control::SessionView& view);
+Json to_json(const control::SnapshotView& view);
 Json to_json(const control::DiffView& view);
 Json to_json(const control::CommitView& view);
 Json to_json(const control::AgentView& view);

@@ -55,6 +55,8 @@ struct World {
   std::map<std::string, int> starts;                          // by sandbox id: more than one is a duplicate
   std::map<std::string, sandbox::QuarantineItem> quarantine;  // by item id; of the one workspace
   std::vector<std::string> released;                          // places, in order
+  std::map<std::string, std::vector<sandbox::SnapshotInfo>> snapshots;  // by workspace
+  std::vector<std::string> rebuilt;                                     // from which snapshot
 };
 
 class FakeEgress {
@@ -156,6 +158,8 @@ class FakeNode {
   bool ready = false, shut_down = false;
   bool prove_long = false;       // the next plan to be prepared is answered for when another one comes
   uint64_t being_proven = 0;     // its request
+  std::set<std::string> busy;    // sandboxes in which something runs
+  std::string refuse_forks;      // an error code for ForkStorage
   std::string refuse_sandboxes;  // an error code for StartSandbox
   bool withhold_proofs = false, forge_proofs = false;
   SigningKey forger = SigningKey::generate();
@@ -264,6 +268,8 @@ class FakeNode {
     answer(sandbox::CallStarted{.request = m.request, .exec = exec, .host_pid = 4711}, std::move(fds));
   }
   void handle(sandbox::StopSandbox& m) {
+    if (m.when == sandbox::StopWhen::idle && busy.contains(m.sandbox))
+      return answer(sandbox::Failed{m.request, "sandbox.busy", "busy"});
     log.push_back("StopSandbox"), world_.sandboxes.erase(m.sandbox), answer(sandbox::Done{m.request});
   }
   void handle(sandbox::GetSockets& m) {
@@ -347,6 +353,42 @@ class FakeNode {
   }
   void handle(sandbox::StopEgress& m) {
     log.push_back("StopEgress"), egresses.erase(m.workspace), answer(sandbox::Done{m.request});
+  }
+  // As saw-node: nothing is forked, kept or rebuilt below a sandbox that writes to it.
+  bool is_written(const std::string& workspace, const std::string& session) const {
+    return std::ranges::any_of(world_.sandboxes, [&](const auto& entry) {
+      const sandbox::SandboxPlan& plan = entry.second;
+      return plan.workspace == workspace && plan.session == session && plan.depth != sandbox::Depth::call;
+    });
+  }
+  void handle(sandbox::ForkStorage& m) {
+    log.push_back("ForkStorage");
+    if (is_written(m.workspace, m.session) || !refuse_forks.empty())
+      return answer(
+          sandbox::Failed{m.request, refuse_forks.empty() ? "storage.busy" : refuse_forks, "refused"});
+    world_.storage.insert(m.session.empty() ? m.fork : m.workspace + "/" + m.fork);
+    answer(sandbox::Done{m.request});
+  }
+  void handle(sandbox::TakeSnapshot& m) {
+    log.push_back("TakeSnapshot");
+    if (is_written(m.workspace, "")) return answer(sandbox::Failed{m.request, "storage.busy", "busy"});
+    world_.snapshots[m.workspace].push_back({m.snapshot, m.created});
+    answer(sandbox::Done{m.request});
+  }
+  void handle(sandbox::RemoveSnapshot& m) {
+    std::erase_if(world_.snapshots[m.workspace], [&](const auto& s) { return s.name == m.snapshot; });
+    answer(sandbox::Done{m.request});
+  }
+  void handle(sandbox::ListSnapshots& m) {
+    answer(sandbox::Snapshots{.request = m.request, .snapshots = world_.snapshots[m.workspace]});
+  }
+  void handle(sandbox::RebuildStorage& m) {
+    log.push_back("RebuildStorage");
+    for (auto& [id, plan] : world_.sandboxes)
+      EXPECT_NE(plan.workspace, m.workspace) << "rebuilt below sandbox " << id;
+    std::erase_if(world_.storage, [&](const std::string& s) { return s.starts_with(m.workspace + "/"); });
+    world_.rebuilt.push_back(m.snapshot);
+    answer(sandbox::Done{m.request});
   }
   void handle(sandbox::ControlReady&) { ready = true; }
   void handle(sandbox::Shutdown&) { shut_down = true; }

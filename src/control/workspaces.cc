@@ -95,6 +95,16 @@ Result<store::Workspace> Workspaces::complete(store::Workspace record, const pol
   return record;
 }
 
+Result<> Workspaces::check_room(const Caller& caller, std::string_view owner) const {
+  if (all_.size() >= kMaxWorkspaces)
+    return Error::make("workspace.conflict", "there are {} workspaces already", kMaxWorkspaces);
+  const auto own = static_cast<size_t>(
+      std::ranges::count_if(all_, [&](const auto& entry) { return entry.second->record().owner == owner; }));
+  if (caller.role != Role::operator_ && own >= kMaxPerOwner)
+    return Error::make("workspace.conflict", "you have {} workspaces already", own);
+  return {};
+}
+
 void Workspaces::create(const Caller& caller, const WorkspaceSpec& spec, Reply<WorkspaceCreated> reply) {
   if (!around_.plane.audit.available())
     return reply(
@@ -117,12 +127,8 @@ void Workspaces::create(const Caller& caller, const WorkspaceSpec& spec, Reply<W
                     reply(WorkspaceCreated{Created::before, std::move(*started)});
                   });
   }
-  if (all_.size() >= kMaxWorkspaces)
-    return reply(Error::make("workspace.conflict", "there are {} workspaces already", kMaxWorkspaces));
-  const auto own = static_cast<size_t>(std::ranges::count_if(
-      all_, [&](const auto& entry) { return entry.second->record().owner == caller.sponsor; }));
-  if (caller.role != Role::operator_ && own >= kMaxPerOwner)
-    return reply(Error::make("workspace.conflict", "you have {} workspaces already", own));
+  if (auto room = check_room(caller, caller.sponsor); !room)
+    return reply(std::unexpected(std::move(room).error()));
   auto record = complete(std::move(accepted->workspace), accepted->policy);
   if (!record) return reply(std::unexpected(std::move(record).error()));
   auto workspace = Workspace::open(around_, *record);
@@ -167,6 +173,68 @@ void Workspaces::change(Workspace& workspace, Desired desired, const Caller& cal
     if (!done) return reply(std::unexpected(std::move(done).error()));
     reply(std::move(view));
   });
+}
+
+// ---- forks
+
+Result<store::Workspace> Workspaces::forked_record(const Workspace& source, const std::string& name) const {
+  SAW_TRY(check_name("workspace", name));
+  if (owned(source.record().owner, name))
+    return Error::make("workspace.conflict", "workspace '{}' exists already", name);
+  store::Workspace record = source.record();
+  record.name = name;
+  // Never that of anything a person could ask for: creating one of this name is a conflict.
+  record.spec_digest = digest_text(sha256("fork of " + record.spec_digest));
+  record.placeholders.clear();
+  return complete(std::move(record), source.policy());
+}
+
+void Workspaces::fork(Workspace& source, const std::string& name, Workspace::WhatRuns what,
+                      const Caller& caller, Reply<WorkspaceView> reply) {
+  if (!around_.plane.audit.available())
+    return reply(Error::make("audit.unavailable", "the audit log cannot be written: nothing is forked"));
+  if (auto room = check_room(caller, source.record().owner); !room)
+    return reply(std::unexpected(std::move(room).error()));
+  auto record = forked_record(source, name);
+  if (!record) return reply(std::unexpected(std::move(record).error()));
+  // Until its files are there it is stored as one to be removed: a crash leaves nothing of it.
+  record->desired = Desired::gone;
+  if (auto stored = around_.plane.store.put(*record); !stored)
+    return reply(std::unexpected(std::move(stored).error()));
+  source.lifecycle_event(
+      audit::Lifecycle::Activity::other, audit::Verdict::allowed,
+      fmt::format("{}: fork workspace '{}' to '{}'", caller.sponsor, source.record().name, name),
+      caller.sponsor);
+  source.fork_storage(
+      record->id, what,
+      alive_.guard([this, record = *record, caller, reply = std::move(reply)](Result<> forked) mutable {
+        open_fork(std::move(record), std::move(forked), caller, std::move(reply));
+      }));
+}
+
+void Workspaces::open_fork(store::Workspace record, Result<> forked, const Caller& caller,
+                           Reply<WorkspaceView> reply) {
+  if (forked) {
+    record.desired = Desired::running;
+    forked = around_.plane.store.put(record);
+    if (!forked) record.desired = Desired::gone;
+  }
+  auto opened = Workspace::open(around_, record);
+  if (!opened) return reply(std::unexpected(forked ? std::move(opened).error() : std::move(forked).error()));
+  Workspace& fork = *(all_[record.id] = std::move(*opened));
+  if (forked)
+    fork.lifecycle_event(audit::Lifecycle::Activity::install, audit::Verdict::allowed,
+                         fmt::format("workspace '{}' forked, with policy '{}', profile {}", record.name,
+                                     record.policy_name, record.profile),
+                         caller.sponsor);
+  fork.converge(
+      [this, id = record.id, forked = std::move(forked), reply = std::move(reply)](Result<> settled) mutable {
+        WorkspaceView view = all_.at(id)->view();
+        drop_if_gone(id);
+        if (!forked) return reply(std::unexpected(std::move(forked).error()));
+        if (!settled) return reply(std::unexpected(std::move(settled).error()));
+        reply(std::move(view));
+      });
 }
 
 // Later: this is called from inside the workspace's own functions.

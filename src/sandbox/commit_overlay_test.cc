@@ -32,7 +32,7 @@ class OverlayTest : public testing::Test {
   void begin() {
     ::usleep(20'000);
     Fd sessions = open(directory_ + "/sessions");
-    SAW_CHECK(make_session_directory(sessions.get(), "s", std::nullopt).has_value());
+    SAW_CHECK(testing_support::make_session_directory(sessions.get(), "s").has_value());
   }
   // Edits through an overlay of the session over the base, in a process that has the mount to itself.
   // kSkip: this host lets nobody mount one.

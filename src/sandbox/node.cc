@@ -116,9 +116,63 @@ void Node::handle(const RemoveStorage& message) {
   calls_.forget(message.workspace, message.session);
   auto removed = message.session.empty() ? storage_.remove_workspace(message.workspace)
                                          : storage_.remove_session(message.workspace, message.session);
-  if (!removed) return outbox_.fail(ticket, removed.error());
+  conclude_when_removed(ticket, removed);
+}
+
+void Node::conclude_when_removed(const Ticket& ticket, const Result<>& result) {
+  if (!result) return outbox_.fail(ticket, result.error());
   waiting_for_trash_.push_back(ticket);
   empty_trash();
+}
+
+bool Node::is_written(const Ticket& ticket, const std::string& workspace, const std::string& session) {
+  if (has_job(workspace, "")) {
+    outbox_.fail(ticket, {"session.busy", "a session of this workspace is being committed; try again"});
+    return true;
+  }
+  if (!sandboxes_.writes_storage(workspace, session)) return false;
+  outbox_.fail(ticket, {"storage.busy", "a running sandbox still writes to this storage"});
+  return true;
+}
+
+void Node::handle(const ForkStorage& message) {
+  const Ticket ticket = outbox_.ticket(message.request);
+  if (is_written(ticket, message.workspace, message.session)) return;
+  auto forked = message.session.empty()
+                    ? storage_.fork_workspace(message.workspace, message.fork)
+                    : storage_.fork_session(message.workspace, message.session, message.fork);
+  calls_.restack(message.workspace);
+  conclude(ticket, forked);
+}
+
+void Node::handle(const TakeSnapshot& message) {
+  const Ticket ticket = outbox_.ticket(message.request);
+  if (is_written(ticket, message.workspace, "")) return;
+  auto taken = storage_.take_snapshot(message.workspace, message.snapshot, message.created);
+  calls_.restack(message.workspace);
+  conclude(ticket, taken);
+}
+
+void Node::handle(const RemoveSnapshot& message) {
+  conclude_when_removed(outbox_.ticket(message.request),
+                        storage_.remove_snapshot(message.workspace, message.snapshot));
+}
+
+void Node::handle(const ListSnapshots& message) {
+  const Ticket ticket = outbox_.ticket(message.request);
+  auto found = storage_.snapshots(message.workspace);
+  if (!found) return outbox_.fail(ticket, found.error());
+  outbox_.answer(ticket, Snapshots{.snapshots = std::move(*found)});
+}
+
+void Node::handle(const RebuildStorage& message) {
+  const Ticket ticket = outbox_.ticket(message.request);
+  if (sandboxes_.uses_storage(message.workspace, "") || calls_.uses_storage(message.workspace, "") ||
+      has_job(message.workspace, ""))
+    return outbox_.fail(ticket, {"storage.busy", "a sandbox still uses this storage"});
+  auto rebuilt = storage_.rebuild_workspace(message.workspace, message.snapshot);
+  calls_.restack(message.workspace);
+  conclude_when_removed(ticket, rebuilt);
 }
 
 // In slices, so that removing a million files does not keep others waiting.
@@ -147,6 +201,8 @@ void Node::handle(const StartSandbox& message) {
 
 void Node::handle(const StopSandbox& message) {
   const Ticket ticket = outbox_.ticket(message.request);
+  if (message.when == StopWhen::idle && sandboxes_.runs_something(message.sandbox))
+    return outbox_.fail(ticket, {"sandbox.busy", "something runs in the sandbox"});
   calls_.owns(message.sandbox) ? calls_.stop(message.sandbox, ticket)
                                : sandboxes_.stop(message.sandbox, ticket);
 }

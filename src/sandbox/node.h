@@ -95,6 +95,13 @@ class Node {
   // false: it was refused, and answered.
   bool may_change(const Ticket& ticket, const std::string& workspace, const std::string& session);
   Result<Committed> commit_session(const CommitSession& message);  // in its process
+  void handle(const ForkStorage& message);
+  void handle(const TakeSnapshot& message);
+  void handle(const RemoveSnapshot& message);
+  void handle(const ListSnapshots& message);
+  void handle(const RebuildStorage& message);
+  bool is_written(const Ticket& ticket, const std::string& workspace, const std::string& session);
+  void conclude_when_removed(const Ticket& ticket, const Result<>& result);
   void conclude(const Ticket& ticket, const Result<>& result);
   void empty_trash();
 

@@ -52,7 +52,7 @@ void Node::end_job(std::list<Job>::iterator job, const Ticket& ticket, Result<st
   if (wrote) {
     // A process that was ended in the middle, or met an error, may leave a journal: what was decided is done
     // before anybody looks.
-    if (auto finished = storage_.finish_commits(workspace); !finished)
+    if (auto finished = storage_.settle(workspace); !finished)
       log_error("workspace '{}': {}", workspace, finished.error().message);
     empty_trash();
   }

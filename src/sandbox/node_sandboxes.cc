@@ -80,6 +80,7 @@ Result<> SandboxSet::prepare(SandboxPlan& plan) const {
                          plan.depth == Depth::workspace ? "workspace" : "session");
   }
   if (plan.depth == Depth::session) SAW_TRY(storage_.create_session(plan.workspace, plan.session));
+  if (plan.depth == Depth::workspace) SAW_TRY(storage_.make_ways(plan));
   return {};
 }
 
@@ -357,6 +358,11 @@ void SandboxSet::stop(const std::string& sandbox, Ticket ticket) {
   if (entry.sandbox) entry.sandbox->kill("stopped");
 }
 
+bool SandboxSet::runs_something(const std::string& sandbox) const {
+  const Entry* entry = find_running(sandbox);
+  return entry != nullptr && (!entry->sandbox->execs().empty() || has_children(entry->record.init_pid));
+}
+
 void SandboxSet::stop_each(Which which) {
   for (auto& [id, entry] : entries_) {
     if (which == Which::calls && entry->record.depth != Depth::call) continue;
@@ -522,6 +528,15 @@ std::vector<SandboxInfo> SandboxSet::list() const {
                      .session = entry->record.session,
                      .depth = entry->record.depth});
   return out;
+}
+
+bool SandboxSet::writes_storage(const std::string& workspace, const std::string& session) const {
+  const Depth depth = session.empty() ? Depth::workspace : Depth::session;
+  for (const auto& [id, entry] : entries_)
+    if (entry->record.workspace == workspace && entry->record.depth == depth &&
+        entry->record.session == session)
+      return true;
+  return false;
 }
 
 bool SandboxSet::uses_storage(const std::string& workspace, const std::string& session) const {

@@ -65,10 +65,14 @@ class SandboxSet {
 
   enum class Which : uint8_t { all, calls };
   void stop_each(Which which);
+  // Any process but saw-init; true also where that cannot be told.
+  bool runs_something(const std::string& sandbox) const;
   // Calls `done` once no sandbox is left, at once if there is none.
   void when_empty(std::move_only_function<void()> done);
   // session empty: any sandbox of the workspace.
   bool uses_storage(const std::string& workspace, const std::string& session) const;
+  // The workspace's own sandbox (session empty), or that session's: the one that has its upper layer mounted.
+  bool writes_storage(const std::string& workspace, const std::string& session) const;
 
  private:
   struct Entry;

@@ -411,13 +411,21 @@ TEST_F(NodeTest, a_session_is_committed_and_discarded_once_no_sandbox_uses_it) {
   send(CommitSession{.request = 74, .workspace = "w", .session = "s"});
   send(StartSandbox{.request = 75, .plan = plan("sb-b", Depth::session)});
   ASSERT_NE(await<Failed>(75), nullptr) << "nothing may start in it meanwhile";
+  send(ForkStorage{.request = 77, .workspace = "w", .session = "s", .fork = "t"});
+  ASSERT_NE(await<Failed>(77), nullptr) << "nor may its layer be frozen";
+  EXPECT_EQ(await<Failed>(77)->code, "session.busy");
   ASSERT_NE(await<Committed>(74), nullptr);
   EXPECT_EQ(await<Committed>(74)->applied, 1u);
   EXPECT_EQ(read_file(base + "/new").value_or(""), "x");
-  ASSERT_TRUE(replace_file(upper + "/more", "x", 0644, Durability::none));
+  start_sandbox("sb-c", Depth::session);
+  const std::string next = runtime_->last_layers.upper;
+  EXPECT_NE(next, upper);
+  ASSERT_TRUE(replace_file(next + "/more", "x", 0644, Durability::none));
+  send(StopSandbox{.request = 78, .sandbox = "sb-c"});
+  ASSERT_NE(await<Done>(78), nullptr);
   send(DiscardSession{.request = 76, .workspace = "w", .session = "s"});
   ASSERT_NE(await<Done>(76), nullptr);
-  EXPECT_FALSE(std::filesystem::exists(upper + "/more"));
+  EXPECT_FALSE(std::filesystem::exists(next + "/more"));
   EXPECT_FALSE(std::filesystem::exists(base + "/more"));
 }
 
