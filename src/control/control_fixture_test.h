@@ -159,6 +159,7 @@ class FakeNode {
   bool prove_long = false;       // the next plan to be prepared is answered for when another one comes
   uint64_t being_proven = 0;     // its request
   std::set<std::string> busy;    // sandboxes in which something runs
+  bool stacked = false;          // the workspaces stand on frozen layers
   std::string refuse_forks;      // an error code for ForkStorage
   std::string refuse_sandboxes;  // an error code for StartSandbox
   bool withhold_proofs = false, forge_proofs = false;
@@ -299,6 +300,7 @@ class FakeNode {
   }
   void handle(sandbox::ReleaseQuarantine& m) {
     log.push_back("ReleaseQuarantine");
+    if (refuses_while_it_runs(m.request, m.workspace)) return;
     auto found = world_.quarantine.find(m.item);
     if (found == world_.quarantine.end())
       return answer(sandbox::Failed{m.request, "storage.unknown", "no such item"});
@@ -321,8 +323,18 @@ class FakeNode {
                                          .path = "/workspace/a\nb",
                                          .before = sandbox::FileSide{.mode = 0644, .size = 3}}}});
   }
+  // As saw-node answers for a workspace that stands on frozen layers while its own sandbox is up.
+  bool refuses_while_it_runs(uint64_t request, const std::string& workspace) {
+    if (!stacked || std::ranges::none_of(world_.sandboxes, [&](const auto& each) {
+          return each.second.workspace == workspace && each.second.depth == sandbox::Depth::workspace;
+        }))
+      return false;
+    answer(sandbox::Failed{request, sandbox::kWorkspaceRuns, "it runs"});
+    return true;
+  }
   void handle(sandbox::CommitSession& m) {
     log.push_back("CommitSession " + m.root);
+    if (refuses_while_it_runs(m.request, m.workspace)) return;
     run_later = m.run_later;
     for (sandbox::QuarantineItem& item : std::exchange(holds_back, {})) {
       item.session = m.session;
@@ -387,6 +399,7 @@ class FakeNode {
     for (auto& [id, plan] : world_.sandboxes)
       EXPECT_NE(plan.workspace, m.workspace) << "rebuilt below sandbox " << id;
     std::erase_if(world_.storage, [&](const std::string& s) { return s.starts_with(m.workspace + "/"); });
+    world_.quarantine.clear();
     world_.rebuilt.push_back(m.snapshot);
     answer(sandbox::Done{m.request});
   }

@@ -108,6 +108,8 @@ class Workspace {
   void commit_session(const std::string& id, const FileChange& change, Reply<CommitView> reply);
   void discard_session(const std::string& id, const FileChange& change, Reply<> reply);
   Result<> keep_call(const std::string& id, const std::string& name);
+  // An item of the quarantine that somebody has approved.
+  void release_quarantine(const sandbox::ReleaseQuarantine& request, Reply<NodeClient::Answer> reply);
 
   // Recovery: what was stored of it, and which sandboxes saw-node holds.
   void restore_session(store::Session record);
@@ -144,6 +146,9 @@ class Workspace {
   using Work = std::move_only_function<void(Reply<> worked)>;
   static sandbox::StopWhen when(WhatRuns what);
   void at_rest(WhatRuns what, Work work, Reply<> reply);
+  // For what may need that (sandbox::kWorkspaceRuns), and often does not.
+  template <class Request>
+  void request_at_rest(Request request, WhatRuns what, Reply<NodeClient::Answer> reply);
   void end_next_session();
   void copy_stopped_session(Session& source, const std::string& fork, Reply<> finished);
   void begin_fork(const std::string& fork, Result<> forked, Reply<SessionView> reply);

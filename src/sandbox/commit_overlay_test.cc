@@ -60,6 +60,7 @@ class OverlayTest : public testing::Test {
                         .session = "s"};
     places.sources.layers.push_back(open(directory_ + "/sessions/s/upper"));
     places.sources.base = open(directory_ + "/base");
+    places.sources.below.push_back(open(directory_ + "/base"));
     fs::remove_all(directory_ + "/commits/w");
     fs::create_directories(directory_ + "/commits/w");
     places.work = open(directory_ + "/commits/w");

@@ -52,6 +52,7 @@ class CommitTest : public testing::Test {
     CommitPlaces places{.sources = {.mounter = Mounter::user}, .session = "s"};
     places.sources.layers.push_back(open(upper()));
     places.sources.base = open(base());
+    places.sources.below.push_back(open(base()));
     const std::string work = directory_ + "/commits/w";
     fs::create_directories(work);
     places.work = open(work);

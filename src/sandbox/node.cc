@@ -109,7 +109,13 @@ void Node::handle(const CreateStorage& message) {
 }
 
 void Node::handle(const RemoveStorage& message) {
-  const Ticket ticket = outbox_.ticket(message.request);
+  sandboxes_.end_proofs(message.workspace, message.session,
+                        [this, message, ticket = outbox_.ticket(message.request)] {
+                          remove_storage(message, ticket);
+                        });
+}
+
+void Node::remove_storage(const RemoveStorage& message, const Ticket& ticket) {
   if (sandboxes_.uses_storage(message.workspace, message.session) ||
       calls_.uses_storage(message.workspace, message.session) || has_job(message.workspace, message.session))
     return outbox_.fail(ticket, {"storage.busy", "a sandbox still uses this storage"});
@@ -166,13 +172,15 @@ void Node::handle(const ListSnapshots& message) {
 }
 
 void Node::handle(const RebuildStorage& message) {
-  const Ticket ticket = outbox_.ticket(message.request);
-  if (sandboxes_.uses_storage(message.workspace, "") || calls_.uses_storage(message.workspace, "") ||
-      has_job(message.workspace, ""))
-    return outbox_.fail(ticket, {"storage.busy", "a sandbox still uses this storage"});
-  auto rebuilt = storage_.rebuild_workspace(message.workspace, message.snapshot);
-  calls_.restack(message.workspace);
-  conclude_when_removed(ticket, rebuilt);
+  sandboxes_.end_proofs(
+      message.workspace, "", [this, message, ticket = outbox_.ticket(message.request)] {
+        if (sandboxes_.uses_storage(message.workspace, "") || calls_.uses_storage(message.workspace, "") ||
+            has_job(message.workspace, ""))
+          return outbox_.fail(ticket, {"storage.busy", "a sandbox still uses this storage"});
+        auto rebuilt = storage_.rebuild_workspace(message.workspace, message.snapshot);
+        calls_.restack(message.workspace);
+        conclude_when_removed(ticket, rebuilt);
+      });
 }
 
 // In slices, so that removing a million files does not keep others waiting.
@@ -196,6 +204,9 @@ void Node::handle(const StartSandbox& message) {
   if (shutting_down_) return outbox_.fail(ticket, {"node.stopping", "saw-node is stopping"});
   if (!message.plan.session.empty() && has_job(message.plan.workspace, message.plan.session))
     return outbox_.fail(ticket, {"session.busy", "the session is being committed or discarded"});
+  if (message.plan.depth == Depth::workspace && storage_.is_stacked(message.plan.workspace) &&
+      has_job(message.plan.workspace, ""))
+    return outbox_.fail(ticket, {"session.busy", "a session of this workspace is being committed"});
   sandboxes_.start(message, ticket);
 }
 

@@ -92,8 +92,12 @@ class Node {
   void start_job(const Ticket& ticket, Job job, const std::function<Result<FromNode>()>& work);
   void end_job(std::list<Job>::iterator job, const Ticket& ticket, Result<std::string> answer);
   bool has_job(const std::string& workspace, const std::string& session) const;
-  // false: it was refused, and answered.
-  bool may_change(const Ticket& ticket, const std::string& workspace, const std::string& session);
+  // Calls `change` when nothing uses the session any more; it was refused, and answered, otherwise.
+  void when_changeable(const Ticket& ticket, const std::string& workspace, const std::string& session,
+                       std::move_only_function<void()> change);
+  // Likewise, and the workspace's layer may be written to.
+  void when_committable(const Ticket& ticket, const std::string& workspace, const std::string& session,
+                        std::move_only_function<void()> commit);
   Result<Committed> commit_session(const CommitSession& message);  // in its process
   void handle(const ForkStorage& message);
   void handle(const TakeSnapshot& message);
@@ -101,6 +105,7 @@ class Node {
   void handle(const ListSnapshots& message);
   void handle(const RebuildStorage& message);
   bool is_written(const Ticket& ticket, const std::string& workspace, const std::string& session);
+  void remove_storage(const RemoveStorage& message, const Ticket& ticket);
   void conclude_when_removed(const Ticket& ticket, const Result<>& result);
   void conclude(const Ticket& ticket, const Result<>& result);
   void empty_trash();

@@ -175,8 +175,10 @@ enum class RunLater : uint8_t { quarantine, deny };
 constexpr RunLater kEnumLast(RunLater) {
   return RunLater::deny;
 }
+// Failed with this code: the workspace stands on frozen layers, and its own sandbox must be down for what was asked; ask again then.
+constexpr const char* kWorkspaceRuns = "workspace.runs";
 // Brings what a session changed into the workspace, if that still has the root that was shown. No sandbox may use the session.
-// Answer: Committed.
+// Answer: Committed; kWorkspaceRuns.
 struct CommitSession {
   uint64_t request = 0;
   std::string workspace, session, root;
@@ -196,7 +198,7 @@ struct ListQuarantine {
   template <class A> void members(A& a) { a(request, workspace); }
 };
 // Brings an item into the workspace if its changes still have this root, and ends it. Failed: nothing was applied ("commit.root",
-// "commit.conflict"), or not all of it ("quarantine.partly"). Answer: Done.
+// "commit.conflict"), or not all of it ("quarantine.partly"); kWorkspaceRuns. Answer: Done.
 struct ReleaseQuarantine {
   uint64_t request = 0;
   std::string workspace, item, root;

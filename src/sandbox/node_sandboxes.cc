@@ -36,6 +36,7 @@ struct SandboxSet::Entry {
   std::unique_ptr<RunningSandbox> sandbox;
   std::optional<Ticket> starting;                          // whoever waits for it to be ready
   std::vector<Ticket> stopping;                            // whoever waits for it to be gone
+  std::vector<std::move_only_function<void()>> waiting;    // likewise
   std::optional<Ticket> proving;                           // whoever asked for a proof
   ProbeSubject probed;                                     // of the round under way
   std::optional<Error> unproven;                           // what its probes showed
@@ -371,6 +372,21 @@ void SandboxSet::stop_each(Which which) {
   }
 }
 
+void SandboxSet::end_proofs(const std::string& workspace, const std::string& session,
+                            std::move_only_function<void()> done) {
+  Entry* first = nullptr;
+  for (auto& [id, entry] : entries_) {
+    if (!entry->on_plan_proven || entry->record.workspace != workspace) continue;
+    if (!session.empty() && entry->record.session != session) continue;
+    if (entry->sandbox) entry->sandbox->kill("its storage is changed");
+    first = entry.get();
+  }
+  if (!first) return done();
+  first->waiting.emplace_back([this, workspace, session, done = std::move(done)]() mutable {
+    end_proofs(workspace, session, std::move(done));
+  });
+}
+
 void SandboxSet::when_empty(std::move_only_function<void()> done) {
   if (entries_.empty()) return done();
   when_empty_.push_back(std::move(done));
@@ -441,6 +457,7 @@ void SandboxSet::finish(Entry& entry, const Result<>& cleaned) {
     else
       outbox_.fail(ticket, cleaned.error());
   }
+  for (auto& waiting : entry.waiting) waiting();
   loop_.post([dead = std::move(node)] {});
   if (entries_.empty())
     for (auto& done : std::exchange(when_empty_, {})) done();

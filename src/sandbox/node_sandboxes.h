@@ -67,6 +67,10 @@ class SandboxSet {
   void stop_each(Which which);
   // Any process but saw-init; true also where that cannot be told.
   bool runs_something(const std::string& sandbox) const;
+  // Ends the sandboxes in which a plan of this workspace (session empty), or session, is only being proven, and
+  // calls `done` when none is left, at once if there is none.
+  void end_proofs(const std::string& workspace, const std::string& session,
+                  std::move_only_function<void()> done);
   // Calls `done` once no sandbox is left, at once if there is none.
   void when_empty(std::move_only_function<void()> done);
   // session empty: any sandbox of the workspace.

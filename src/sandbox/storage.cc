@@ -53,7 +53,8 @@ Result<Storage> Storage::open(std::string directory, StorageOptions options) {
 Result<> Storage::sweep() {
   auto used = records_.layers();
   Result<> pending;
-  if (used) pending = add_pending_layers(*used);
+  for (const std::string& workspace : records_.workspaces())
+    if (used && pending) pending = add_pending_layers(workspace, *used);
   if (used && pending) return layers_.sweep(*used, trash_);
   // One of them may be named by what cannot be read.
   log_error("unused layers are kept: {}", used ? pending.error().message : used.error().message);
@@ -281,12 +282,19 @@ Result<Layers> Storage::layers(const SandboxPlan& plan) const {
   return out;
 }
 
+bool Storage::is_stacked(const std::string& workspace) const {
+  const auto record = records_.workspace(workspace);
+  return record && !(*record)->frozen.empty();
+}
+
 Result<> Storage::make_ways(const SandboxPlan& plan) {
   SAW_TRY(require_valid("workspace", plan.workspace));
   const WorkspaceRecord& workspace = *SAW_TRY(records_.workspace(plan.workspace));
   std::vector<std::string> below;
   for (const std::string& layer : workspace.frozen) below.push_back(layers_.files(layer));
   if (below.empty()) return {};
+  SAW_TRY(finish_commits(plan.workspace));
+  SAW_TRY(require_settled(plan.workspace, ""));
   return layers_.make_ways(workspace.upper, below, plan.write_paths);
 }
 

@@ -50,6 +50,8 @@ struct StorageOptions {
 constexpr size_t kMaxFrozen = 5, kMaxSessionLayers = 7;
 constexpr size_t kMaxSnapshots = 64;  // of one workspace
 
+struct QuarantineGroup;
+
 class Storage {
  public:
   static Result<Storage> open(std::string directory, StorageOptions options);
@@ -78,19 +80,23 @@ class Storage {
   Result<uint32_t> index(const std::string& workspace) const;
   Result<Layers> layers(const SandboxPlan& plan) const;
   // Before a workspace's own sandbox starts: its upper layer gets the plan's write paths, so that whatever
-  // stands on the workspace sees what is written there from then on.
+  // stands on the workspace sees what is written there from then on. "commit.pending": a commit that goes into
+  // that layer is decided and could not be carried out.
   Result<> make_ways(const SandboxPlan& plan);
+  // It stands on frozen layers. What is committed into it then goes into a layer that its own sandbox must not
+  // have mounted.
+  bool is_stacked(const std::string& workspace) const;
 
-  // ---- what a session changed (storage_commit.cc). None of them while a sandbox uses the session, but for
-  // changes(), whose root then means nothing. "commit.layers": the workspace stands on frozen layers, or was
-  // frozen since the session began; such a session can be looked at and discarded.
+  // ---- what a session changed against the workspace as it is now (storage_commit.cc). None of them while a
+  // sandbox uses the session, but for changes(), whose root then means nothing; and no commit() into a stacked
+  // workspace while its own sandbox runs.
   Result<ChangeSources> session_sources(const std::string& workspace, const std::string& session) const;
   Result<ChangeList> changes(const std::string& workspace, const std::string& session) const;
   Result<CommitOutcome> commit(const std::string& workspace, const std::string& session,
                                const CommitRequest& request);
   Result<> discard(const std::string& workspace, const std::string& session);
-  // After a process that was forked to do one of these: takes over what it wrote, and finishes what it had
-  // decided and not done.
+  // After a process that was forked to do one of these: takes over what it wrote, finishes what it had decided
+  // and not done, and removes what it made and did not name.
   Result<> settle(const std::string& workspace);
   // What such a process needs of the caller's descriptors.
   std::vector<int> descriptors() const;
@@ -133,11 +139,22 @@ class Storage {
   Result<> finish_commits(const std::string& workspace);
   // Nothing is decided and not done, of one session or (empty) of any.
   Result<> require_settled(const std::string& workspace, const std::string& session) const;
-  Result<> add_pending_layers(std::set<std::string>& used) const;
+  Result<> add_pending_layers(const std::string& workspace, std::set<std::string>& used) const;
   Result<> sweep();
   struct StagedItem {
     std::string id, layer;
   };
+  // Of one commit: what it held back, on its way to being items.
+  struct ItemRound {
+    const ChangeSources& sources;
+    const std::vector<ChangeRecord>& changes;
+    const std::vector<QuarantineItem>& present;
+    std::vector<StagedItem> staged = {};
+    std::vector<std::string> replaced = {};
+    std::vector<QuarantineItem> items = {};
+  };
+  Result<> stage_items(const std::string& workspace, const std::string& session,
+                       const std::vector<QuarantineGroup>& groups, ItemRound& round) const;
   std::string item_path(const SessionRecord& record) const;
   Result<> fill_item(const std::string& layer, const ChangeSources& sources,
                      const std::vector<ChangeRecord>& changes, const std::vector<size_t>& members,

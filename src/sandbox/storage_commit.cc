@@ -55,11 +55,15 @@ Result<ChangeSources> Storage::session_sources(const std::string& workspace,
   if (!is_valid_id(session)) return Error::make("storage.bad_id", "the session id is not valid");
   SAW_TRY(index(workspace));
   const SessionRecord& record = *SAW_TRY(records_.session(workspace, session));
+  // With the workspace as it is now: what it stands on may be more than when the session began.
+  const LayerList below = layers_of(*SAW_TRY(records_.workspace(workspace)));
   ChangeSources sources{.mounter = options_.first_agent_uid ? Mounter::root : Mounter::user};
   sources.layers.push_back(SAW_TRY(Fd::open(layers_.files(record.upper), kOpenDirectory)));
   for (const std::string& layer : record.frozen)
     sources.layers.push_back(SAW_TRY(Fd::open(layers_.files(layer), kOpenDirectory)));
-  sources.base = SAW_TRY(view(record.base));
+  for (const std::string& layer : below)
+    sources.below.push_back(SAW_TRY(Fd::open(layers_.files(layer), kOpenDirectory)));
+  sources.base = SAW_TRY(view(below));
   return sources;
 }
 
@@ -99,14 +103,6 @@ Result<NextLayer> Storage::next_layer(const std::string& workspace, const std::s
 Result<CommitPlaces> Storage::commit_places(const std::string& workspace, const std::string& session,
                                             const std::string& work) {
   const WorkspaceRecord& below = *SAW_TRY(records_.workspace(workspace));
-  const SessionRecord& record = *SAW_TRY(records_.session(workspace, session));
-  // What others stand on is never written to again, and a layer above it would need whiteouts for what goes.
-  if (!below.frozen.empty() || record.base != layers_of(below))
-    return Error::make(
-        "commit.layers",
-        "workspace '{}' was forked, restored or a snapshot of it was taken: nothing can be committed into it "
-        "(not implemented). Copy out what is needed ('saw cp'), or commit before the next fork or snapshot",
-        workspace);
   CommitPlaces places{.session = session, .owner = owner_of(below.index)};
   places.sources = SAW_TRY(session_sources(workspace, session));
   places.work = SAW_TRY(Fd::open(commits_path(workspace) + "/" + work, kOpenDirectory));
@@ -133,6 +129,7 @@ Result<CommitOutcome> Storage::commit(const std::string& workspace, const std::s
   const SessionRecord before = *SAW_TRY(records_.session(workspace, session));
   LayerList unused = {before.upper};
   unused.insert(unused.end(), before.frozen.begin(), before.frozen.end());
+  unused.insert(unused.end(), before.base.begin(), before.base.end());
   auto outcome = [&]() -> Result<CommitOutcome> {
     CommitPlaces places = SAW_TRY(commit_places(workspace, session, work));
     unused.push_back(places.next.token);
@@ -174,19 +171,21 @@ std::vector<int> Storage::descriptors() const {
 Result<> Storage::settle(const std::string& workspace) {
   auto known = records_.workspace(workspace);
   if (!known) return {};  // removed meanwhile
-  const WorkspaceRecord before = **known;
+  const uint32_t index = (*known)->index;
   SAW_TRY(records_.reload(workspace, trash_));
   SAW_TRY(finish_commits(workspace));
-  return drop_unused_of(before);
+  // It may have been ended between making a layer and naming it.
+  std::set<std::string> used = SAW_TRY(records_.layers());
+  SAW_TRY(add_pending_layers(workspace, used));
+  return layers_.sweep(used, trash_, index);
 }
 
 // The layers that a decided commit is about to use: no record names them yet.
-Result<> Storage::add_pending_layers(std::set<std::string>& used) const {
-  for (const std::string& workspace : records_.workspaces())
-    for (const std::string& work : works_in(commits_path(workspace))) {
-      const Fd directory = SAW_TRY(Fd::open(commits_path(workspace) + "/" + work, kOpenDirectory));
-      if (const auto decided = SAW_TRY(find_decided(directory.get()))) used.insert(decided->next);
-    }
+Result<> Storage::add_pending_layers(const std::string& workspace, std::set<std::string>& used) const {
+  for (const std::string& work : works_in(commits_path(workspace))) {
+    const Fd directory = SAW_TRY(Fd::open(commits_path(workspace) + "/" + work, kOpenDirectory));
+    if (const auto decided = SAW_TRY(find_decided(directory.get()))) used.insert(decided->next);
+  }
   return {};
 }
 

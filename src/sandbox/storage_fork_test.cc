@@ -8,12 +8,12 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/mount.h>
-#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "sandbox/killed_test_support.h"
 #include "sandbox/storage.h"
 
 namespace saw::sandbox {
@@ -23,6 +23,7 @@ namespace fs = std::filesystem;
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
+using testing_support::run_killed_at;
 
 class StorageForkTest : public testing::Test {
  protected:
@@ -273,28 +274,6 @@ TEST_F(StorageForkTest, a_record_that_cannot_be_read_hides_its_workspace_and_cos
 }
 
 // ---- kill -9 at each system call
-
-// Runs `work` in a child that is killed at its `at`-th system call; false: it ended before.
-bool run_killed_at(int at, const std::function<void()>& work) {
-  const pid_t child = ::fork();
-  SAW_CHECK(child >= 0);
-  if (child == 0) {
-    ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
-    ::raise(SIGSTOP);
-    work();
-    ::_exit(0);
-  }
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  for (int stops = 0; stops < 2 * at; ++stops) {  // at the entry and at the exit of each
-    ::ptrace(PTRACE_SYSCALL, child, nullptr, nullptr);
-    ::waitpid(child, &status, 0);
-    if (WIFEXITED(status)) return false;
-  }
-  ::kill(child, SIGKILL);
-  ::waitpid(child, &status, 0);
-  return true;
-}
 
 struct Interrupted {
   const char* name;

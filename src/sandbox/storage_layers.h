@@ -34,8 +34,10 @@ class LayerStore {
 
   Result<std::string> make(uint32_t index) const;
   Result<> remove(const std::string& layer, Trash& trash) const { return trash.take(fd_.get(), layer); }
-  // Moves every layer that is not in `used` to the trash; half-made ones too.
-  Result<> sweep(const std::set<std::string>& used, Trash& trash) const;
+  // Moves every layer that is not in `used` to the trash, half-made ones too: all, or those of one workspace,
+  // for which nobody may be making a layer then.
+  Result<> sweep(const std::set<std::string>& used, Trash& trash,
+                 std::optional<uint32_t> index = std::nullopt) const;
 
   int descriptor() const { return fd_.get(); }
   std::string directory(const std::string& layer) const { return directory_ + "/" + layer; }

@@ -70,6 +70,7 @@ Result<> Storage::fill_item(const std::string& layer, const ChangeSources& sourc
   ChangeSources own{.mounter = sources.mounter};
   own.layers.push_back(SAW_TRY(upper.duplicate()));
   own.base = SAW_TRY(sources.base.duplicate());
+  for (const Fd& below : sources.below) own.below.push_back(SAW_TRY(below.duplicate()));
   const ChangeList list = SAW_TRY(list_changes(own));
   // What a person will look at is what the session asked for, or there is no item.
   if (!list.root || digest_text(*list.root) != item.root)
@@ -97,34 +98,43 @@ Result<std::vector<QuarantineItem>> Storage::update_quarantine(const std::string
   if (!list.root) return Error::make("commit.too_much", "its changes cannot be listed: {}", list.limit);
   const std::vector<QuarantineGroup> groups = SAW_TRY(group_run_later(sources, list.changes));
   const std::vector<QuarantineItem> present = SAW_TRY(quarantine(workspace));
-  std::vector<QuarantineItem> out;
+  ItemRound round{.sources = sources, .changes = list.changes, .present = present};
+  auto staged = stage_items(workspace, session, groups, round);
+  if (!staged) {  // whatever else could not be staged: nothing is kept of it
+    for (const StagedItem& item : round.staged) SAW_TRY(layers_.remove(item.layer, trash_));
+    return std::unexpected(std::move(staged).error());
+  }
+  SAW_TRY(publish_items(workspace, round.staged));
+  for (const std::string& id : round.replaced) SAW_TRY(remove_session(workspace, id));
+  return std::move(round.items);
+}
+
+Result<> Storage::stage_items(const std::string& workspace, const std::string& session,
+                              const std::vector<QuarantineGroup>& groups, ItemRound& round) const {
   const uint32_t owner = SAW_TRY(index(workspace));
-  std::vector<StagedItem> staged;
-  std::vector<std::string> replaced;
-  size_t room = kMaxQuarantined - std::min(kMaxQuarantined, present.size());
+  size_t room = kMaxQuarantined - std::min(kMaxQuarantined, round.present.size());
   for (const QuarantineGroup& group : groups) {
     QuarantineItem item = describe_group(group, session);
-    item.root = root_of(list.changes, group.members);
-    const auto earlier = std::ranges::find_if(
-        present, [&](const QuarantineItem& p) { return p.session == session && p.place == group.place; });
-    if (earlier != present.end() && earlier->root == item.root) {
-      out.push_back(*earlier);
+    item.root = root_of(round.changes, group.members);
+    const auto earlier = std::ranges::find_if(round.present, [&](const QuarantineItem& p) {
+      return p.session == session && p.place == group.place;
+    });
+    if (earlier != round.present.end() && earlier->root == item.root) {
+      round.items.push_back(*earlier);
       continue;
     }
-    if (earlier == present.end() && room-- == 0)
+    if (earlier == round.present.end() && room-- == 0)
       return Error::make("quarantine.full",
                          "{} changes of this workspace wait in quarantine already, and {} places more would: "
                          "release or reject some, then commit again",
-                         present.size(), groups.size());
+                         round.present.size(), groups.size());
     const std::string layer = SAW_TRY(make_session_layer(owner));
-    staged.push_back({.id = item.id, .layer = layer});
-    SAW_TRY(fill_item(layer, sources, list.changes, group.members, item, owner));
-    if (earlier != present.end()) replaced.push_back(earlier->id);
-    out.push_back(std::move(item));
+    round.staged.push_back({.id = item.id, .layer = layer});
+    SAW_TRY(fill_item(layer, round.sources, round.changes, group.members, item, owner));
+    if (earlier != round.present.end()) round.replaced.push_back(earlier->id);
+    round.items.push_back(std::move(item));
   }
-  SAW_TRY(publish_items(workspace, staged));
-  for (const std::string& id : replaced) SAW_TRY(remove_session(workspace, id));
-  return out;
+  return {};
 }
 
 Result<> Storage::release_quarantine(const std::string& workspace, const std::string& item,

@@ -298,24 +298,6 @@ TEST_F(StorageTest, what_changed_below_since_the_first_layer_of_a_forked_session
   EXPECT_EQ(outcome->conflicts, std::vector<std::string>{"/f"});
 }
 
-TEST_F(StorageTest, nothing_is_committed_into_a_workspace_that_stands_on_frozen_layers) {
-  Storage storage = open();
-  ASSERT_TRUE(storage.create_workspace("w"));
-  std::ofstream(tree(storage, "w") + "/old") << "x";
-  ASSERT_TRUE(storage.create_session("w", "before"));
-  ASSERT_TRUE(storage.take_snapshot("w", "n", 1));
-  ASSERT_TRUE(storage.create_session("w", "after"));
-  for (const char* session : {"before", "after"}) {
-    const SandboxPlan plan{.depth = Depth::session, .workspace = "w", .session = session};
-    std::ofstream(storage.layers(plan)->upper + "/f") << "x";
-    EXPECT_EQ(storage.commit("w", session, {}).error().code, "commit.layers");
-    EXPECT_EQ(storage.changes("w", session)->changes.size(), 1u) << "it can be looked at";
-    ASSERT_TRUE(storage.discard("w", session));
-    EXPECT_TRUE(storage.changes("w", session)->changes.empty());
-  }
-  remove_everything(storage, "w");
-}
-
 TEST_F(StorageTest, what_is_in_quarantine_is_not_forked) {
   Storage storage = open();
   ASSERT_TRUE(storage.create_workspace("w"));

@@ -66,6 +66,58 @@ class Forks(SawCase):
         self.assertEqual(self.sh("session exec", "cat /workspace/new", where="dev/one"), "1\n")
         self.assertEqual(self.sh("exec", "cat /workspace/base"), "base\n")
 
+    def test_a_session_commits_into_a_forked_workspace_and_what_it_was_forked_from_keeps_its_files(self):
+        self.saw.workspace("origin")
+        self.sh("exec", "mkdir -p d/deep gone && echo old > d/deep/f && echo old > gone/f && echo old > same", where="origin")
+        self.saw.ok("workspace", "fork", "origin", "fork")
+        self.addCleanup(self.saw, "workspace", "decommission", "origin")
+        self.addCleanup(self.saw, "workspace", "decommission", "fork")
+        session = self.saw.ok("session", "start", "fork").strip()
+        self.sh("session exec", "echo new > d/deep/f; rm -r gone; mkdir gone; echo new > gone/g; rm same; mkdir same; chmod 700 d", where=session)
+        done = self.saw.json("session", "commit", session, "--yes")
+        self.assertEqual(done["conflicts"], [])
+        look = "cat d/deep/f; find gone same -type f; stat -c '%a %U' d"
+        self.assertEqual(self.sh("exec", look, where="fork"), "new\ngone/g\n700 agent\n")
+        self.assertEqual(self.sh("run", look, where="fork"), "new\ngone/g\n700 agent\n")
+        self.assertEqual(self.sh("session exec", look, where=session), "new\ngone/g\n700 agent\n")
+        self.assertEqual(self.sh("exec", look, where="origin"), "old\ngone/f\nsame\n755 agent\n")
+        # What the workspace did meanwhile is a conflict, here as in one that was never forked.
+        self.sh("session exec", "echo session > d/deep/f", where=session)
+        self.sh("exec", "echo workspace > d/deep/f", where="fork")
+        refused = self.saw("session", "commit", session, "--yes")
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("d/deep/f", refused.stdout + refused.stderr)
+        self.assertEqual(self.sh("exec", "cat d/deep/f", where="fork"), "workspace\n")
+
+    def test_a_commit_into_a_fork_ends_what_runs_there_only_with_stop(self):
+        self.sh("exec", "echo base > /workspace/busy")
+        self.fork("busy")
+        session = self.saw.ok("session", "start", "busy").strip()
+        self.sh("session exec", "echo new > busy", where=session)
+        self.sh("exec", "setsid sleep 600 >/dev/null 2>&1 </dev/null & echo started", where="busy")
+        refused = self.saw("session", "commit", session, "--yes")
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("--stop", refused.stderr)
+        self.saw.ok("session", "commit", session, "--yes", "--stop")
+        self.assertEqual(self.sh("exec", "cat busy", where="busy"), "new\n")
+
+    def test_a_hook_is_released_into_a_workspace_that_was_snapshot(self):
+        self.saw.workspace("hooked")
+        self.addCleanup(self.saw, "workspace", "decommission", "hooked")
+        self.sh("exec", "mkdir -p h/.git/hooks", where="hooked")
+        self.saw.ok("workspace", "snapshot", "hooked", "--name", "before")
+        session = self.saw.ok("session", "start", "hooked").strip()
+        self.sh("session exec", "echo x > h/.git/hooks/pre-commit; echo work > h/a", where=session)
+        review, = self.saw.json("session", "commit", session, "--yes")["reviews"]
+        self.sh("exec", "cat h/a; test ! -e h/.git/hooks/pre-commit", where="hooked")
+        self.saw.ok("review", "approve", review)
+        self.sh("exec", "test -e h/.git/hooks/pre-commit", where="hooked")
+        # What goes with a rebuilt workspace is not asked about any more.
+        self.sh("session exec", "echo y > h/.git/hooks/post-commit", where=session)
+        self.assertEqual(len(self.saw.json("session", "commit", session, "--yes")["reviews"]), 1)
+        self.saw.ok("workspace", "rebuild", "hooked", "--snapshot", "before")
+        self.assertEqual(self.saw.json("review", "list")["reviews"], [])
+
     def test_forks_survive_a_restart_of_the_daemon(self):
         self.sh("exec", "echo r > /workspace/r")
         self.fork("restarted")
