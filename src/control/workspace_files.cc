@@ -49,11 +49,11 @@ void Workspace::request_at_rest(Request request, WhatRuns what, Reply<NodeClient
     at_rest(
         what,
         [this, request, said](Reply<> worked) {
-          around_.plane.node.request(request, [said, worked = std::move(worked)](
-                                                  Result<NodeClient::Answer> second) mutable {
-            *said = std::move(second);
-            worked({});
-          });
+          around_.plane.node.request(
+              request, [said, worked = std::move(worked)](Result<NodeClient::Answer> second) mutable {
+                *said = std::move(second);
+                worked({});
+              });
         },
         [said, reply = std::move(reply)](Result<> rested) mutable {
           if (!*said) return reply(std::unexpected(std::move(rested).error()));

@@ -63,7 +63,8 @@ TEST_F(FilesTest, a_running_command_keeps_its_session_from_changing_unless_it_ma
   EXPECT_EQ(refused.error().code, "session.busy");
 }
 
-TEST_F(FilesTest, a_workspace_on_frozen_layers_is_down_while_something_is_committed_into_it_and_up_again_then) {
+TEST_F(FilesTest,
+       a_workspace_on_frozen_layers_is_down_while_something_is_committed_into_it_and_up_again_then) {
   const std::string before = control_->show_workspace(kOwner, "dev")->sandbox;
   node_->stacked = true;
   node_->committed.applied = 3;

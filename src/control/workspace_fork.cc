@@ -45,11 +45,10 @@ void Workspace::at_rest(WhatRuns what, Work work, Reply<> reply) {
     });
   });
   if (cell_->state() != Cell::State::up) return work(std::move(resume));
-  auto stopped =
-      alive_.guard([work = std::move(work), resume = std::move(resume)](Result<> down) mutable {
-        if (!down) return resume(std::move(down));
-        work(std::move(resume));
-      });
+  auto stopped = alive_.guard([work = std::move(work), resume = std::move(resume)](Result<> down) mutable {
+    if (!down) return resume(std::move(down));
+    work(std::move(resume));
+  });
   state_ = WorkspaceState::starting;  // it will: commands wait
   around_.plane.node.request(
       sandbox::StopSandbox{.sandbox = cell_->sandbox(), .when = when(what)},

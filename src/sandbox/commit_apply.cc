@@ -261,8 +261,7 @@ class Apply {
     if (!like)
       if (const auto from = SAW_TRY(layers_.at(layer).find(path)))
         like.emplace(::openat(from->directory, from->name.c_str(), kOpenDirectory));
-    if (!like || !*like)
-      return Error::make("commit.carry", "its directory '{}' is gone", printable(path));
+    if (!like || !*like) return Error::make("commit.carry", "its directory '{}' is gone", printable(path));
     SAW_TRY(copy_directory(to->directory, to->name, like->get(), places_.owner));
     return true;
   }

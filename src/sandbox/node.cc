@@ -109,10 +109,9 @@ void Node::handle(const CreateStorage& message) {
 }
 
 void Node::handle(const RemoveStorage& message) {
-  sandboxes_.end_proofs(message.workspace, message.session,
-                        [this, message, ticket = outbox_.ticket(message.request)] {
-                          remove_storage(message, ticket);
-                        });
+  sandboxes_.end_proofs(
+      message.workspace, message.session,
+      [this, message, ticket = outbox_.ticket(message.request)] { remove_storage(message, ticket); });
 }
 
 void Node::remove_storage(const RemoveStorage& message, const Ticket& ticket) {
@@ -172,15 +171,14 @@ void Node::handle(const ListSnapshots& message) {
 }
 
 void Node::handle(const RebuildStorage& message) {
-  sandboxes_.end_proofs(
-      message.workspace, "", [this, message, ticket = outbox_.ticket(message.request)] {
-        if (sandboxes_.uses_storage(message.workspace, "") || calls_.uses_storage(message.workspace, "") ||
-            has_job(message.workspace, ""))
-          return outbox_.fail(ticket, {"storage.busy", "a sandbox still uses this storage"});
-        auto rebuilt = storage_.rebuild_workspace(message.workspace, message.snapshot);
-        calls_.restack(message.workspace);
-        conclude_when_removed(ticket, rebuilt);
-      });
+  sandboxes_.end_proofs(message.workspace, "", [this, message, ticket = outbox_.ticket(message.request)] {
+    if (sandboxes_.uses_storage(message.workspace, "") || calls_.uses_storage(message.workspace, "") ||
+        has_job(message.workspace, ""))
+      return outbox_.fail(ticket, {"storage.busy", "a sandbox still uses this storage"});
+    auto rebuilt = storage_.rebuild_workspace(message.workspace, message.snapshot);
+    calls_.restack(message.workspace);
+    conclude_when_removed(ticket, rebuilt);
+  });
 }
 
 // In slices, so that removing a million files does not keep others waiting.

@@ -16,27 +16,26 @@ bool Node::has_job(const std::string& workspace, const std::string& session) con
 void Node::when_changeable(const Ticket& ticket, const std::string& workspace, const std::string& session,
                            std::move_only_function<void()> change) {
   calls_.forget(workspace, session);  // parked sandboxes show its layers, too
-  sandboxes_.end_proofs(workspace, session,
-                        [this, ticket, workspace, session, change = std::move(change)]() mutable {
-                          if (sandboxes_.uses_storage(workspace, session) ||
-                              calls_.uses_storage(workspace, session))
-                            return outbox_.fail(ticket, {"session.busy", "a sandbox still uses this session"});
-                          if (has_job(workspace, ""))
-                            return outbox_.fail(
-                                ticket, {"session.busy",
-                                         "a session of this workspace is being committed; try again"});
-                          change();
-                        });
+  sandboxes_.end_proofs(
+      workspace, session, [this, ticket, workspace, session, change = std::move(change)]() mutable {
+        if (sandboxes_.uses_storage(workspace, session) || calls_.uses_storage(workspace, session))
+          return outbox_.fail(ticket, {"session.busy", "a sandbox still uses this session"});
+        if (has_job(workspace, ""))
+          return outbox_.fail(ticket,
+                              {"session.busy", "a session of this workspace is being committed; try again"});
+        change();
+      });
 }
 
 void Node::when_committable(const Ticket& ticket, const std::string& workspace, const std::string& session,
                             std::move_only_function<void()> commit) {
-  when_changeable(ticket, workspace, session, [this, ticket, workspace, commit = std::move(commit)]() mutable {
-    // An overlay goes on showing what it has once looked up, whatever is put into its layer behind its back.
-    if (storage_.is_stacked(workspace) && sandboxes_.writes_storage(workspace, ""))
-      return outbox_.fail(ticket, {kWorkspaceRuns, "the workspace's own sandbox must be stopped for it"});
-    commit();
-  });
+  when_changeable(
+      ticket, workspace, session, [this, ticket, workspace, commit = std::move(commit)]() mutable {
+        // An overlay goes on showing what it has once looked up, whatever is put into its layer behind its back.
+        if (storage_.is_stacked(workspace) && sandboxes_.writes_storage(workspace, ""))
+          return outbox_.fail(ticket, {kWorkspaceRuns, "the workspace's own sandbox must be stopped for it"});
+        commit();
+      });
 }
 
 void Node::start_job(const Ticket& ticket, Job job, const std::function<Result<FromNode>()>& work) {

@@ -230,10 +230,10 @@ struct Shutdown {
 };
 
 using ToNode = std::variant<CreateStorage, RemoveStorage, StartSandbox, StopSandbox, GetSockets, StartExec,
-                             SignalExec, ResizeExec, ListChanges, ListQuarantine, ReleaseQuarantine,
-                             ListSandboxes, StartEgress, StopEgress, ControlReady, Shutdown, PrepareCalls,
-                             ForgetCalls, RunCall, ProveSandbox, CommitSession, DiscardSession, ForkStorage,
-                             TakeSnapshot, RemoveSnapshot, ListSnapshots, RebuildStorage>;
+                            SignalExec, ResizeExec, ListChanges, ListQuarantine, ReleaseQuarantine,
+                            ListSandboxes, StartEgress, StopEgress, ControlReady, Shutdown, PrepareCalls,
+                            ForgetCalls, RunCall, ProveSandbox, CommitSession, DiscardSession, ForkStorage,
+                            TakeSnapshot, RemoveSnapshot, ListSnapshots, RebuildStorage>;
 
 // ---- saw-node → sawd ------------------------------------------------------------------------------------------------------------
 
@@ -408,9 +408,9 @@ struct
   template <class A> void members(A&) {}
 };
 
-using FromNode = std::variant<NodeHello, Done, Failed, SandboxStarted, ExecStarted, Changes, QuarantineList,
-                              SandboxList, EgressStarted, ExecExited, SandboxExited, EgressExited,
-                              PerimeterStarted, CallsPrepared, CallStarted, SandboxProven, Committed,
-                              Snapshots>;
+using FromNode =
+    std::variant<NodeHello, Done, Failed, SandboxStarted, ExecStarted, Changes, QuarantineList, SandboxList,
+                 EgressStarted, ExecExited, SandboxExited, EgressExited, PerimeterStarted, CallsPrepared,
+                 CallStarted, SandboxProven, Committed, Snapshots>;
 
 }  // namespace saw::sandbox

@@ -112,8 +112,7 @@ Result<CommitPlaces> Storage::commit_places(const std::string& workspace, const 
 }
 
 // A directory for the work of a settled session's commit.
-Result<Storage::WorkDirectory> Storage::begin_work(const std::string& workspace,
-                                                   const std::string& session) {
+Result<Storage::WorkDirectory> Storage::begin_work(const std::string& workspace, const std::string& session) {
   SAW_TRY(session_sources(workspace, session));
   SAW_TRY(finish_commits(workspace));
   SAW_TRY(require_settled(workspace, session));

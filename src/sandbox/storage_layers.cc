@@ -88,10 +88,9 @@ Result<std::string> LayerStore::make(uint32_t index) const {
 }
 
 Result<> LayerStore::sweep(const std::set<std::string>& used, Trash& trash,
-                          std::optional<uint32_t> index) const {
+                           std::optional<uint32_t> index) const {
   for (const std::string& name : SAW_TRY(names_in(directory_)))
-    if (!used.contains(name) && (!index || index_of(name) == index))
-      SAW_TRY(trash.take(fd_.get(), name));
+    if (!used.contains(name) && (!index || index_of(name) == index)) SAW_TRY(trash.take(fd_.get(), name));
   return {};
 }
 

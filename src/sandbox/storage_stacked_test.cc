@@ -55,9 +55,8 @@ class StackedTest : public testing::Test {
 
   // In a process that has the mount to itself, as the sandbox of the workspace or session has it.
   static void edit(const Storage& storage, const std::string& session, const Edit& work) {
-    auto found = storage.layers({.depth = session.empty() ? Depth::workspace : Depth::session,
-                                 .workspace = "w",
-                                 .session = session});
+    auto found = storage.layers(
+        {.depth = session.empty() ? Depth::workspace : Depth::session, .workspace = "w", .session = session});
     SAW_CHECK(found.has_value());
     const pid_t child = ::fork();
     if (child == 0) ::_exit(mount_and_run(*found, work));
