@@ -233,7 +233,7 @@ TEST_F(QuarantineDeskTest, what_is_approved_is_released_while_its_workspace_is_d
   auto approved = approve(review);
   ASSERT_TRUE(approved) << approved.error().message;
   EXPECT_THAT(world_.released, ElementsAre("/home/agent/.bashrc"));
-  EXPECT_EQ(control_->show_workspace(kOwner, "dev")->state, "running");
+  EXPECT_EQ(control_->show_workspace(kOwner, "dev")->state, WorkspaceState::running);
 }
 
 TEST_F(QuarantineDeskTest, what_runs_in_the_workspace_keeps_a_release_waiting_and_somebody_is_asked_again) {
@@ -257,6 +257,7 @@ TEST_F(QuarantineDeskTest, nobody_is_asked_about_what_went_with_a_rebuilt_worksp
       wait<WorkspaceView>([&](auto r) { control_->rebuild_workspace(kOwner, "dev", "", std::move(r)); });
   ASSERT_TRUE(rebuilt) << rebuilt.error().message;
   EXPECT_THAT(control_->list_reviews(kOwner, "pending").value(), IsEmpty());
+  run_quiet();
   EXPECT_EQ(events("quarantine.abandon"), 1u);
   EXPECT_FALSE(approve(review));
 }

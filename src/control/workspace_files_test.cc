@@ -73,7 +73,7 @@ TEST_F(FilesTest,
   ASSERT_TRUE(done) << done.error().message;
   EXPECT_EQ(done->applied, 3u);
   EXPECT_EQ(std::ranges::count(node_->log, "CommitSession "), 2) << "once to be told, once to do it";
-  EXPECT_EQ(control_->show_workspace(kOwner, "dev")->state, "running");
+  EXPECT_EQ(control_->show_workspace(kOwner, "dev")->state, WorkspaceState::running);
   EXPECT_NE(control_->show_workspace(kOwner, "dev")->sandbox, before);
   EXPECT_EQ(control_->list_sessions(kOwner, "dev")->at(0).state, "running");
 }
@@ -85,7 +85,7 @@ TEST_F(FilesTest, what_runs_in_a_workspace_on_frozen_layers_is_ended_for_a_commi
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, "workspace.conflict");
   EXPECT_NE(refused.error().message.find("--stop"), std::string::npos);
-  EXPECT_EQ(control_->show_workspace(kOwner, "dev")->state, "running");
+  EXPECT_EQ(control_->show_workspace(kOwner, "dev")->state, WorkspaceState::running);
   EXPECT_EQ(control_->list_sessions(kOwner, "dev")->at(0).state, "running");
   EXPECT_TRUE(commit(kOwner, {.running = Running::stop}));
 }
