@@ -181,17 +181,41 @@ void Node::handle(const RebuildStorage& message) {
   });
 }
 
-// In slices, so that removing a million files does not keep others waiting.
+// A little at once; a lot in a process of its own, so that removing a million files does not keep others waiting.
 void Node::empty_trash() {
-  if (std::exchange(emptying_, true)) return;
+  if (emptying_) return;
+  emptying_ = true;
   loop_.post([this] {
-    emptying_ = false;
     auto more = storage_.trash().empty_some(kTrashSlice);
-    if (more && *more) return empty_trash();
-    if (!more) log_error("emptying the trash: {}", more.error().message);
-    for (const Ticket& ticket : std::exchange(waiting_for_trash_, {}))
-      conclude(ticket, more ? Result<>() : Result<>(std::unexpected(more.error())));
+    if (more && *more) return empty_trash_aside();
+    trash_is_empty(more ? Result<>() : Result<>(std::unexpected(more.error())));
   });
+}
+
+void Node::empty_trash_aside() {
+  static constexpr const char* kEmptied = "emptied";
+  const auto work = [this]() -> std::string {
+    for (;;) {
+      auto more = storage_.trash().empty_some(kTrashSlice);
+      if (!more) return more.error().message;
+      if (!*more) return kEmptied;
+    }
+  };
+  auto process = os::Background::start(
+      loop_, {.keep = storage_.descriptors(), .limit_ms = kJobMs}, work, [this](Result<std::string> answer) {
+        trash_process_.reset();
+        emptying_ = false;
+        if (answer && *answer == kEmptied) return empty_trash();  // what came meanwhile
+        trash_is_empty(Error::make("storage.remove", "{}", answer ? *answer : answer.error().message));
+      });
+  if (!process) return trash_is_empty(std::unexpected(process.error()));
+  trash_process_ = std::move(*process);
+}
+
+void Node::trash_is_empty(const Result<>& emptied) {
+  emptying_ = false;
+  if (!emptied) log_error("emptying the trash: {}", emptied.error().message);
+  for (const Ticket& ticket : std::exchange(waiting_for_trash_, {})) conclude(ticket, emptied);
 }
 
 // ---- sandboxes

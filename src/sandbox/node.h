@@ -109,6 +109,8 @@ class Node {
   void conclude_when_removed(const Ticket& ticket, const Result<>& result);
   void conclude(const Ticket& ticket, const Result<>& result);
   void empty_trash();
+  void empty_trash_aside();
+  void trash_is_empty(const Result<>& emptied);
 
   os::Loop& loop_;
   std::string version_, node_id_;
@@ -124,6 +126,7 @@ class Node {
   std::unique_ptr<os::Link> control_;
   std::vector<Ticket> waiting_for_trash_;
   std::list<Job> jobs_;
+  std::unique_ptr<os::Background> trash_process_;
   bool emptying_ = false, ready_ = false, shutting_down_ = false;
 };
 
