@@ -165,9 +165,11 @@ Result<> LayeredTree::copy_up(const std::string& entry, std::string_view path) {
 
 Result<bool> LayeredTree::is_empty(const std::vector<Directory>& directories) const {
   for (size_t i = 0; i < directories.size(); ++i) {
-    std::unique_ptr<DIR, int (*)(DIR*)> listing(
-        ::fdopendir(::openat(directories[i].fd.get(), ".", kOpenDirectory)), ::closedir);
+    Fd again(::openat(directories[i].fd.get(), ".", kOpenDirectory));
+    if (!again) return Error::system("commit.open", "listing a directory");
+    const std::unique_ptr<DIR, int (*)(DIR*)> listing(::fdopendir(again.get()), ::closedir);
     if (!listing) return Error::system("commit.open", "listing a directory");
+    static_cast<void>(again.release());
     while (const dirent* entry = ::readdir(listing.get())) {
       const std::string name = entry->d_name;
       if (name == "." || name == "..") continue;

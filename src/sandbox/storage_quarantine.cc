@@ -37,6 +37,7 @@ QuarantineItem describe_group(const QuarantineGroup& group, const std::string& s
 
 std::string root_of(const std::vector<ChangeRecord>& changes, const std::vector<size_t>& members) {
   std::vector<ChangeRecord> records;
+  records.reserve(members.size());
   for (size_t member : members) records.push_back(changes[member]);
   return digest_text(merkle_root(records));
 }
