@@ -166,7 +166,9 @@ Result<egress::Configure> Workspace::egress_configuration() const {
 // ---------------------------------------------------------------------------------------------------------------------
 
 Cell::ChannelUse Workspace::channel_use(const Cell& cell) const {
-  return around_.agents.may_act(cell.identity().agent) ? Cell::ChannelUse::open : Cell::ChannelUse::closed;
+  const bool may = around_.agents.may_act(cell.identity().agent) &&
+                   !around_.revocations.contains(identity::Revocable::workspace, record_.id);
+  return may ? Cell::ChannelUse::open : Cell::ChannelUse::closed;
 }
 
 void Workspace::on_egress_ready() {
@@ -175,10 +177,8 @@ void Workspace::on_egress_ready() {
   for (Cell* call : around_.commands.call_cells(record_.id)) call->rebind();
 }
 
-void Workspace::agent_changed(const std::string& agent) {
-  auto apply = [&](Cell& cell) {
-    if (cell.identity().agent == agent) cell.use_channel(channel_use(cell));
-  };
+void Workspace::authority_changed() {
+  auto apply = [&](Cell& cell) { cell.use_channel(channel_use(cell)); };
   apply(*cell_);
   for (auto& [id, session] : sessions_) apply(*session->cell);
   for (Cell* call : around_.commands.call_cells(record_.id)) apply(*call);

@@ -51,6 +51,7 @@ struct Surroundings {
   Plane& plane;
   PerimeterControl& perimeter;
   Agents& agents;
+  const Revocations& revocations;
   Secrets& secrets;
   ReviewDesk& reviews;
   RunningCommands& commands;
@@ -113,7 +114,7 @@ class Workspace {
   // Who may decide what waits for a person, by the policy.
   review::Approvers approvers() const;
   QuarantineDesk::Origin quarantine_origin() const;
-  void agent_changed(const std::string& agent);
+  void authority_changed();  // of an agent, or anything that was revoked: channels open or close
   void secret_changed(std::string_view secret);
   // About the workspace itself, or one session of it.
   void lifecycle_event(audit::Lifecycle::Activity activity, audit::Verdict verdict,
