@@ -47,8 +47,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string header = good.token.substr(0, good.token.find('.'));
   const std::string claims = good.token.substr(header.size() + 1, good.token.rfind('.') - header.size() - 1);
   for (const std::string& part : {header + "." + to_base64url(bytes), to_base64url(bytes) + "." + claims}) {
-    auto authority =
-        resolver.resolve(part + "." + to_base64url(key.sign(part)), "channel", kNow);
+    auto authority = resolver.resolve(part + "." + to_base64url(key.sign(part)), "channel", kNow);
     if (authority)
       SAW_CHECK(authority->sponsor == "s" && authority->expires > kNow &&
                 authority->expires <= kNow + kMaxCredentialTtl);

@@ -225,10 +225,14 @@ Json to_json(const RevocationView& v) {
 }
 
 Json to_json(const WhoView& v) {
-  return {{"sponsor", v.sponsor}, {"role", v.role},
-          {"node", v.node},       {"how", "peer credentials of the local socket"},
-          {"key_id", v.key_id},   {"agents", v.agents},
-          {"delegations", v.delegations}, {"workspaces", v.workspaces}};
+  return {{"sponsor", v.sponsor},
+          {"role", v.role},
+          {"node", v.node},
+          {"how", "peer credentials of the local socket"},
+          {"key_id", v.key_id},
+          {"agents", v.agents},
+          {"delegations", v.delegations},
+          {"workspaces", v.workspaces}};
 }
 
 Json to_json(const SecretView& v) {

@@ -21,7 +21,8 @@ std::vector<std::string_view> split(std::string_view text, std::optional<char> s
 }
 
 std::string check_class(std::string_view body) {
-  if (body.empty() || body[0] == '!' || body[0] == '^') return "a class names at least one character, and is not negated";
+  if (body.empty() || body[0] == '!' || body[0] == '^')
+    return "a class names at least one character, and is not negated";
   for (size_t i = 0; i < body.size(); ++i) {
     const bool span = i + 2 < body.size() && body[i + 1] == '-';
     if (span && body[i] > body[i + 2]) return "a range in a class goes upwards";
@@ -37,7 +38,8 @@ std::string check_segment(std::string_view segment) {
     if (segment[at] != '[') continue;
     const size_t close = segment.find(']', at + 1);
     if (close == std::string_view::npos) return "'[' without ']'";
-    if (std::string problem = check_class(segment.substr(at + 1, close - at - 1)); !problem.empty()) return problem;
+    if (std::string problem = check_class(segment.substr(at + 1, close - at - 1)); !problem.empty())
+      return problem;
     at = close;
   }
   return {};
@@ -83,7 +85,8 @@ std::string check_glob(std::string_view text, const GlobKind& kind) {
   for (unsigned char c : text)
     if (c < 0x20 || c >= 0x7f) return "control and non-ASCII characters are not allowed";
   const auto segments = split(text, kind.separator);
-  if (segments.size() > kMaxGlobSegments) return fmt::format("a glob has at most {} segments", kMaxGlobSegments);
+  if (segments.size() > kMaxGlobSegments)
+    return fmt::format("a glob has at most {} segments", kMaxGlobSegments);
   for (std::string_view segment : segments) {
     if (kind.separator && segment == "**") continue;
     if (std::string problem = check_segment(segment); !problem.empty()) return problem;
@@ -96,8 +99,7 @@ std::string check_glob(std::string_view text, const GlobKind& kind) {
 void append_glob(Builder& b, std::string_view text, const GlobKind& kind, State from, State to) {
   const std::vector<std::string_view> segments = split(text, kind.separator);
   const bool separated = kind.separator.has_value();
-  const Automaton::Bytes between =
-      separated ? Automaton::bytes({&*kind.separator, 1}) : Automaton::Bytes();
+  const Automaton::Bytes between = separated ? Automaton::bytes({&*kind.separator, 1}) : Automaton::Bytes();
   const Automaton::Bytes any = kind.alphabet & ~between;
   size_t last_needed = segments.size();  // one past the last segment that is not "**"
   while (separated && last_needed > 0 && segments[last_needed - 1] == "**") --last_needed;

@@ -27,15 +27,19 @@ std::string joined(const json& object, std::string_view member) {
 std::string grant_text(const json& grant) {
   std::string out = fmt::format("{} · {} · {}", joined(grant, "actions"), joined(grant, "tools"),
                                 joined(grant, "resources"));
-  if (const std::string labels = joined(grant, "labels"); !labels.empty()) out += fmt::format(" · with {}", labels);
+  if (const std::string labels = joined(grant, "labels"); !labels.empty())
+    out += fmt::format(" · with {}", labels);
   return out;
 }
 
 std::string bounds_text(const json& d) {
-  std::string out = fmt::format("until {}", text_of(d, "expires").substr(0, sizeof("2026-11-24T03:00:00") - 1) + "Z");
-  if (text_of(d, "calls") != "0") out += fmt::format(", {} of {} calls", text_of(d, "calls_used"), text_of(d, "calls"));
+  std::string out =
+      fmt::format("until {}", text_of(d, "expires").substr(0, sizeof("2026-11-24T03:00:00") - 1) + "Z");
+  if (text_of(d, "calls") != "0")
+    out += fmt::format(", {} of {} calls", text_of(d, "calls_used"), text_of(d, "calls"));
   if (text_of(d, "depth") != "0") out += fmt::format(", may be handed on {}×", text_of(d, "depth"));
-  if (text_of(d, "approval") != "policy") out += fmt::format(", a person approves {}", text_of(d, "approval"));
+  if (text_of(d, "approval") != "policy")
+    out += fmt::format(", a person approves {}", text_of(d, "approval"));
   return out;
 }
 
@@ -47,11 +51,13 @@ void draw(const Output& out, const json& leaf) {
   std::string indent;
   for (const json& link : links | std::views::reverse) {
     const bool good = text_of(link, "state") == "in force";
-    out.line(fmt::format("{}└─ {}  {}  {}", indent, out.painted(text_of(link, "id"), Tone::bold), text_of(link, "agent"),
+    out.line(fmt::format("{}└─ {}  {}  {}", indent, out.painted(text_of(link, "id"), Tone::bold),
+                         text_of(link, "agent"),
                          out.painted(text_of(link, "state"), good ? Tone::good : Tone::bad)));
     indent += "   ";
     out.line(fmt::format("{}   “{}”, {}", indent, text_of(link, "task"), bounds_text(link)));
-    for (const json& grant : list_of(link, "grants")) out.line(fmt::format("{}   {}", indent, grant_text(grant)));
+    for (const json& grant : list_of(link, "grants"))
+      out.line(fmt::format("{}   {}", indent, grant_text(grant)));
   }
 }
 
@@ -73,13 +79,15 @@ Attempt<json> grants_of(const Args& args) {
                       {"resources", args.list("--resource")},
                       {"labels", args.list("--label")}});
   if (grants.empty() && !args.has("--from"))
-    return fail(Exit::usage, "cli.usage", "say what is delegated: --action, --tool and --resource, or --grant");
+    return fail(Exit::usage, "cli.usage",
+                "say what is delegated: --action, --tool and --resource, or --grant");
   return grants;
 }
 
 Attempt<uint64_t> number_of(const Args& args, const std::string& option) {
   const std::string text = args.text(option, "0");
-  const bool digits = !text.empty() && text.size() < 10 && text.find_first_not_of("0123456789") == std::string::npos;
+  const bool digits =
+      !text.empty() && text.size() < 10 && text.find_first_not_of("0123456789") == std::string::npos;
   if (!digits) return fail(Exit::usage, "cli.usage", "{} wants a whole number, not '{}'", option, text);
   return std::stoull(text);
 }
@@ -146,21 +154,23 @@ Outcome revoke(Context& context) {
 }
 
 std::vector<Option> create_options() {
-  return {{"--workspace", "W", "where it holds"},
-          {"--agent", "A", "who gets it (default: your default agent)"},
-          {"--sub-agent", "NAME", "for a sub-agent of A; needs --from"},
-          {"--task", "TEXT", "what it is for"},
-          {"--action", "CLASS",
-           "execute, read, search, summarise, draft, change, delete, send or publish", Occurs::repeatedly},
-          {"--tool", "GLOB", "which tools; for execute, the command's name as it is given", Occurs::repeatedly},
-          {"--resource", "GLOB", "on what: /workspace/**, https://api.example.com/repos/**", Occurs::repeatedly},
-          {"--label", "L", "even after it has seen private or untrusted content", Occurs::repeatedly},
-          {"--grant", "JSON", "a further set of actions, tools, resources and labels", Occurs::repeatedly},
-          {"--for", "T", "how long (30m, 8h; default 1h, or as long as --from)"},
-          {"--calls", "N", "how many calls in all (default: not counted)"},
-          {"--depth", "N", "how often it may be handed on (default 0)"},
-          {"--approval", "MODE", "when a person is asked: policy (as the policy says); changes and every are not available yet"},
-          {"--from", "D", "as a part of this delegation: never more than it holds"}};
+  return {
+      {"--workspace", "W", "where it holds"},
+      {"--agent", "A", "who gets it (default: your default agent)"},
+      {"--sub-agent", "NAME", "for a sub-agent of A; needs --from"},
+      {"--task", "TEXT", "what it is for"},
+      {"--action", "CLASS", "execute, read, search, summarise, draft, change, delete, send or publish",
+       Occurs::repeatedly},
+      {"--tool", "GLOB", "which tools; for execute, the command's name as it is given", Occurs::repeatedly},
+      {"--resource", "GLOB", "on what: /workspace/**, https://api.example.com/repos/**", Occurs::repeatedly},
+      {"--label", "L", "even after it has seen private or untrusted content", Occurs::repeatedly},
+      {"--grant", "JSON", "a further set of actions, tools, resources and labels", Occurs::repeatedly},
+      {"--for", "T", "how long (30m, 8h; default 1h, or as long as --from)"},
+      {"--calls", "N", "how many calls in all (default: not counted)"},
+      {"--depth", "N", "how often it may be handed on (default 0)"},
+      {"--approval", "MODE",
+       "when a person is asked: policy (as the policy says); changes and every are not available yet"},
+      {"--from", "D", "as a part of this delegation: never more than it holds"}};
 }
 
 }  // namespace
@@ -172,12 +182,14 @@ std::vector<Command> delegate_commands() {
       {.path = "delegate create",
        .summary = "give an agent bounded authority for a task; prints its id",
        .options = create_options(),
-       .text = "A signed record of who may do what, where and how long. A part of another delegation can only "
-               "be narrower; what would be more is named.\n"
-               "A call under a delegation reaches no network yet: classes other than execute are recorded and "
-               "narrowed, and nothing carries them out.",
-       .examples = {"saw delegate create --workspace dev --agent coder --task 'fix the build' --action execute "
-                    "--tool make --resource '/workspace/**' --for 30m --calls 20"},
+       .text =
+           "A signed record of who may do what, where and how long. A part of another delegation can only "
+           "be narrower; what would be more is named.\n"
+           "A call under a delegation reaches no network yet: classes other than execute are recorded and "
+           "narrowed, and nothing carries them out.",
+       .examples =
+           {"saw delegate create --workspace dev --agent coder --task 'fix the build' --action execute "
+            "--tool make --resource '/workspace/**' --for 30m --calls 20"},
        .run = delegate_create},
       {.path = "delegate list",
        .summary = "your delegations",
@@ -200,8 +212,9 @@ std::vector<Command> delegate_commands() {
        .positionals = {{"KIND", "agent, delegation, credential, workspace, sponsor, user or key"},
                        {"ID", "its id"}},
        .options = {why},
-       .text = "Yours: agents, delegations, workspaces. Everything else takes an operator. When it answers, the "
-               "revocation is on disk and in force.",
+       .text =
+           "Yours: agents, delegations, workspaces. Everything else takes an operator. When it answers, the "
+           "revocation is on disk and in force.",
        .examples = {"saw revoke sponsor uid:1003 --why 'left the company'"},
        .run = revoke},
   };

@@ -144,10 +144,11 @@ Outcome run_in_sandbox(Context& context, const std::string& workspace, std::stri
 
 std::vector<Command> run_commands() {
   std::vector<Option> call_options = exec_options();
-  call_options.insert(call_options.begin(),
-                      {{"--session", "S", "on top of this session's files instead of the workspace's"},
-                       {"--keep", "", "keep what it wrote, to show, commit or discard it (saw session …)"},
-                       {"--delegation", "D", "under this delegation: by its agent, within its bounds, until it ends"}});
+  call_options.insert(
+      call_options.begin(),
+      {{"--session", "S", "on top of this session's files instead of the workspace's"},
+       {"--keep", "", "keep what it wrote, to show, commit or discard it (saw session …)"},
+       {"--delegation", "D", "under this delegation: by its agent, within its bounds, until it ends"}});
   return {
       {.path = "exec",
        .summary = "run a command in the persistent workspace itself",

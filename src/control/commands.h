@@ -122,7 +122,7 @@ class Commands final : public RunningCommands {
   Delegations& delegations_;
   identity::Resolver& resolver_;
   const std::string& issuer_;
-  std::string admitting_;  // the call whose authority is being resolved
+  std::string admitting_;                                    // the call whose authority is being resolved
   std::map<std::string, std::unique_ptr<Command>> running_;  // by call id
   std::vector<Drain> drains_;
   Alive alive_;

@@ -182,8 +182,8 @@ void Commands::record_authority(const Command& command, Nanos expires, const Err
   auto e = event<audit::Authentication>(
       plane_, who(command.who), refusal ? audit::Verdict::denied : audit::Verdict::allowed,
       refusal ? fmt::format("agent '{}' was refused a call: {}", command.who.agent_name, refusal->message)
-              : fmt::format("runtime credential {} minted for agent '{}', call {}{}", command.who.credential_id,
-                            command.who.agent_name, command.key,
+              : fmt::format("runtime credential {} minted for agent '{}', call {}{}",
+                            command.who.credential_id, command.who.agent_name, command.key,
                             command.request.delegation.empty()
                                 ? ""
                                 : ", delegation " + printable(command.request.delegation, 80)));

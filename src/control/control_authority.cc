@@ -56,7 +56,8 @@ Result<std::string> Control::revocable(const Caller& caller, Revocable what, std
   return std::string(id);
 }
 
-Result<> Control::revoke(const Caller& caller, std::string_view kind, std::string_view id, const std::string& why) {
+Result<> Control::revoke(const Caller& caller, std::string_view kind, std::string_view id,
+                         const std::string& why) {
   SAW_TRY(ready());
   const auto what = identity::parse_revocable(kind);
   if (!what)

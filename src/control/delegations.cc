@@ -27,7 +27,8 @@ Result<identity::Grant> to_grant(const DelegationSpec::Grant& spec) {
   }
   for (const std::string& text : spec.labels) {
     const auto label = identity::parse_label(text);
-    if (!label) return Error::make("request.grant", "'{}' is no label: private, untrusted", printable(text, 80));
+    if (!label)
+      return Error::make("request.grant", "'{}' is no label: private, untrusted", printable(text, 80));
     grant.labels |= *label;
   }
   return grant;
@@ -81,7 +82,8 @@ class WithOne final : public identity::DelegationSource {
 Result<DelegationView> Delegations::create(const Caller& caller, const identity::WorkspaceRef& workspace,
                                            const DelegationSpec& spec) {
   if (workspace.owner != caller.sponsor)
-    return Error::make("access.not_sponsor", "only '{}' can delegate authority in this workspace", workspace.owner);
+    return Error::make("access.not_sponsor", "only '{}' can delegate authority in this workspace",
+                       workspace.owner);
   const store::Agent agent = SAW_TRY(agents_.resolve(caller.sponsor, spec.agent));
   SAW_TRY(agents_.check(agent.id));
   std::string holder = agent.id;
@@ -89,13 +91,16 @@ Result<DelegationView> Delegations::create(const Caller& caller, const identity:
     SAW_TRY(check_name("sub-agent", spec.name));
     holder += "/" + spec.name;
   }
-  return make({.issuer = caller.sponsor, .sponsor = caller.sponsor, .workspace = workspace.id, .agent = holder}, spec);
+  return make(
+      {.issuer = caller.sponsor, .sponsor = caller.sponsor, .workspace = workspace.id, .agent = holder},
+      spec);
 }
 
 Result<DelegationView> Delegations::create_from_inside(const identity::Authority& authority,
                                                        const DelegationSpec& spec) {
   if (!authority.chain)
-    return Error::make("identity.not_delegated", "agent '{}' acts under no delegation, and has none to hand on",
+    return Error::make("identity.not_delegated",
+                       "agent '{}' acts under no delegation, and has none to hand on",
                        printable(authority.agent_name, 80));
   SAW_TRY(check_name("sub-agent", spec.name));
   DelegationSpec child = spec;
@@ -150,7 +155,8 @@ Result<Delegation> Delegations::compose(const Hands& hands, const DelegationSpec
   for (const DelegationSpec::Grant& grant : spec.grants) d.grants.push_back(SAW_TRY(to_grant(grant)));
   if (!spec.parent.empty()) SAW_TRY(inherit(d, spec));
   if (d.approval != identity::Approval::policy)
-    return Error::make("not_available_yet", "a delegation whose actions each wait for a person is not available yet");
+    return Error::make("not_available_yet",
+                       "a delegation whose actions each wait for a person is not available yet");
   return d;
 }
 
@@ -182,8 +188,8 @@ void Delegations::record(const Delegation& d) {
   auto e = event<audit::ApiActivity>(
       plane_, {.sponsor = d.sponsor, .agent = d.agent, .workspace = d.workspace, .trace = d.audit},
       audit::Verdict::allowed,
-      fmt::format("{} delegated to agent '{}' until {}: {} ({}{})", printable(d.issuer, 80), printable(d.agent, 80),
-                  rfc3339(d.expires * kSecond), printable(d.task), d.id,
+      fmt::format("{} delegated to agent '{}' until {}: {} ({}{})", printable(d.issuer, 80),
+                  printable(d.agent, 80), rfc3339(d.expires * kSecond), printable(d.task), d.id,
                   d.parent.id.empty() ? "" : ", from " + d.parent.id));
   e.activity = audit::ApiActivity::Activity::create;
   e.operation = "delegation.create";
@@ -218,9 +224,9 @@ DelegationView Delegations::view(const store::Delegation& stored) {
     DelegationView& parent = out.chain.emplace_back(to_view((*links)->links()[i]));
     parent.calls_used = plane_.store.last(counter_of(parent.id)).value_or(0);
     const bool revoked = registry_.is_revoked(identity::Revocable::delegation, parent.id);
-    parent.state = revoked                                     ? "identity.delegation_revoked"
+    parent.state = revoked                                ? "identity.delegation_revoked"
                    : plane_.clock.now() >= parent.expires ? "identity.delegation_expired"
-                                                               : "in force";
+                                                          : "in force";
   }
   return out;
 }
@@ -241,7 +247,8 @@ Result<> Delegations::count_call(const Chain& chain) {
     if (link->calls == 0) continue;
     const uint64_t used = SAW_TRY(plane_.store.next(counter_of(link->id)), "counting the delegation's calls");
     if (used > link->calls)
-      return Error::make("identity.delegation_used_up", "delegation {} has had its {} calls", link->id, link->calls);
+      return Error::make("identity.delegation_used_up", "delegation {} has had its {} calls", link->id,
+                         link->calls);
   }
   return {};
 }

@@ -114,9 +114,9 @@ struct DelegationSpec {
   struct Grant {
     std::vector<std::string> actions, tools, resources, labels;  // labels tolerated
   };
-  std::vector<Grant> grants;                     // none: all that the parent has
-  int64_t lifetime_ms = 0;                       // 0: the parent's, or kDefaultLifetime
-  uint64_t calls = 0, depth = 0;                 // calls 0: the parent's, or not counted
+  std::vector<Grant> grants;      // none: all that the parent has
+  int64_t lifetime_ms = 0;        // 0: the parent's, or kDefaultLifetime
+  uint64_t calls = 0, depth = 0;  // calls 0: the parent's, or not counted
 };
 struct DelegationView {
   std::string id, issuer, user, sponsor, workspace, agent, task, approval, parent, digest, audit, record;

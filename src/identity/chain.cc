@@ -30,7 +30,8 @@ Result<std::string> find(Walk& walk, const ParentRef& wanted, const DelegationSo
                : refuse("truncated", fmt::format("delegation {} is gone, from which {} comes",
                                                  printable(wanted.id, 80), walk.links.back().id));
   if (records.size() > 1)
-    return refuse("ambiguous", fmt::format("there are {} delegations '{}'", records.size(), printable(wanted.id, 80)));
+    return refuse("ambiguous",
+                  fmt::format("there are {} delegations '{}'", records.size(), printable(wanted.id, 80)));
   walk.bytes += records.front().size();
   if (walk.bytes > kMaxChainBytes)
     return refuse("too_large", fmt::format("the chain has more than {} bytes", kMaxChainBytes));
@@ -49,7 +50,8 @@ Result<Walk> collect(std::string_view id, const DelegationSource& source, std::s
     const std::string record = SAW_TRY(find(walk, next, source));
     Delegation link = SAW_TRY(open_delegation(record, public_key));
     if (link.id != next.id)
-      return refuse("ambiguous", fmt::format("the record kept as delegation '{}' is '{}'", printable(next.id, 80), link.id));
+      return refuse("ambiguous", fmt::format("the record kept as delegation '{}' is '{}'",
+                                             printable(next.id, 80), link.id));
     next = link.parent;
     walk.links.push_back(std::move(link));
   } while (!next.id.empty());
@@ -58,9 +60,11 @@ Result<Walk> collect(std::string_view id, const DelegationSource& source, std::s
 
 Result<> check_root(const Delegation& root) {
   if (root.issuer != root.sponsor)
-    return refuse("root", fmt::format("delegation {} has no parent, and was not issued by its sponsor", root.id));
+    return refuse("root",
+                  fmt::format("delegation {} has no parent, and was not issued by its sponsor", root.id));
   if (root.agent.contains('/'))
-    return refuse("root", fmt::format("delegation {} gives a sub-agent authority that no agent held", root.id));
+    return refuse("root",
+                  fmt::format("delegation {} gives a sub-agent authority that no agent held", root.id));
   return {};
 }
 

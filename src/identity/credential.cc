@@ -66,7 +66,8 @@ bool whole(const CredentialClaims& c, std::string_view subject, const std::vecto
   const std::string* const needed[] = {&c.who.agent,     &c.who.sponsor, &c.who.channel,
                                        &c.who.workspace, &c.who.call,    &c.id};
   if (std::ranges::any_of(needed, [](const std::string* s) { return s->empty(); })) return false;
-  if (c.who.delegation.empty() && (c.who.actors.size() != 1 || !c.who.delegation_digest.empty())) return false;
+  if (c.who.delegation.empty() && (c.who.actors.size() != 1 || !c.who.delegation_digest.empty()))
+    return false;
   return subject == spiffe_id(c.who.issuer, c.who.workspace, c.who.agent) && audiences.size() == 1 &&
          audiences.front() == audience(c.who.issuer);
 }
@@ -80,7 +81,10 @@ std::optional<CredentialClaims> parse_claims(std::string_view text) {
   std::vector<std::string> audiences;
   Members all(j);
   all.text("iss", c.who.issuer).text("sub", subject, 4 * Members::kMaxText).text("jti", c.id);
-  all.texts("aud", audiences, 1).seconds("iat", issued).seconds("nbf", c.not_before).seconds("exp", c.expires);
+  all.texts("aud", audiences, 1)
+      .seconds("iat", issued)
+      .seconds("nbf", c.not_before)
+      .seconds("exp", c.expires);
   Members outermost = all.object("act");
   const auto act = j.find("act");
   if (act == j.end() || !act->is_object() || !read_actors(outermost, c.who.actors, *act)) return {};

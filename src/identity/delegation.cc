@@ -62,8 +62,8 @@ std::optional<Grant> to_grant(const Json& json) {
 
 // What no record may leave open, whoever signed it.
 bool possible(const Delegation& d) {
-  const std::string* const needed[] = {&d.id,    &d.issuer, &d.user, &d.sponsor, &d.workspace,
-                                       &d.agent, &d.task,   &d.audit};
+  const std::string* const needed[] = {&d.id,        &d.issuer, &d.user, &d.sponsor,
+                                       &d.workspace, &d.agent,  &d.task, &d.audit};
   if (std::ranges::any_of(needed, [](const std::string* s) { return s->empty(); })) return false;
   if (d.parent.id.empty() != d.parent.digest.empty()) return false;
   if (d.grants.empty() || d.grants.size() > Scope::kMaxGrants) return false;
@@ -99,8 +99,9 @@ std::optional<Delegation> parse(std::string_view text) {
 
 Result<> check_identities(const Delegation& child, const Delegation& parent) {
   if (child.user != parent.user || child.sponsor != parent.sponsor || child.workspace != parent.workspace)
-    return refuse("identity", fmt::format("delegation {} is for another user, sponsor or workspace than its parent {}",
-                                          child.id, parent.id));
+    return refuse("identity",
+                  fmt::format("delegation {} is for another user, sponsor or workspace than its parent {}",
+                              child.id, parent.id));
   if (child.issuer != parent.agent && child.issuer != parent.sponsor)
     return refuse("issuer", fmt::format("delegation {} was issued by '{}', who does not hold its parent {}",
                                         child.id, printable(child.issuer, 80), parent.id));
@@ -113,15 +114,18 @@ Result<> check_identities(const Delegation& child, const Delegation& parent) {
 
 Result<> check_bounds(const Delegation& child, const Delegation& parent) {
   if (child.issued < parent.issued || child.not_before < parent.not_before || child.expires > parent.expires)
-    return refuse("time", fmt::format("delegation {} begins before or ends after its parent {}", child.id, parent.id));
+    return refuse(
+        "time", fmt::format("delegation {} begins before or ends after its parent {}", child.id, parent.id));
   if (parent.calls != 0 && (child.calls == 0 || child.calls > parent.calls))
-    return refuse("calls", fmt::format("delegation {} allows more calls than the {} of its parent {}", child.id,
-                                       parent.calls, parent.id));
+    return refuse("calls", fmt::format("delegation {} allows more calls than the {} of its parent {}",
+                                       child.id, parent.calls, parent.id));
   if (child.depth >= parent.depth)
-    return refuse("depth", fmt::format("delegation {} cannot be handed on that often: its parent {} allows {}",
-                                       child.id, parent.id, parent.depth));
+    return refuse("depth",
+                  fmt::format("delegation {} cannot be handed on that often: its parent {} allows {}",
+                              child.id, parent.id, parent.depth));
   if (child.approval < parent.approval)
-    return refuse("approval", fmt::format("delegation {} asks a person less often than its parent {}", child.id, parent.id));
+    return refuse("approval", fmt::format("delegation {} asks a person less often than its parent {}",
+                                          child.id, parent.id));
   return {};
 }
 
@@ -183,8 +187,8 @@ Result<> check_narrower(const Delegation& child, const Scope& child_scope, const
   SAW_TRY(check_bounds(child, parent));
   const auto excess = SAW_TRY(child_scope.excess_over(parent_scope));
   if (excess)
-    return refuse("widens", fmt::format("delegation {} would permit {}, which its parent {} does not", child.id,
-                                        *excess, parent.id));
+    return refuse("widens", fmt::format("delegation {} would permit {}, which its parent {} does not",
+                                        child.id, *excess, parent.id));
   return {};
 }
 

@@ -60,9 +60,8 @@ Result<Registration> check_actor(const Registry& registry, std::string_view id, 
   const auto agent = registry.agent(registered_agent(id));
   if (!agent) return refuse("agent_unknown", fmt::format("agent '{}' is not registered", printable(id, 80)));
   SAW_TRY(check_agent(*agent, now));
-  SAW_TRY(with_makers(id, [&](std::string_view each) {
-    return check_not_revoked(registry, Revocable::agent, each);
-  }));
+  SAW_TRY(with_makers(
+      id, [&](std::string_view each) { return check_not_revoked(registry, Revocable::agent, each); }));
   return *agent;
 }
 
@@ -185,7 +184,8 @@ Result<> Resolver::check_chain(const Chain& chain, Nanos now) const {
   if (root.user == root.sponsor) return {};
   const auto user = registry_.sponsor(root.user);
   if (!user || !user->enabled)
-    return refuse("user_disabled", fmt::format("user '{}' is not known, or disabled", printable(root.user, 80)));
+    return refuse("user_disabled",
+                  fmt::format("user '{}' is not known, or disabled", printable(root.user, 80)));
   return check_not_revoked(registry_, Revocable::user, root.user);
 }
 
@@ -200,18 +200,20 @@ Result<> Resolver::check_delegated(const Claims& claims, Authority& authority) {
   const CredentialRequest& who = claims.who;
   if (who.delegation.empty()) {
     if (!who.agent.contains('/')) return {};
-    return refuse("delegation_missing", fmt::format("sub-agent '{}' holds nothing but what is delegated to it",
-                                                    printable(who.agent, 80)));
+    return refuse(
+        "delegation_missing",
+        fmt::format("sub-agent '{}' holds nothing but what is delegated to it", printable(who.agent, 80)));
   }
   authority.chain = SAW_TRY(chain(who.delegation));
   const Delegation& leaf = authority.chain->leaf();
   if (who.delegation_digest != authority.chain->digest())
-    return refuse("delegation_changed",
-                  fmt::format("credential {} was minted under another delegation '{}'", claims.id, who.delegation));
+    return refuse("delegation_changed", fmt::format("credential {} was minted under another delegation '{}'",
+                                                    claims.id, who.delegation));
   if (leaf.agent != who.agent || leaf.sponsor != who.sponsor || leaf.workspace != who.workspace ||
       authority.chain->actors() != who.actors)
-    return refuse("delegation_mismatch", fmt::format("delegation {} was not given to agent '{}' for this workspace",
-                                                     leaf.id, printable(who.agent, 80)));
+    return refuse("delegation_mismatch",
+                  fmt::format("delegation {} was not given to agent '{}' for this workspace", leaf.id,
+                              printable(who.agent, 80)));
   if (claims.expires > leaf.expires)
     return refuse("outlives_delegation",
                   fmt::format("credential {} would outlive delegation {}", claims.id, leaf.id));
@@ -226,7 +228,8 @@ Result<> Resolver::check_links(const Authority& a, Nanos now) {
   const Registration agent = SAW_TRY(check_actor(registry_, a.agent, now));
   SAW_TRY(check_sponsor(registry_, a.sponsor));
   if (agent.sponsor != a.sponsor)
-    return refuse("sponsor_mismatch", fmt::format("agent '{}' is not sponsored by '{}'", agent.name, a.sponsor));
+    return refuse("sponsor_mismatch",
+                  fmt::format("agent '{}' is not sponsored by '{}'", agent.name, a.sponsor));
   SAW_TRY(check_workspace(registry_, a.workspace, a.sponsor));
   if (a.chain) SAW_TRY(check_chain(*a.chain, now));
   return {};

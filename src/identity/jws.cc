@@ -13,7 +13,8 @@ using Json = nlohmann::json;
 constexpr std::string_view kAlgorithm = "EdDSA";
 
 std::unexpected<Error> refuse(const JwsKind& kind, std::string_view code, std::string_view what) {
-  return std::unexpected(Error{fmt::format("{}{}", kind.prefix, code), fmt::format("the {} {}", kind.noun, what), 0});
+  return std::unexpected(
+      Error{fmt::format("{}{}", kind.prefix, code), fmt::format("the {} {}", kind.noun, what), 0});
 }
 
 // The header decides nothing: it must be the one that this key's statements have.
@@ -59,13 +60,12 @@ Result<std::string> open_jws(const JwsKind& kind, std::string_view public_key, s
 }
 
 std::string jwks(std::string_view public_key) {
-  return Json{{"keys",
-               Json::array({{{"kty", "OKP"},
-                             {"crv", "Ed25519"},
-                             {"alg", kAlgorithm},
-                             {"use", "sig"},
-                             {"kid", key_id(public_key)},
-                             {"x", to_base64url(public_key)}}})}}
+  return Json{{"keys", Json::array({{{"kty", "OKP"},
+                                     {"crv", "Ed25519"},
+                                     {"alg", kAlgorithm},
+                                     {"use", "sig"},
+                                     {"kid", key_id(public_key)},
+                                     {"x", to_base64url(public_key)}}})}}
       .dump();
 }
 

@@ -58,17 +58,20 @@ void append(Automaton::Builder& b, const Grant& grant, Automaton::State from, Au
 }
 
 std::unexpected<Error> too_large() {
-  return Error::make("identity.scope_too_large", "the grants' globs are too intricate to be compared exactly");
+  return Error::make("identity.scope_too_large",
+                     "the grants' globs are too intricate to be compared exactly");
 }
 
 std::string describe(std::string_view word) {
   constexpr size_t kPrefix = 2;
   if (word.size() < kPrefix) return "an action";
-  const auto action = static_cast<uint8_t>(word[0]) - kFirstAction, labels = static_cast<uint8_t>(word[1]) - kFirstLabels;
+  const auto action = static_cast<uint8_t>(word[0]) - kFirstAction,
+             labels = static_cast<uint8_t>(word[1]) - kFirstLabels;
   const size_t end = word.find(kEndOfTool, kPrefix);
-  std::string out = fmt::format("{} with tool '{}' on '{}'", kNames[static_cast<size_t>(action) % kActionClasses],
-                                printable(word.substr(kPrefix, end - kPrefix)),
-                                end == std::string_view::npos ? "" : printable(word.substr(end + 1)));
+  std::string out =
+      fmt::format("{} with tool '{}' on '{}'", kNames[static_cast<size_t>(action) % kActionClasses],
+                  printable(word.substr(kPrefix, end - kPrefix)),
+                  end == std::string_view::npos ? "" : printable(word.substr(end + 1)));
   if (labels & kPrivate) out += " after private data";
   if (labels & kUntrusted) out += labels & kPrivate ? " and untrusted content" : " after untrusted content";
   return out;

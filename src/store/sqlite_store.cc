@@ -337,7 +337,8 @@ class Sqlite final : public Store {
   }
   Result<> add(const Revocation& r) override {
     return db_.run(
-        "INSERT INTO revocations (kind, id, by, why, time) VALUES (?,?,?,?,?) ON CONFLICT (kind, id) DO NOTHING",
+        "INSERT INTO revocations (kind, id, by, why, time) VALUES (?,?,?,?,?) ON CONFLICT (kind, id) DO "
+        "NOTHING",
         {r.kind, r.id, r.by, r.why, r.time});
   }
 
