@@ -83,7 +83,7 @@ TEST_F(DelegationsTest, a_call_does_what_was_delegated_and_nothing_else) {
   EXPECT_EQ(run(under("dg-none")), "identity.delegation_unknown");
   run_quiet();
   EXPECT_EQ(events("identity.not_delegated"), 2u);
-  EXPECT_EQ(events("delegation " + d->id), 3u) << "the call's credential, and two refusals";
+  EXPECT_EQ(events("delegation " + d->id), 4u) << "the call's credential, and three refusals";
 }
 
 TEST_F(DelegationsTest, a_call_under_a_delegation_has_no_way_out_whatever_changes) {
@@ -193,7 +193,7 @@ TEST_F(DelegationsTest, revoking_a_root_ends_what_runs_under_its_children_and_su
 
 // R35: calls in every stage when the revocation is acknowledged. None that was admitted before starts after.
 TEST_F(DelegationsTest, after_the_acknowledgement_no_call_that_was_under_way_succeeds) {
-  constexpr int kRounds = 20, kConcurrent = 400;
+  constexpr int kRounds = 100, kConcurrent = 100;
   size_t succeeded_before = 0, succeeded_after = 0, refused = 0;
   for (int round = 0; round < kRounds; ++round) {
     const auto d = delegate(spec());
@@ -208,7 +208,7 @@ TEST_F(DelegationsTest, after_the_acknowledgement_no_call_that_was_under_way_suc
         (acknowledged ? succeeded_after : succeeded_before) += 1;
         handles.push_back(std::move(*r));
       });
-    for (int turn = 0; turn < round; ++turn) loop_.run_ready();
+    for (int turn = 0; turn < round % 20; ++turn) loop_.run_ready();
     ASSERT_TRUE(control_->revoke(kOwner, "delegation", d->id, ""));
     acknowledged = true;
     EXPECT_EQ(run(under(d->id)), "identity.delegation_revoked");
