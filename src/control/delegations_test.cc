@@ -193,7 +193,7 @@ TEST_F(DelegationsTest, revoking_a_root_ends_what_runs_under_its_children_and_su
 
 // R35: calls in every stage when the revocation is acknowledged. None that was admitted before starts after.
 TEST_F(DelegationsTest, after_the_acknowledgement_no_call_that_was_under_way_succeeds) {
-  constexpr int kRounds = 100, kConcurrent = 100;
+  constexpr int kRounds = 20, kConcurrent = 50;
   size_t succeeded_before = 0, succeeded_after = 0, refused = 0;
   for (int round = 0; round < kRounds; ++round) {
     const auto d = delegate(spec());
@@ -214,6 +214,7 @@ TEST_F(DelegationsTest, after_the_acknowledgement_no_call_that_was_under_way_suc
     EXPECT_EQ(run(under(d->id)), "identity.delegation_revoked");
     ASSERT_TRUE(run_until([&] { return answered == kConcurrent; }));
     ASSERT_TRUE(run_until([&] { return world_.sandboxes.size() == 1; })) << "and what ran has ended";
+    node_->pipes.clear();  // the other ends of what ran
   }
   EXPECT_EQ(succeeded_after, 0u);
   EXPECT_EQ(succeeded_before + refused, size_t{kRounds} * kConcurrent);
