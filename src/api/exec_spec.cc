@@ -76,6 +76,7 @@ Result<control::ExecRequest> parse_exec_spec(std::string_view base64url) {
   members.text("kind", kind, Need::required);
   members.text("session", out.session);
   members.text("agent", out.agent);
+  members.text("delegation", out.delegation);
   members.texts("argv", out.argv, Need::required);
   members.text_map("env", out.environment);
   members.text("cwd", out.directory);

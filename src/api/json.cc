@@ -222,6 +222,52 @@ Json to_json(const AgentView& v) {
   return out;
 }
 
+Json to_json(const DelegationView& v) {
+  Json grants = Json::array(), chain = Json::array();
+  for (const DelegationSpec::Grant& g : v.grants)
+    grants.push_back(
+        {{"actions", g.actions}, {"tools", g.tools}, {"resources", g.resources}, {"labels", g.labels}});
+  for (const DelegationView& parent : v.chain) chain.push_back(to_json(parent));
+  Json out = {{"id", v.id},
+              {"issuer", v.issuer},
+              {"user", v.user},
+              {"sponsor", v.sponsor},
+              {"workspace", v.workspace},
+              {"agent", v.agent},
+              {"task", v.task},
+              {"grants", std::move(grants)},
+              {"issued", rfc3339(v.issued)},
+              {"not_before", rfc3339(v.not_before)},
+              {"expires", rfc3339(v.expires)},
+              {"calls", v.calls},
+              {"calls_used", v.calls_used},
+              {"depth", v.depth},
+              {"approval", v.approval},
+              {"audit", v.audit},
+              {"state", v.state}};
+  if (!v.parent.empty()) out["parent"] = v.parent;
+  if (!v.reason.empty()) out["reason"] = v.reason;
+  if (!v.digest.empty()) out["digest"] = v.digest;
+  if (!v.record.empty()) out["record"] = v.record;
+  if (!chain.empty()) out["chain"] = std::move(chain);
+  return out;
+}
+
+Json to_json(const RevocationView& v) {
+  return {{"kind", v.kind}, {"id", v.id}, {"by", v.by}, {"why", v.why}, {"time", rfc3339(v.time)}};
+}
+
+Json to_json(const WhoView& v) {
+  return {{"sponsor", v.sponsor},
+          {"role", v.role},
+          {"node", v.node},
+          {"how", "peer credentials of the local socket"},
+          {"key_id", v.key_id},
+          {"agents", v.agents},
+          {"delegations", v.delegations},
+          {"workspaces", v.workspaces}};
+}
+
 Json to_json(const SecretView& v) {
   return {{"name", v.name},
           {"created", rfc3339(v.created)},

@@ -95,7 +95,7 @@ std::vector<Command> all_commands() {
   for (auto* group :
        {daemon_commands, host_commands, workspace_commands, run_commands, copy_commands, session_commands,
         policy_commands, prove_commands, release_commands, release_tree_commands, agent_commands,
-        secret_commands, review_commands, audit_commands, about_commands, later_commands})
+        delegate_commands, secret_commands, review_commands, audit_commands, about_commands, later_commands})
     std::ranges::move(group(), std::back_inserter(all));
   return all;
 }

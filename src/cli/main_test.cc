@@ -98,6 +98,7 @@ TEST(Output, with_json_stdout_holds_json_lines_and_nothing_else) {
                    R"({"workspaces":[{"name":"dev","id":"ws-1","state":"running"}]})");
     rig.api.answer("GET /v1/workspaces/dev", 200,
                    R"({"name":"dev","policy":{"name":"p","digest":"sha256:0"}})");
+    rig.api.answer("GET /v1/whoami", 200, R"({"sponsor":"uid:1000","role":"user"})");
     rig.api.answer("GET /v1/agents", 200, R"({"agents":[{"name":"a"}]})");
     rig.api.answer("GET /v1/status", 200,
                    R"({"state":"ready","audit":{"ok":true,"entries":3},"programs":[]})");

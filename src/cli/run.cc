@@ -31,6 +31,7 @@ Attempt<json> spec_of(const Context& context, std::string_view kind,
   if (session) spec["session"] = *session;
   if (kind == "call" && args.has("--keep")) spec["keep"] = true;
   if (const auto agent = args.find("--agent")) spec["agent"] = *agent;
+  if (const auto delegation = args.find("--delegation")) spec["delegation"] = *delegation;
   if (const auto directory = args.find("--cwd")) spec["cwd"] = *directory;
   if (const auto timeout = args.find("--timeout")) {
     const auto ms = parse_duration_ms(*timeout);
@@ -82,8 +83,6 @@ Outcome exec_command(Context& context) {
 }
 
 Outcome run_command(Context& context) {
-  if (context.args.has("--delegation"))
-    return fail(Exit::saw_failed, "not_available_yet", "{} is not available yet", "--delegation");
   if (context.args.has("--keep") && context.args.has("--session"))
     return fail(Exit::usage, "cli.usage", "a session keeps what is written anyway: use 'saw session exec'");
   return run_in_sandbox(context, context.args.text("W"), "call", context.args.find("--session"));
@@ -145,10 +144,11 @@ Outcome run_in_sandbox(Context& context, const std::string& workspace, std::stri
 
 std::vector<Command> run_commands() {
   std::vector<Option> call_options = exec_options();
-  call_options.insert(call_options.begin(),
-                      {{"--session", "S", "on top of this session's files instead of the workspace's"},
-                       {"--keep", "", "keep what it wrote, to show, commit or discard it (saw session …)"},
-                       {"--delegation", "D", "under this delegation (not available yet)"}});
+  call_options.insert(
+      call_options.begin(),
+      {{"--session", "S", "on top of this session's files instead of the workspace's"},
+       {"--keep", "", "keep what it wrote, to show, commit or discard it (saw session …)"},
+       {"--delegation", "D", "under this delegation: by its agent, within its bounds, until it ends"}});
   return {
       {.path = "exec",
        .summary = "run a command in the persistent workspace itself",

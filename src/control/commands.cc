@@ -90,6 +90,7 @@ void Commands::start(Workspace& workspace, ExecRequest request, Reply<std::uniqu
 // Authority that was taken away while a step was under way: after the acknowledgement nothing starts.
 bool Commands::still_authorized(Command& command) {
   auto may_act = agents_.check(command.who.agent);
+  if (may_act) may_act = resolver_.check_again(*command.authority, plane_.clock.now());
   if (may_act) return true;
   record_authority(command, 0, &may_act.error());
   fail(command, std::move(may_act).error());
@@ -111,7 +112,7 @@ void Commands::build(Command& command, Workspace& workspace) {
   auto plan = workspace.plan(keep ? sandbox::Depth::session : sandbox::Depth::call, command.who.session,
                              command.sandbox);
   if (!plan) return fail(command, std::move(plan).error());
-  command.cell = std::make_unique<Cell>(plane_, workspace.egress(), command.sandbox, command.who);
+  make_cell(command, workspace);
   command.cell->start(std::move(*plan), alive_.guard([this, key = command.key](Result<> started) {
     Command* built = find(key);
     if (!built) return;
@@ -123,11 +124,18 @@ void Commands::build(Command& command, Workspace& workspace) {
   }));
 }
 
+// saw-egress does not ask delegations yet: a call under one has no way out at all, rather than the policy's
+// whole reach.
+void Commands::make_cell(Command& command, Workspace& workspace) {
+  command.cell = std::make_unique<Cell>(plane_, workspace.egress(), command.sandbox, command.who);
+  if (command.authority->chain) command.cell->keep_closed();
+}
+
 // The usual way of a call: one message, and most often a sandbox that waits for it.
 void Commands::run_call(const std::string& key, Workspace& workspace) {
   Command& command = *find(key);
   command.stage = Stage::building;
-  command.cell = std::make_unique<Cell>(plane_, workspace.egress(), command.sandbox, command.who);
+  make_cell(command, workspace);
   workspace.call_plans().get(
       command.who.session, alive_.guard([this, key, &workspace](Result<std::string> plan) {
         Command* prepared = find(key);
@@ -307,16 +315,37 @@ void Commands::sandbox_lost(const std::string& sandbox) {
   for (Command* command : lost) finish(*command, {ExitKind::sandbox_gone, 0});
 }
 
+void Commands::kill(Command& command) {
+  if (command.cell)
+    finish(command, {ExitKind::signalled, SIGKILL});
+  else if (command.stage == Stage::running)  // its sandbox is others', too; its end is told by saw-node
+    plane_.node.send(sandbox::SignalExec{command.sandbox, command.exec, SIGKILL});
+}
+
 void Commands::kill_agent(const std::string& agent) {
   std::vector<Command*> its;
   for (auto& [key, command] : running_)
-    if (command->who.agent == agent) its.push_back(command.get());
-  for (Command* command : its) {
-    if (command->cell)
-      finish(*command, {ExitKind::signalled, SIGKILL});
-    else if (command->stage == Stage::running)  // its sandbox is others', too; its end is told by saw-node
-      plane_.node.send(sandbox::SignalExec{command->sandbox, command->exec, SIGKILL});
+    if (identity::registered_agent(command->who.agent) == agent) its.push_back(command.get());
+  for (Command* command : its) kill(*command);
+}
+
+void Commands::end_unauthorized() {
+  std::vector<std::pair<Command*, Error>> ending;
+  for (auto& [key, command] : running_) {
+    if (!is_live(key)) continue;
+    if (auto may_act = resolver_.check_again(*command->authority, plane_.clock.now()); !may_act)
+      ending.emplace_back(command.get(), std::move(may_act).error());
   }
+  for (auto& [command, why] : ending) {
+    record_authority(*command, 0, &why);
+    kill(*command);
+  }
+}
+
+bool Commands::is_live(std::string_view call) const {
+  if (call == admitting_ && !call.empty()) return true;
+  const auto found = running_.find(std::string(call));
+  return found != running_.end() && found->second->stage != Stage::ending;
 }
 
 std::vector<Cell*> Commands::call_cells(const std::string& workspace) {

@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-#include "control/registry.h"
+#include "control/delegations.h"
 #include "control/workspace.h"
 
 namespace saw::control {
@@ -51,8 +51,9 @@ class Commands final : public RunningCommands {
   static constexpr size_t kMaxRunning = 1024, kMaxRunningPerSponsor = 512;
   static constexpr size_t kMaxArguments = 4096, kMaxBytes = 1u << 20;  // argv and environment together
 
-  Commands(Plane& plane, Agents& agents, const StoreRegistry& registry, const std::string& issuer)
-      : plane_(plane), agents_(agents), registry_(registry), issuer_(issuer) {}
+  Commands(Plane& plane, Agents& agents, Delegations& delegations, identity::Resolver& resolver,
+           const std::string& issuer)
+      : plane_(plane), agents_(agents), delegations_(delegations), resolver_(resolver), issuer_(issuer) {}
 
   void start(Workspace& workspace, ExecRequest request, Reply<std::unique_ptr<CommandHandle>> reply);
 
@@ -61,7 +62,9 @@ class Commands final : public RunningCommands {
   std::vector<Cell*> call_cells(const std::string& workspace) override;
   void sandbox_lost(const std::string& sandbox) override;
   bool has_commands(const std::string& workspace, const std::string& session) const override;
-  void kill_agent(const std::string& agent);  // revoked: its commands end
+  void kill_agent(const std::string& agent);  // revoked: its commands end, and those of its sub-agents
+  void end_unauthorized();                    // something was revoked: what it carried ends
+  bool is_live(std::string_view call) const;  // under way: from its admission to the end of its command
 
  private:
   friend class CommandHandle;
@@ -73,6 +76,7 @@ class Commands final : public RunningCommands {
     egress::ChannelIdentity who;
     std::string sandbox, policy_digest;
     std::vector<std::string> environment;
+    std::optional<identity::Authority> authority;
     std::unique_ptr<Cell> cell;  // of a call
     uint64_t exec = 0;
     int32_t pid = 0;
@@ -90,7 +94,11 @@ class Commands final : public RunningCommands {
   };
 
   Result<std::unique_ptr<Command>> admit(Workspace& workspace, ExecRequest request);
-  Result<> resolve_authority(Command& command, Workspace& workspace, const store::Agent& agent);
+  Result<> find_agent(Command& command, Workspace& workspace, std::string_view asked);
+  Result<> resolve_authority(Command& command, Workspace& workspace);
+  Result<> check_delegated(Command& command, const std::string& token, Nanos now);
+  void kill(Command& command);
+  void make_cell(Command& command, Workspace& workspace);
   void record_authority(const Command& command, Nanos expires, const Error* refusal);
   void record_process(const Command& command, audit::ProcessActivity::Activity activity, Reply<> durable);
   bool still_authorized(Command& command);  // else it has failed
@@ -111,8 +119,10 @@ class Commands final : public RunningCommands {
 
   Plane& plane_;
   Agents& agents_;
-  const StoreRegistry& registry_;
+  Delegations& delegations_;
+  identity::Resolver& resolver_;
   const std::string& issuer_;
+  std::string admitting_;                                    // the call whose authority is being resolved
   std::map<std::string, std::unique_ptr<Command>> running_;  // by call id
   std::vector<Drain> drains_;
   Alive alive_;

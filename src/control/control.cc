@@ -29,9 +29,9 @@ Control::Control(ControlOptions options, std::unique_ptr<AuditWriter> audit, os:
       node_(options_.loop, std::move(node), node_events()),
       plane_{options_.loop, options_.clock, options_.store, options_.keys, *audit_, node_, hello_.proof_key},
       perimeter_(plane_, [this] { workspaces_.each([](Workspace& w) { w.egress().connect_perimeter(); }); }),
-      agents_(plane_,
+      agents_(plane_, revocations_,
               [this](const store::Agent& agent) {
-                workspaces_.each([&](Workspace& w) { w.agent_changed(agent.id); });
+                workspaces_.each([&](Workspace& w) { w.authority_changed(); });
                 if (agent.state == "revoked") commands_.kill_agent(agent.id);
               }),
       secrets_(plane_,
@@ -42,13 +42,16 @@ Control::Control(ControlOptions options, std::unique_ptr<AuditWriter> audit, os:
                }),
       reviews_(plane_),
       quarantine_(plane_),
-      registry_(options_.store,
-                [this](std::string_view id) -> std::optional<identity::WorkspaceRef> {
-                  Workspace* workspace = workspaces_.by_id(id);
-                  if (!workspace) return std::nullopt;
-                  return identity::WorkspaceRef{workspace->record().id, workspace->record().owner};
-                }),
-      commands_(plane_, agents_, registry_, hello_.node),
+      registry_(options_.store, revocations_,
+                {.workspace = [this](std::string_view id) -> std::optional<identity::WorkspaceRef> {
+                   Workspace* workspace = workspaces_.by_id(id);
+                   if (!workspace) return std::nullopt;
+                   return identity::WorkspaceRef{workspace->record().id, workspace->record().owner};
+                 },
+                 .call = [this](std::string_view call) { return commands_.is_live(call); }}),
+      resolver_(options_.keys.credential.public_key(), registry_, registry_),
+      delegations_(plane_, agents_, registry_, resolver_),
+      commands_(plane_, agents_, delegations_, resolver_, hello_.node),
       whole_calls_(options_.loop),
       releases_(plane_, std::move(options_.releases),
                 {.project = [this](const std::string& channel,
@@ -59,7 +62,8 @@ Control::Control(ControlOptions options, std::unique_ptr<AuditWriter> audit, os:
                          if (w.record().channel == channel) w.gate_changed();
                        });
                      }}),
-      workspaces_({plane_, perimeter_, agents_, secrets_, reviews_, commands_, releases_, options_.host}) {
+      workspaces_({plane_, perimeter_, agents_, revocations_, secrets_, reviews_, commands_, releases_,
+                   options_.host}) {
   audit_->on_growth([this] { wake_audit_waiters(); });
 }
 
@@ -90,7 +94,8 @@ void Control::on_hello(const sandbox::NodeHello& hello) {
   if (greeted_) return options_.on_node_lost("saw-node greeted twice");
   greeted_ = true;
   hello_ = hello;
-  auto restored = reviews_.recover();
+  auto restored = revocations_.load(options_.store);
+  if (restored) restored = reviews_.recover();
   if (restored) restored = releases_.restore();
   if (restored) restored = workspaces_.restore();
   if (!restored) return options_.on_node_lost("recovering from the store: " + restored.error().message);
@@ -172,7 +177,11 @@ Result<Caller> Control::caller(uint32_t uid) const {
                        "the kernel does not tell who you are (another user namespace?)");
   // Rootless, saw-node and sawd live in a user namespace in which the user's own uid reads 0.
   const uint32_t real = hello_.rootless && uid == 0 ? hello_.api_uid_zero : uid;
-  return Caller{fmt::format("uid:{}", real), uid == 0 ? Role::operator_ : Role::user};
+  Caller caller{fmt::format("uid:{}", real), uid == 0 ? Role::operator_ : Role::user};
+  // The operator of the machine could undo it anyway; nobody else comes back.
+  if (caller.role != Role::operator_ && revocations_.contains(identity::Revocable::user, caller.sponsor))
+    return Error::make("access.user_revoked", "user '{}' is revoked", caller.sponsor);
+  return caller;
 }
 
 Result<Workspace*> Control::find(const Caller& caller, std::string_view workspace, std::string_view verb) {

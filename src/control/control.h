@@ -88,6 +88,20 @@ class Control {
   Result<AgentView> show_agent(const Caller& caller, std::string_view agent) const;
   Result<AgentView> change_agent(const Caller& caller, std::string_view agent, AgentVerb verb);
 
+  Result<DelegationView> create_delegation(const Caller& caller, std::string_view workspace,
+                                           const DelegationSpec& spec);
+  // For an agent, by its runtime credential and the channel it came through (R32). No route leads here from
+  // the local socket: whoever reaches that is no agent.
+  Result<DelegationView> delegate_from_inside(std::string_view credential, std::string_view channel,
+                                              const DelegationSpec& spec);
+  Result<std::vector<DelegationView>> list_delegations(const Caller& caller);
+  Result<DelegationView> show_delegation(const Caller& caller, std::string_view delegation);
+  // For good. When it returns, nothing that needed it is admitted any more, and what ran under it is ending.
+  Result<> revoke(const Caller& caller, std::string_view kind, std::string_view id, const std::string& why);
+  Result<std::vector<RevocationView>> list_revocations(const Caller& caller) const;
+  Result<WhoView> whoami(const Caller& caller);
+  std::string jwks() const;  // the key that runtime credentials are signed with
+
   Result<SecretView> put_secret(const Caller& caller, const std::string& name, std::string value);
   Result<> remove_secret(const Caller& caller, const std::string& name);
   Result<std::vector<SecretView>> list_secrets(const Caller& caller) const;
@@ -129,6 +143,8 @@ class Control {
               std::optional<std::string> digest, std::string why, Reply<ReviewView> reply);
   Result<AuditPage> read_page(uint64_t from, uint64_t limit) const;
   void wake_audit_waiters();
+  Result<std::string> revocable(const Caller& caller, identity::Revocable what, std::string_view id);
+  void authority_changed();
   void settle_quarantine();
 
   ControlOptions options_;
@@ -138,11 +154,14 @@ class Control {
   NodeClient node_;
   Plane plane_;
   PerimeterControl perimeter_;
+  Revocations revocations_;
   Agents agents_;
   Secrets secrets_;
   ReviewDesk reviews_;
   QuarantineDesk quarantine_;
   StoreRegistry registry_;
+  identity::Resolver resolver_;
+  Delegations delegations_;
   Commands commands_;
   WholeCalls whole_calls_;  // after commands_, whose handles it has
   ReleaseDesk releases_;

@@ -124,6 +124,33 @@ struct AgentView {
   uint64_t version = 1;
   Nanos expires = 0;  // 0: does not expire
 };
+struct DelegationSpec {
+  std::string agent, name;  // name: of a sub-agent of `agent`, made with its record; empty: `agent` itself
+  std::string task, parent, approval;
+  struct Grant {
+    std::vector<std::string> actions, tools, resources, labels;  // labels tolerated
+  };
+  std::vector<Grant> grants;      // none: all that the parent has
+  int64_t lifetime_ms = 0;        // 0: the parent's, or kDefaultLifetime
+  uint64_t calls = 0, depth = 0;  // calls 0: the parent's, or not counted
+};
+struct DelegationView {
+  std::string id, issuer, user, sponsor, workspace, agent, task, approval, parent, digest, audit, record;
+  std::vector<DelegationSpec::Grant> grants;
+  Nanos issued = 0, not_before = 0, expires = 0;
+  uint64_t calls = 0, calls_used = 0, depth = 0;
+  std::string state, reason;          // "in force", or a code and why it is not
+  std::vector<DelegationView> chain;  // its ancestors, nearest first
+};
+struct RevocationView {
+  std::string kind, id, by, why;
+  Nanos time = 0;
+};
+struct WhoView {
+  std::string sponsor, role, node, key_id;
+  size_t agents = 0, delegations = 0, workspaces = 0;
+};
+
 enum class AgentVerb : uint8_t { suspend, resume, revoke };
 
 struct SecretView {
@@ -166,7 +193,7 @@ enum class ExecKind : uint8_t { workspace, session, call };
 struct ExecRequest {
   std::string requested_by;  // the caller's sponsor id
   ExecKind kind = ExecKind::call;
-  std::string session, agent, directory;
+  std::string session, agent, delegation, directory;
   std::vector<std::string> argv;
   std::map<std::string, std::string> environment;
   bool terminal = false;

@@ -53,6 +53,7 @@ struct Surroundings {
   Plane& plane;
   PerimeterControl& perimeter;
   Agents& agents;
+  const Revocations& revocations;
   Secrets& secrets;
   ReviewDesk& reviews;
   RunningCommands& commands;
@@ -116,7 +117,7 @@ class Workspace {
   // Who may decide what waits for a person, by the policy.
   review::Approvers approvers() const;
   QuarantineDesk::Origin quarantine_origin() const;
-  void agent_changed(const std::string& agent);
+  void authority_changed();  // of an agent, or anything that was revoked: channels open or close
   void secret_changed(std::string_view secret);
   // Its channel has a new release (workspace_policy.cc). Answers when saw-egress enforces it, or when the workspace is shut
   // off because it does not.
