@@ -70,11 +70,14 @@ Reason Judge::unfit(const Entry& candidate) const {
   return listed ? Reason() : "address-private";
 }
 
-Decision Judge::outcome(const Best& best, Reason action) const {
+Decision Judge::outcome(const Best& best, Reason action, Held held) const {
   if (best.rule == nullptr) return refuse(reason_);
+  if (best.gap && reading_ == Reading::sent && best.rule->effect != Effect::deny) return refuse(reason_);
   Decision out{
       .effect = best.rule->effect, .rule = best.rule->id, .reason = action, .entry = entry(best.entry).name};
   if (out.effect == Effect::deny) out.reason = "denied-by-rule";
+  // Before the trifecta, which knows no later.
+  if (held == Held::later && out.effect == Effect::review) out.effect = Effect::allow;
   constexpr Labels kBoth = kPrivate | kUntrusted;
   if (external_ && (subject_.request.labels & kBoth) == kBoth && impl_.document.trifecta > out.effect) {
     out.effect = impl_.document.trifecta;
@@ -164,11 +167,7 @@ Decision Judge::websocket() {
     }
   });
   if (unread) return connection();
-  if (best.rule == nullptr && later.rule != nullptr) {
-    Decision out = outcome(later, "upgrade");
-    if (out.effect == Effect::review && out.reason == "upgrade") out.effect = Effect::allow;
-    return out;
-  }
+  if (best.rule == nullptr && later.rule != nullptr) return outcome(later, "upgrade", Held::later);
   Decision out = outcome(best, upgrade ? "upgrade" : "message");
   if (binary && best.rule == nullptr && out.reason == "default-deny") out.reason = "websocket-binary";
   return out;
@@ -202,7 +201,7 @@ Decision decide_target(const Policy::Impl& impl, Subject& subject, Judged judge)
   // Whatever else a server may read there makes the judgement stricter, never looser.
   for (const std::string& reading : other_readings(target->path())) {
     subject.path = reading;
-    Decision other = (Judge(impl, subject).*judge)();
+    Decision other = (Judge(impl, subject, Reading::other).*judge)();
     if (!other.rule.empty() && other.effect > out.effect) out = std::move(other);
   }
   out.canonical_target = std::move(target->text);

@@ -21,6 +21,7 @@ struct RpcCall;
 struct Best {
   const Rule* rule = nullptr;
   uint32_t entry = 0;
+  bool gap = false;  // some operation of the request has no rule at all
 
   void offer(const Rule& candidate, uint32_t from) {
     if (rule != nullptr) {
@@ -30,7 +31,18 @@ struct Best {
     rule = &candidate;
     entry = from;
   }
+  // What was found for one of several operations of the request.
+  void join(const Best& operation) {
+    gap = gap || operation.gap || operation.rule == nullptr;
+    if (operation.rule != nullptr) offer(*operation.rule, operation.entry);
+  }
 };
+
+// How the path that is judged was come by: it is what will be sent, or what a server may also take that for. There a rule can only
+// make the judgement stricter, so an operation without one says nothing.
+enum class Reading : uint8_t { sent, other };
+// Whether a review rule holds the request up already, or only what the request prepares.
+enum class Held : uint8_t { now, later };
 
 inline bool any_matches(const std::vector<Glob>& globs, std::string_view text) {
   return globs.empty() || std::ranges::any_of(globs, [&](const Glob& g) { return g.matches(text); });
@@ -38,8 +50,8 @@ inline bool any_matches(const std::vector<Glob>& globs, std::string_view text) {
 
 class Judge {
  public:
-  Judge(const Policy::Impl& impl, const Subject& subject)
-      : impl_(impl), subject_(subject), reason_("default-deny") {}
+  Judge(const Policy::Impl& impl, const Subject& subject, Reading reading = Reading::sent)
+      : impl_(impl), subject_(subject), reading_(reading), reason_("default-deny") {}
 
   Decision http();
   Decision websocket();
@@ -56,7 +68,7 @@ class Judge {
   template <class Visit> void each_rule(Protocol protocol, Visit visit);
   Reason unfit(const Entry& candidate) const;
   Reason unfit_tls(const Entry& candidate) const;
-  Decision outcome(const Best& best, Reason action) const;
+  Decision outcome(const Best& best, Reason action, Held held = Held::now) const;
   static Decision refuse(Reason reason) { return {.effect = Effect::deny, .reason = reason}; }
 
   Decision by_protocol(Protocol protocol);
@@ -80,6 +92,7 @@ class Judge {
 
   const Policy::Impl& impl_;
   const Subject& subject_;
+  Reading reading_;
   Reason reason_;          // of the denial when no rule matches
   bool external_ = false;  // some matching entry is an outward communication
 };
