@@ -78,7 +78,7 @@ Best Judge::graphql_rule(const GraphqlOperation& operation) {
   Best worst;
   for (const std::string_view field : operation.fields) {
     Best best;
-    each_rule(Protocol::graphql, [&](const Rule& rule, uint32_t e) {
+    each_rule(Protocol::graphql, field, [&](const Rule& rule, uint32_t e) {
       if (graphql_rule_holds(rule, operation, field)) best.offer(rule, e);
     });
     worst.join(best);
@@ -136,7 +136,7 @@ Decision Judge::graphql_get() {
 
 Best Judge::call_rule(Protocol protocol, const RpcCall& call) {
   Best best;
-  each_rule(protocol, [&](const Rule& rule, uint32_t e) {
+  each_rule(protocol, protocol == Protocol::mcp ? call.tool : call.method, [&](const Rule& rule, uint32_t e) {
     if (call_rule_holds(rule, protocol, call)) best.offer(rule, e);
   });
   return best;
@@ -167,7 +167,7 @@ Decision Judge::mcp_stream() {
 
 bool Judge::offers_tool(std::string_view tool) {
   bool admitted = false, denied = false;
-  each_rule(Protocol::mcp, [&](const Rule& rule, uint32_t) {
+  each_rule(Protocol::mcp, tool, [&](const Rule& rule, uint32_t) {
     const RpcCall call{.method = "tools/call", .tool = tool};
     const bool about = rule.everything || ((rule.calls.empty() || any_matches(rule.calls, call.method)) &&
                                            any_matches(rule.tools, tool));

@@ -19,7 +19,7 @@ bool git_rule_holds(const Rule& rule, const GitRequest& request, std::string_vie
 
 Best Judge::git_rule(const GitRequest& request, std::string_view ref) {
   Best best;
-  each_rule(Protocol::git, [&](const Rule& rule, uint32_t e) {
+  each_rule(Protocol::git, request.repository, [&](const Rule& rule, uint32_t e) {
     if (git_rule_holds(rule, request, ref)) best.offer(rule, e);
   });
   return best;

@@ -64,8 +64,10 @@ class Judge {
   bool holds_here(const Rule& rule) const { return rule.when.holds(subject_.request.labels); }
   // Calls visit(entry number) for the entries whose `to` matches and that may carry this request; remembers why others may not.
   template <class Visit> void each_entry(Visit visit);
-  // Calls visit(rule, entry number) for the rules of these entries that hold for the labels.
-  template <class Visit> void each_rule(Protocol protocol, Visit visit);
+  // Calls visit(rule, entry number) for the rules of these entries that hold for the labels and may be about the key (RuleIndex); a rule
+  // may come more than once.
+  template <class Visit> void each_rule(Protocol protocol, std::string_view key, Visit visit);
+  template <class Visit> void each_rule(Protocol protocol, Visit visit);  // whatever they are about
   Reason unfit(const Entry& candidate) const;
   Reason unfit_tls(const Entry& candidate) const;
   Decision outcome(const Best& best, Reason action, Held held = Held::now) const;
@@ -87,6 +89,7 @@ class Judge {
   Decision inference(uint32_t entry, Decision decision) const;
 
   Decision registry();
+  template <class Visit> void each_registry_rule(uint32_t e, Reason& unknown, Visit visit);
   bool registry_rule_holds(const Rule& rule, const RegistryRequest& request);
   Reason too_young(const Rule& rule) const;
 
@@ -108,6 +111,15 @@ template <class Visit> void Judge::each_entry(Visit visit) {
     external_ = external_ || candidate.reach == Reach::external;
     visit(e);
     return true;
+  });
+}
+
+template <class Visit> void Judge::each_rule(Protocol protocol, std::string_view key, Visit visit) {
+  each_entry([&](uint32_t e) {
+    if (entry(e).protocol != protocol) return;
+    impl_.rules[e].at(key, [&](uint32_t r) {
+      if (const Rule& rule = entry(e).rules[r]; holds_here(rule)) visit(rule, e);
+    });
   });
 }
 
