@@ -44,7 +44,7 @@ _saw() {
     'session discard') words='--stop --json --socket --dir --help' ;;
     'session end') words='--json --socket --dir --help' ;;
     'session list') words='--json --socket --dir --help' ;;
-    'policy lint') words='--json --socket --dir --help' ;;
+    'policy lint') words='--explain --json --socket --dir --help' ;;
     'policy show') words='--json --socket --dir --help' ;;
     'policy schema') words='--json --socket --dir --help' ;;
     'policy decide') words='--policy --json --socket --dir --help' ;;

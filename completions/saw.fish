@@ -87,6 +87,7 @@ complete -c saw -n '__fish_seen_subcommand_from session; and __fish_seen_subcomm
 complete -c saw -n '__fish_seen_subcommand_from session' -a end -d 'end a session and discard what it wrote'
 complete -c saw -n '__fish_seen_subcommand_from session' -a list -d 'the sessions of one workspace or of all'
 complete -c saw -n '__fish_seen_subcommand_from policy' -a lint -d 'check a policy: errors with file, line and column'
+complete -c saw -n '__fish_seen_subcommand_from policy; and __fish_seen_subcommand_from lint' -l explain -d 'also print which legs of the lethal trifecta it leaves, and why'
 complete -c saw -n '__fish_seen_subcommand_from policy' -a show -d 'a policy in its canonical, compiled form'
 complete -c saw -n '__fish_seen_subcommand_from policy' -a schema -d 'the JSON Schema of the policy language, for editors and other tools'
 complete -c saw -n '__fish_seen_subcommand_from policy' -a decide -d 'decide requests read from stdin, one JSON object per line'
