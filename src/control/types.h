@@ -174,11 +174,38 @@ struct ExecRequest {
   uint16_t rows = 24, columns = 80;
   int64_t timeout_ms = 0;  // 0: as the policy says
 };
-enum class ExitKind : uint8_t { exited, signalled, timed_out, out_of_memory, not_started, sandbox_gone };
+enum class ExitKind : uint8_t {
+  exited,
+  signalled,
+  timed_out,
+  out_of_memory,
+  file_too_large,
+  not_started,
+  sandbox_gone
+};
 std::string_view name(ExitKind kind);
 struct Exit {
   ExitKind kind = ExitKind::exited;
   int32_t status = 0;  // exit status, signal number, or errno (not_started)
+  // What was met in its sandbox while it ran, whether or not it ended the command (sandbox::LimitsMet).
+  uint64_t memory_kills = 0, forks_refused = 0;
+};
+// The limit that ended a command: "wall_clock", "memory" or "file_size"; empty: none did.
+std::string_view limit(ExitKind kind);
+
+// A terminal that goes on when nobody is attached (terminals.h).
+struct TerminalView {
+  std::string id, name, session, agent, call, command, requested_by;
+  std::string state;  // "starting", "running", "ended": then `exit` says how
+  Nanos created = 0;
+  size_t attached = 0;  // people, now
+  Exit exit;
+};
+struct AttachRequest {
+  std::string by;    // the caller's sponsor id
+  std::string name;  // of the terminal; empty: "main"
+  enum class Which : uint8_t { either, existing, fresh } which = Which::either;
+  ExecRequest exec;  // what to start where there is none; argv empty: a login shell
 };
 
 }  // namespace saw::control
