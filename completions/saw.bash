@@ -12,11 +12,10 @@ _saw() {
     esac
   done
   case $path in
-    '') words='up down status doctor advise conform workspace exec run cp session policy agent delegate revoke secret review audit whoami version help completion attach ssh kill login logout mcp bench' ;;
+    '') words='up down status doctor advise conform workspace exec run attach cp session policy agent delegate revoke secret review audit whoami version help completion ssh kill login logout mcp bench' ;;
     'workspace') words='create list show start stop decommission rebuild snapshot fork expose' ;;
     'session') words='start exec diff commit discard end list fork' ;;
-    'policy') words='lint show schema decide prove replay keygen sign verify publish rollback revoke status import' ;;
-    'policy') words='lint show decide keygen sign verify publish rollback revoke status prove replay import' ;;
+    'policy') words='lint show schema decide prove keygen sign verify publish rollback revoke status replay import' ;;
     'agent') words='register list show suspend resume revoke' ;;
     'delegate') words='create list show revoke' ;;
     'secret') words='put list rotate rm' ;;
@@ -36,6 +35,7 @@ _saw() {
     'workspace decommission') words='--json --socket --dir --help' ;;
     'exec') words='--env --cwd --agent --timeout --tty --json --socket --dir --help' ;;
     'run') words='--session --keep --delegation --env --cwd --agent --timeout --tty --json --socket --dir --help' ;;
+    'attach') words='--session --name --new --list --end --env --cwd --agent --json --socket --dir --help' ;;
     'cp') words='--json --socket --dir --help' ;;
     'session start') words='--name --json --socket --dir --help' ;;
     'session exec') words='--env --cwd --agent --timeout --tty --json --socket --dir --help' ;;
@@ -88,7 +88,6 @@ _saw() {
     'workspace fork') words='--json --socket --dir --help' ;;
     'workspace expose') words='--json --socket --dir --help' ;;
     'session fork') words='--json --socket --dir --help' ;;
-    'attach') words='--json --socket --dir --help' ;;
     'ssh') words='--json --socket --dir --help' ;;
     'policy replay') words='--json --socket --dir --help' ;;
     'policy import') words='--json --socket --dir --help' ;;

@@ -52,23 +52,59 @@ Result<CallSpec> parse_call_spec(std::string_view text) {
 }
 
 std::string call_result(const control::WholeResult& result) {
-  return dump({{"call", result.call},
-               {"credential", result.credential},
-               {"trace", result.trace},
-               {"end", control::name(result.exit.kind)},
-               {"status", result.exit.status},
-               {"stdout_base64", to_base64(result.output.text)},
-               {"stderr_base64", to_base64(result.error.text)},
-               {"stdout_dropped", result.output.dropped},
-               {"stderr_dropped", result.error.dropped}});
+  Json out = to_json(result.exit);
+  out.update({{"call", result.call},
+              {"credential", result.credential},
+              {"trace", result.trace},
+              {"stdout_base64", to_base64(result.output.text)},
+              {"stderr_base64", to_base64(result.error.text)},
+              {"stdout_dropped", result.output.dropped},
+              {"stderr_dropped", result.error.dropped}});
+  return dump(out);
+}
+
+namespace {
+Result<Json> decode_spec(std::string_view base64url) {
+  if (base64url.size() > kMaxSpec)
+    return Error::make("request.spec", "a spec of more than {} bytes", kMaxSpec);
+  auto text = from_base64url(base64url);
+  if (!text) return Error::make("request.spec", "the spec is not base64url");
+  return SAW_TRY(parse_object(*text), "reading the spec");
+}
+}  // namespace
+
+Result<control::AttachRequest> parse_attach_spec(std::string_view base64url) {
+  using Which = control::AttachRequest::Which;
+  const Json json = SAW_TRY(decode_spec(base64url));
+  Members members(json);
+  control::AttachRequest out;
+  std::string which = "either";
+  uint64_t rows = out.exec.rows, columns = out.exec.columns;
+  members.text("name", out.name);
+  members.text("which", which);
+  members.text("session", out.exec.session);
+  members.text("agent", out.exec.agent);
+  members.texts("argv", out.exec.argv);
+  members.text_map("env", out.exec.environment);
+  members.text("cwd", out.exec.directory);
+  members.number("rows", rows, kMaxRows);
+  members.number("cols", columns, kMaxRows);
+  if (which == "existing")
+    out.which = Which::existing;
+  else if (which == "new")
+    out.which = Which::fresh;
+  else if (which != "either")
+    members.fail("member 'which' is 'either', 'existing' or 'new'");
+  if (out.which == Which::existing && !out.exec.argv.empty())
+    members.fail("a terminal that exists has its command already");
+  SAW_TRY(members.finish());
+  out.exec.rows = static_cast<uint16_t>(rows);
+  out.exec.columns = static_cast<uint16_t>(columns);
+  return out;
 }
 
 Result<control::ExecRequest> parse_exec_spec(std::string_view base64url) {
-  if (base64url.size() > kMaxSpec)
-    return Error::make("request.spec", "an exec spec of more than {} bytes", kMaxSpec);
-  auto text = from_base64url(base64url);
-  if (!text) return Error::make("request.spec", "the exec spec is not base64url");
-  Json json = SAW_TRY(parse_object(*text), "reading the exec spec");
+  const Json json = SAW_TRY(decode_spec(base64url));
   Members members(json);
   control::ExecRequest out;
   std::string kind;
@@ -122,12 +158,14 @@ Result<ControlFrame> parse_control_frame(std::string_view text) {
   return ControlFrame(ResizeFrame{(*resize)[0].get<uint16_t>(), (*resize)[1].get<uint16_t>()});
 }
 
-std::string started_frame(std::string_view call, std::string_view credential, std::string_view trace) {
-  return framed({{"started", {{"call", call}, {"credential", credential}, {"trace", trace}}}});
+std::string started_frame(const control::CommandHandle& handle) {
+  Json started = {{"call", handle.call}, {"credential", handle.credential}, {"trace", handle.trace}};
+  if (handle.terminal) started["terminal"] = to_json(*handle.terminal);
+  return framed({{"started", std::move(started)}});
 }
 
 std::string exit_frame(const control::Exit& exit) {
-  return framed({{"exit", {{"end", control::name(exit.kind)}, {"status", exit.status}}}});
+  return framed({{"exit", to_json(exit)}});
 }
 
 }  // namespace saw::api

@@ -31,6 +31,7 @@ constexpr std::pair<std::string_view, unsigned> kStatus[] = {
     {"review.", 409},
     {"secret.missing", 409},
     {"exec.busy", 503},
+    {"terminal.busy", 503},
     {"route.method", 405},
 };
 

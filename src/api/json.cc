@@ -176,6 +176,28 @@ Json to_json(const SessionView& v) {
   return out;
 }
 
+Json to_json(const Exit& exit) {
+  Json out = {{"end", name(exit.kind)}, {"status", exit.status}};
+  if (!limit(exit.kind).empty()) out["limit"] = limit(exit.kind);
+  if (exit.memory_kills > 0) out["limits_met"]["memory"] = exit.memory_kills;
+  if (exit.forks_refused > 0) out["limits_met"]["pids"] = exit.forks_refused;
+  return out;
+}
+
+Json to_json(const TerminalView& v) {
+  Json out = {{"id", v.id},
+              {"name", v.name},
+              {"agent", v.agent},
+              {"call", v.call},
+              {"state", v.state},
+              {"created", rfc3339(v.created)},
+              {"attached", v.attached},
+              {"command", v.command}};
+  if (!v.session.empty()) out["session"] = v.session;
+  if (v.state == "ended") out["exit"] = to_json(v.exit);
+  return out;
+}
+
 static Json to_json(const FileSideView& v) {
   Json out = {{"type", v.type}, {"mode", v.mode}, {"size", v.size}};
   if (!v.target.empty()) out["target"] = v.target;

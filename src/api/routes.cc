@@ -155,9 +155,18 @@ void delete_workspace(Control& control, const HttpRequest& request, Segments at,
                                  });
 }
 // Only requests without an upgrade come here.
-void get_exec(Control&, const HttpRequest&, Segments, Respond respond) {
-  respond(
-      to_response(Error{"request.upgrade", "exec is a WebSocket: the request must ask for an upgrade", 0}));
+void get_streams(Control&, const HttpRequest&, Segments, Respond respond) {
+  respond(to_response(
+      Error{"request.upgrade", "exec and attach are WebSockets: the request must ask for an upgrade", 0}));
+}
+
+void get_terminals(Control& control, const HttpRequest& request, Segments at, Respond respond) {
+  reply_list(std::move(respond), "terminals", control.list_terminals(request.caller, at[0]));
+}
+void delete_terminal(Control& control, const HttpRequest& request, Segments at, Respond respond) {
+  auto session = request.query.find("session");
+  control.end_terminal(request.caller, at[0], session == request.query.end() ? "" : session->second, at[1],
+                       later<void>(std::move(respond)));
 }
 
 void post_calls(Control& control, const HttpRequest& request, Segments at, Respond respond) {
@@ -414,7 +423,10 @@ constexpr Route kRoutes[] = {
     {"DELETE", "/v1/workspaces/{w}", delete_workspace},
     {"POST", "/v1/workspaces/{w}/start", post_workspace_start},
     {"POST", "/v1/workspaces/{w}/stop", post_workspace_stop},
-    {"GET", "/v1/workspaces/{w}/exec", get_exec},
+    {"GET", "/v1/workspaces/{w}/exec", get_streams},
+    {"GET", "/v1/workspaces/{w}/attach", get_streams},
+    {"GET", "/v1/workspaces/{w}/terminals", get_terminals},
+    {"DELETE", "/v1/workspaces/{w}/terminals/{t}", delete_terminal},
     {"POST", "/v1/workspaces/{w}/calls", post_calls},
     {"GET", "/v1/workspaces/{w}/sessions", get_sessions},
     {"POST", "/v1/workspaces/{w}/sessions", post_sessions},
@@ -506,11 +518,13 @@ void Router::handle(const HttpRequest& request, Respond respond) {
   respond(to_response(Error{"route.not_found", "there is no '" + printable(request.path) + "'", 0}));
 }
 
-std::optional<std::string> Router::exec_workspace(const HttpRequest& request) {
+std::optional<Router::Streams> Router::streams(const HttpRequest& request) {
   if (request.method != "GET") return std::nullopt;
-  auto segments = match("/v1/workspaces/{w}/exec", request.path);
-  if (!segments) return std::nullopt;
-  return std::move(segments->front());
+  if (auto exec = match("/v1/workspaces/{w}/exec", request.path))
+    return Streams{Streams::Of::command, std::move(exec->front())};
+  if (auto attach = match("/v1/workspaces/{w}/attach", request.path))
+    return Streams{Streams::Of::terminal, std::move(attach->front())};
+  return std::nullopt;
 }
 
 }  // namespace saw::api

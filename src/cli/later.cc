@@ -14,7 +14,6 @@ std::vector<Command> later_commands() {
       {"workspace fork", "a second workspace from the state of a first"},
       {"workspace expose", "a URL that only the owner can open"},
       {"session fork", "a second session from the state of a first"},
-      {"attach", "an interactive terminal; detaching leaves it running"},
       {"ssh", "a ProxyCommand for IDEs"},
       {"policy replay", "what a policy would have decided about the past"},
       {"policy import", "convert another system's policy"},

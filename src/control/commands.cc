@@ -14,20 +14,26 @@ namespace {
 
 constexpr size_t kStreams = 3;
 
-Exit to_exit(const sandbox::ExecExited& exited) {
-  switch (exited.end) {
+ExitKind kind_of(sandbox::ExecEnd end) {
+  switch (end) {
     case sandbox::ExecEnd::exited:
-      return {ExitKind::exited, exited.status};
+      return ExitKind::exited;
     case sandbox::ExecEnd::signalled:
-      return {ExitKind::signalled, exited.status};
+      return ExitKind::signalled;
     case sandbox::ExecEnd::not_started:
-      return {ExitKind::not_started, exited.status};
+      return ExitKind::not_started;
     case sandbox::ExecEnd::sandbox_gone:
-      return {ExitKind::sandbox_gone, exited.status};
+      return ExitKind::sandbox_gone;
     case sandbox::ExecEnd::out_of_memory:
-      return {ExitKind::out_of_memory, exited.status};
+      return ExitKind::out_of_memory;
+    case sandbox::ExecEnd::file_too_large:
+      return ExitKind::file_too_large;
   }
-  return {ExitKind::sandbox_gone, 0};
+  return ExitKind::sandbox_gone;
+}
+
+Exit to_exit(const sandbox::ExecExited& exited) {
+  return {kind_of(exited.end), exited.status, exited.met.memory_kills, exited.met.forks_refused};
 }
 
 }  // namespace
@@ -35,26 +41,33 @@ Exit to_exit(const sandbox::ExecExited& exited) {
 // ---- the handle
 // -------------------------------------------------------------------------------------------------------------------
 
-CommandHandle::~CommandHandle() {
-  if (!alive_.expired()) commands_.abandon(call);
-}
-
-void CommandHandle::on_exit(std::move_only_function<void(Exit)> callback) {
-  Commands::Command* command = alive_.expired() ? nullptr : commands_.find(call);
+void Commands::handle_on_exit(const std::string& key, std::move_only_function<void(Exit)> callback) {
+  Command* command = find(key);
   if (!command) return callback({ExitKind::sandbox_gone, 0});
   command->on_exit = std::move(callback);
 }
 
-void CommandHandle::signal(int number) {
-  Commands::Command* command = alive_.expired() ? nullptr : commands_.find(call);
-  if (command && command->stage == Commands::Stage::running)
-    commands_.plane_.node.send(sandbox::SignalExec{command->sandbox, command->exec, number});
+void Commands::handle_signal(const std::string& key, int number) {
+  Command* command = find(key);
+  if (command && command->stage == Stage::running)
+    plane_.node.send(sandbox::SignalExec{command->sandbox, command->exec, number});
 }
 
-void CommandHandle::resize(uint16_t rows, uint16_t columns) {
-  Commands::Command* command = alive_.expired() ? nullptr : commands_.find(call);
-  if (command && command->stage == Commands::Stage::running)
-    commands_.plane_.node.send(sandbox::ResizeExec{command->sandbox, command->exec, rows, columns});
+void Commands::handle_resize(const std::string& key, uint16_t rows, uint16_t columns) {
+  Command* command = find(key);
+  if (command && command->stage == Stage::running)
+    plane_.node.send(sandbox::ResizeExec{command->sandbox, command->exec, rows, columns});
+}
+
+// The client went away.
+void Commands::handle_dropped(const std::string& key) {
+  Command* command = find(key);
+  if (!command) return;
+  command->on_exit = {};
+  if (command->stage == Stage::ending) return;
+  command->abandoned = true;
+  if (command->cell) return finish(*command, {ExitKind::signalled, SIGKILL});
+  plane_.node.send(sandbox::SignalExec{command->sandbox, command->exec, SIGHUP});
 }
 
 // ---- start
@@ -215,7 +228,8 @@ void Commands::on_started(const std::string& key, Result<NodeClient::Answer> ans
 void Commands::on_running(Command& command, std::vector<Fd> streams) {
   const std::string key = command.key;
   command.stage = Stage::running;
-  std::unique_ptr<CommandHandle> handle(new CommandHandle(*this, alive_.watch(), key));
+  auto handle = std::make_unique<CommandHandle>(static_cast<HandleOwner&>(*this), alive_.watch(), key);
+  handle->call = key;
   handle->credential = command.who.credential_id;
   handle->trace = command.who.trace;
   handle->input = std::move(streams[0]);
@@ -296,16 +310,6 @@ void Commands::time_out(const std::string& key) {
   command->timed_out = true;
   if (command->cell) return finish(*command, {ExitKind::timed_out, SIGKILL});
   plane_.node.send(sandbox::SignalExec{command->sandbox, command->exec, SIGKILL});
-}
-
-void Commands::abandon(const std::string& key) {
-  Command* command = find(key);
-  if (!command) return;
-  command->on_exit = {};
-  if (command->stage == Stage::ending) return;
-  command->abandoned = true;
-  if (command->cell) return finish(*command, {ExitKind::signalled, SIGKILL});
-  plane_.node.send(sandbox::SignalExec{command->sandbox, command->exec, SIGHUP});
 }
 
 void Commands::sandbox_lost(const std::string& sandbox) {

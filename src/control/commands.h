@@ -21,32 +21,51 @@
 
 namespace saw::control {
 
-class Commands;
+// Who a handle speaks to, by the key that it was made with; unknown keys are ignored. Commands, or Terminals
+// for each of those who are attached to one (terminals.h).
+class HandleOwner {
+ public:
+  virtual ~HandleOwner() = default;
+  virtual void handle_on_exit(const std::string& key, std::move_only_function<void(Exit)> callback) = 0;
+  virtual void handle_signal(const std::string& key, int number) = 0;
+  virtual void handle_resize(const std::string& key, uint16_t rows, uint16_t columns) = 0;
+  virtual void handle_dropped(const std::string& key) = 0;
+};
 
 class CommandHandle {
  public:
-  ~CommandHandle();
+  CommandHandle(HandleOwner& owner, std::weak_ptr<const char> alive, std::string key)
+      : owner_(owner), alive_(std::move(alive)), key_(std::move(key)) {}
+  ~CommandHandle() {
+    if (!alive_.expired()) owner_.handle_dropped(key_);
+  }
   CommandHandle(const CommandHandle&) = delete;
   CommandHandle& operator=(const CommandHandle&) = delete;
 
-  // With a terminal only `input` is there: the pty, both ways.
+  // With a terminal only `input` is there: the pty (or a stream socket), both ways.
   Fd input, output, error;
   std::string call, credential, trace;
+  std::optional<TerminalView> terminal;  // of one that is attached to
 
   // To be called before the function that was given the handle returns.
-  void on_exit(std::move_only_function<void(Exit)> callback);
-  void signal(int number);
-  void resize(uint16_t rows, uint16_t columns);
+  void on_exit(std::move_only_function<void(Exit)> callback) {
+    if (alive_.expired()) return callback({ExitKind::sandbox_gone, 0});
+    owner_.handle_on_exit(key_, std::move(callback));
+  }
+  void signal(int number) {
+    if (!alive_.expired()) owner_.handle_signal(key_, number);
+  }
+  void resize(uint16_t rows, uint16_t columns) {
+    if (!alive_.expired()) owner_.handle_resize(key_, rows, columns);
+  }
 
  private:
-  friend class Commands;
-  CommandHandle(Commands& commands, std::weak_ptr<const char> alive, std::string key)
-      : call(std::move(key)), commands_(commands), alive_(std::move(alive)) {}
-  Commands& commands_;
+  HandleOwner& owner_;
   std::weak_ptr<const char> alive_;
+  const std::string key_;
 };
 
-class Commands final : public RunningCommands {
+class Commands final : public RunningCommands, private HandleOwner {
  public:
   static constexpr size_t kMaxRunning = 1024, kMaxRunningPerSponsor = 512;
   static constexpr size_t kMaxArguments = 4096, kMaxBytes = 1u << 20;  // argv and environment together
@@ -67,7 +86,6 @@ class Commands final : public RunningCommands {
   bool is_live(std::string_view call) const;  // under way: from its admission to the end of its command
 
  private:
-  friend class CommandHandle;
   enum class Stage : uint8_t { admitting, building, starting, running, ending };
   struct Command {
     std::string key;  // the call id
@@ -112,7 +130,10 @@ class Commands final : public RunningCommands {
   void finish(Command& command, Exit exit);
   void complete(const std::string& key);
   void time_out(const std::string& key);
-  void abandon(const std::string& key);
+  void handle_on_exit(const std::string& key, std::move_only_function<void(Exit)> callback) override;
+  void handle_signal(const std::string& key, int number) override;
+  void handle_resize(const std::string& key, uint16_t rows, uint16_t columns) override;
+  void handle_dropped(const std::string& key) override;
   Command* find(const std::string& key);
   void check_drains();
   bool draining(const Command& command) const;

@@ -212,7 +212,12 @@ void Commands::record_process(const Command& command, audit::ProcessActivity::Ac
   e.sandbox = command.sandbox;
   e.pid = command.pid;
   e.exit_status = exit.status;
-  if (!launch) e.reason = name(exit.kind);
+  if (!launch) {
+    e.reason = name(exit.kind);
+    e.limit = limit(exit.kind);
+    e.memory_kills = exit.memory_kills;
+    e.forks_refused = exit.forks_refused;
+  }
   if (launch)
     plane_.audit.record_before(audit::process_activity(e), std::move(durable));
   else

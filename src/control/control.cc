@@ -52,6 +52,7 @@ Control::Control(ControlOptions options, std::unique_ptr<AuditWriter> audit, os:
       resolver_(options_.keys.credential.public_key(), registry_, registry_),
       delegations_(plane_, agents_, registry_, resolver_),
       commands_(plane_, agents_, delegations_, resolver_, hello_.node),
+      terminals_(plane_, agents_, commands_),
       whole_calls_(options_.loop),
       releases_(plane_, std::move(options_.releases),
                 {.project = [this](const std::string& channel,
@@ -252,6 +253,7 @@ void Control::change_workspace(const Caller& caller, std::string_view workspace,
   static constexpr std::string_view kVerbs[] = {"stop", "start", "decommission"};
   auto found = find(caller, workspace, kVerbs[static_cast<size_t>(desired)]);
   if (!found) return reply(std::unexpected(std::move(found).error()));
+  if (desired != Desired::running) terminals_.forget_ended((*found)->record().id, "");
   workspaces_.change(**found, desired, caller, std::move(reply));
 }
 
@@ -355,6 +357,7 @@ void Control::end_session(const Caller& caller, std::string_view workspace, std:
   Workspace::Session* known = (*found)->find_session(session);
   if (!known)
     return reply(Error::make("session.not_found", "there is no session '{}'", printable(session, 80)));
+  terminals_.forget_ended((*found)->record().id, known->record.id);
   (*found)->end_session(known->record.id, std::move(reply));
 }
 
@@ -373,17 +376,46 @@ void Control::start_command(const Caller& caller, std::string_view workspace, Ex
                             Reply<std::unique_ptr<CommandHandle>> reply) {
   auto found = find(caller, workspace, "exec");
   if (!found) return reply(std::unexpected(std::move(found).error()));
-  Workspace& target = **found;
   request.requested_by = caller.sponsor;
-  if (target.state() != WorkspaceState::starting)
-    return commands_.start(target, std::move(request), std::move(reply));
-  // It is on its way up (a restart of sawd, say): the command waits for it.
-  target.converge([this, id = target.record().id, request = std::move(request),
-                   reply = std::move(reply)](Result<> settled) mutable {
+  when_up(**found,
+          [this, request = std::move(request), reply = std::move(reply)](Result<Workspace*> up) mutable {
+            if (!up) return reply(std::unexpected(std::move(up).error()));
+            commands_.start(**up, std::move(request), std::move(reply));
+          });
+}
+
+void Control::when_up(Workspace& workspace, Reply<Workspace*> then) {
+  if (workspace.state() != WorkspaceState::starting) return then(&workspace);
+  workspace.converge([this, id = workspace.record().id, then = std::move(then)](Result<> settled) mutable {
     Workspace* up = workspaces_.by_id(id);
-    if (!settled || !up) return reply(Error::make("workspace.conflict", "the workspace did not start"));
-    commands_.start(*up, std::move(request), std::move(reply));
+    if (!settled || !up) return then(Error::make("workspace.conflict", "the workspace did not start"));
+    then(up);
   });
+}
+
+// ---- terminals
+
+void Control::attach(const Caller& caller, std::string_view workspace, AttachRequest request,
+                     Reply<std::unique_ptr<CommandHandle>> reply) {
+  auto found = find(Caller{caller.sponsor, Role::user}, workspace, "attach");
+  if (!found) return reply(std::unexpected(std::move(found).error()));
+  request.by = caller.sponsor;
+  when_up(**found,
+          [this, request = std::move(request), reply = std::move(reply)](Result<Workspace*> up) mutable {
+            if (!up) return reply(std::unexpected(std::move(up).error()));
+            terminals_.attach(**up, std::move(request), std::move(reply));
+          });
+}
+
+Result<std::vector<TerminalView>> Control::list_terminals(const Caller& caller, std::string_view workspace) {
+  return terminals_.list(SAW_TRY(find(caller, workspace, "list-terminals"))->record().id);
+}
+
+void Control::end_terminal(const Caller& caller, std::string_view workspace, const std::string& session,
+                           const std::string& terminal, Reply<> reply) {
+  auto found = find(caller, workspace, "end-terminal");
+  if (!found) return reply(std::unexpected(std::move(found).error()));
+  terminals_.end(**found, session, terminal, caller.sponsor, std::move(reply));
 }
 
 // ---- agents, secrets

@@ -18,6 +18,7 @@
 #include "audit/log.h"
 #include "control/commands.h"
 #include "control/quarantine_desk.h"
+#include "control/terminals.h"
 #include "control/whole_call.h"
 #include "control/workspaces.h"
 
@@ -79,6 +80,13 @@ class Control {
 
   void start_command(const Caller& caller, std::string_view workspace, ExecRequest request,
                      Reply<std::unique_ptr<CommandHandle>> reply);
+  // A terminal that goes on when the handle is destroyed. For the workspace's owner alone: not even an operator
+  // reads along.
+  void attach(const Caller& caller, std::string_view workspace, AttachRequest request,
+              Reply<std::unique_ptr<CommandHandle>> reply);
+  Result<std::vector<TerminalView>> list_terminals(const Caller& caller, std::string_view workspace);
+  void end_terminal(const Caller& caller, std::string_view workspace, const std::string& session,
+                    const std::string& terminal, Reply<> reply);
   // A call to its end; its wall clock is bounded.
   void run_call(const Caller& caller, std::string_view workspace, ExecRequest request, WholeRequest whole,
                 Reply<WholeResult> reply);
@@ -138,6 +146,8 @@ class Control {
   void become_ready();
   Result<> ready() const;
   Result<Workspace*> find(const Caller& caller, std::string_view workspace, std::string_view verb);
+  // Once it is up, if it is on its way there (a restart of sawd, say).
+  void when_up(Workspace& workspace, Reply<Workspace*> then);
   Result<store::Review> review_for(const Caller& caller, std::string_view review, std::string_view verb);
   void decide(const Caller& caller, std::string_view id, review::Verdict verdict,
               std::optional<std::string> digest, std::string why, Reply<ReviewView> reply);
@@ -163,6 +173,7 @@ class Control {
   identity::Resolver resolver_;
   Delegations delegations_;
   Commands commands_;
+  Terminals terminals_;     // after commands_, whose handles it has
   WholeCalls whole_calls_;  // after commands_, whose handles it has
   ReleaseDesk releases_;
   Workspaces workspaces_;

@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 #include <poll.h>
+#include <sys/socket.h>
 
 #include "base/crypto.h"
 #include "control/control.h"
@@ -148,6 +149,7 @@ class FakeNode {
   std::map<std::string, sandbox::SandboxPlan> calls;            // prepared, by digest
   std::map<uint64_t, std::vector<Fd>> pipes;                    // the command's ends
   std::vector<sandbox::SignalExec> signals;
+  std::vector<sandbox::ResizeExec> resizes;
   std::vector<std::string> log;                                 // names of requests, in order
   sandbox::Committed committed;                                 // what a commit ends as
   std::vector<sandbox::QuarantineItem> holds_back;              // and puts into quarantine
@@ -276,7 +278,15 @@ class FakeNode {
     log.push_back("StartExec");
     const uint64_t exec = ++last_exec_;
     execs[exec] = m;
-    answer(sandbox::ExecStarted{.request = m.request, .exec = exec, .host_pid = 4242}, streams(exec));
+    answer(sandbox::ExecStarted{.request = m.request, .exec = exec, .host_pid = 4242},
+           m.spec.terminal ? terminal(exec) : streams(exec));
+  }
+  // A stream socket stands for the pty.
+  std::vector<Fd> terminal(uint64_t exec) {
+    int pair[2] = {-1, -1};
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    pipes[exec] = fds_of(Fd(pair[0]));
+    return fds_of(Fd(pair[1]));
   }
   // The client's ends.
   std::vector<Fd> streams(uint64_t exec) {
@@ -285,7 +295,7 @@ class FakeNode {
     return fds_of(std::move(in.write), std::move(out.read), std::move(err.read));
   }
   void handle(sandbox::SignalExec& m) { signals.push_back(m); }
-  void handle(sandbox::ResizeExec&) {}
+  void handle(sandbox::ResizeExec& m) { resizes.push_back(m); }
   void handle(sandbox::ListQuarantine& m) {
     sandbox::QuarantineList list{.request = m.request};
     for (const auto& [id, item] : world_.quarantine) list.items.push_back(item);
