@@ -7,21 +7,20 @@ _saw() {
     [[ $word == -* ]] && continue
     case $path in
     '') path=$word ;;
-    workspace|session|policy|agent|secret|review|audit|delegate) path="$path $word"; break ;;
+    workspace|session|policy|agent|delegate|secret|review|audit) path="$path $word"; break ;;
     *) break ;;
     esac
   done
   case $path in
-    '') words='up down status doctor advise conform workspace exec run cp session policy agent secret review audit whoami version help completion attach ssh delegate kill login logout mcp bench' ;;
+    '') words='up down status doctor advise conform workspace exec run attach cp session policy agent delegate revoke secret review audit whoami version help completion ssh kill login logout mcp bench' ;;
     'workspace') words='create list show start stop rebuild snapshot fork decommission expose' ;;
     'session') words='start exec diff commit discard fork end list' ;;
-    'policy') words='lint show schema decide prove replay keygen sign verify publish rollback revoke status import' ;;
-    'policy') words='lint show decide keygen sign verify publish rollback revoke status prove replay import' ;;
+    'policy') words='lint show schema decide prove keygen sign verify publish rollback revoke status replay import' ;;
     'agent') words='register list show suspend resume revoke' ;;
+    'delegate') words='create list show revoke' ;;
     'secret') words='put list rotate rm' ;;
     'review') words='list show approve deny' ;;
     'audit') words='tail query verify export prove' ;;
-    'delegate') words='create show revoke' ;;
     'up') words='--foreground --strict --json --socket --dir --help' ;;
     'down') words='--json --socket --dir --help' ;;
     'status') words='--json --socket --dir --help' ;;
@@ -39,6 +38,7 @@ _saw() {
     'workspace decommission') words='--json --socket --dir --help' ;;
     'exec') words='--env --cwd --agent --timeout --tty --json --socket --dir --help' ;;
     'run') words='--session --keep --delegation --env --cwd --agent --timeout --tty --json --socket --dir --help' ;;
+    'attach') words='--session --name --new --list --end --env --cwd --agent --json --socket --dir --help' ;;
     'cp') words='--json --socket --dir --help' ;;
     'session start') words='--name --json --socket --dir --help' ;;
     'session exec') words='--env --cwd --agent --timeout --tty --json --socket --dir --help' ;;
@@ -48,7 +48,7 @@ _saw() {
     'session fork') words='--stop --json --socket --dir --help' ;;
     'session end') words='--json --socket --dir --help' ;;
     'session list') words='--json --socket --dir --help' ;;
-    'policy lint') words='--json --socket --dir --help' ;;
+    'policy lint') words='--explain --json --socket --dir --help' ;;
     'policy show') words='--json --socket --dir --help' ;;
     'policy schema') words='--json --socket --dir --help' ;;
     'policy decide') words='--policy --json --socket --dir --help' ;;
@@ -66,6 +66,11 @@ _saw() {
     'agent suspend') words='--json --socket --dir --help' ;;
     'agent resume') words='--json --socket --dir --help' ;;
     'agent revoke') words='--json --socket --dir --help' ;;
+    'delegate create') words='--workspace --agent --sub-agent --task --action --tool --resource --label --grant --for --calls --depth --approval --from --json --socket --dir --help' ;;
+    'delegate list') words='--json --socket --dir --help' ;;
+    'delegate show') words='--json --socket --dir --help' ;;
+    'delegate revoke') words='--why --json --socket --dir --help' ;;
+    'revoke') words='--why --json --socket --dir --help' ;;
     'secret put') words='--json --socket --dir --help' ;;
     'secret list') words='--json --socket --dir --help' ;;
     'secret rotate') words='--json --socket --dir --help' ;;
@@ -83,13 +88,9 @@ _saw() {
     'help') words='--man --markdown --json --socket --dir --help' ;;
     'completion') words='--json --socket --dir --help' ;;
     'workspace expose') words='--json --socket --dir --help' ;;
-    'attach') words='--json --socket --dir --help' ;;
     'ssh') words='--json --socket --dir --help' ;;
     'policy replay') words='--json --socket --dir --help' ;;
     'policy import') words='--json --socket --dir --help' ;;
-    'delegate create') words='--json --socket --dir --help' ;;
-    'delegate show') words='--json --socket --dir --help' ;;
-    'delegate revoke') words='--json --socket --dir --help' ;;
     'audit prove') words='--json --socket --dir --help' ;;
     'kill') words='--json --socket --dir --help' ;;
     'login') words='--json --socket --dir --help' ;;

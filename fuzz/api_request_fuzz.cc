@@ -1,5 +1,5 @@
-// Everything that a client of the API can send is read totally: the target, the JSON body, the exec spec, a
-// control frame.
+// Everything that a client of the API can send is read totally: the target, the JSON body, the specs of exec
+// and attach, a control frame.
 #include <cstdint>
 
 #include "api/exec_spec.h"
@@ -15,6 +15,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   (void)saw::api::parse_exec_spec(bytes);
   if (auto spec = saw::api::parse_exec_spec(saw::to_base64url(bytes)))
     SAW_CHECK(spec->rows <= 4096 && spec->timeout_ms >= 0);
+  (void)saw::api::parse_attach_spec(bytes);
+  if (auto spec = saw::api::parse_attach_spec(saw::to_base64url(bytes)))
+    SAW_CHECK(spec->exec.rows <= 4096 && !spec->exec.terminal && spec->exec.timeout_ms == 0);
   (void)saw::api::parse_control_frame(bytes);
   return 0;
 }

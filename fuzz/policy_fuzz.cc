@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "base/result.h"
+#include "policy/blueprint.h"
 #include "policy/decide_json.h"
 #include "policy/policy.h"
 
@@ -12,6 +13,8 @@ using namespace saw::policy;
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view raw(reinterpret_cast<const char*>(data), size);
   const size_t nul = raw.find('\0');
+  if (const auto blueprint = Blueprint::read(raw.substr(0, nul), "fuzz"); !blueprint)
+    SAW_CHECK(!blueprint.error().empty());
   auto policy = Policy::compile(raw.substr(0, nul), "fuzz");
   if (!policy) {
     SAW_CHECK(!policy.error().empty());

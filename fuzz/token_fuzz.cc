@@ -23,7 +23,12 @@ struct Generous final : Registry {
   std::optional<WorkspaceRef> workspace(std::string_view id) const override {
     return WorkspaceRef{.id = std::string(id), .owner = "s"};
   }
-  bool is_revoked(std::string_view) const override { return false; }
+  bool is_revoked(Revocable, std::string_view) const override { return false; }
+  uint64_t epoch() const override { return 0; }
+  bool is_live(std::string_view) const override { return true; }
+};
+struct None final : DelegationSource {
+  std::vector<std::string> records(std::string_view) const override { return {}; }
 };
 
 }  // namespace
@@ -32,7 +37,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::string_view bytes(reinterpret_cast<const char*>(data), size);
   static const SigningKey key = std::move(*SigningKey::from_seed(std::string(32, 's')));
   const Generous registry;
-  SAW_CHECK(!resolve(bytes, key.public_key(), registry, "channel", kNow));
+  const None none;
+  Resolver resolver(key.public_key(), registry, none);
+  SAW_CHECK(!resolver.resolve(bytes, "channel", kNow));
 
   const Minted good =
       mint(key, {.agent = "a", .sponsor = "s", .workspace = "w", .call = "c", .channel = "channel"}, kNow,
@@ -40,8 +47,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string header = good.token.substr(0, good.token.find('.'));
   const std::string claims = good.token.substr(header.size() + 1, good.token.rfind('.') - header.size() - 1);
   for (const std::string& part : {header + "." + to_base64url(bytes), to_base64url(bytes) + "." + claims}) {
-    auto authority =
-        resolve(part + "." + to_base64url(key.sign(part)), key.public_key(), registry, "channel", kNow);
+    auto authority = resolver.resolve(part + "." + to_base64url(key.sign(part)), "channel", kNow);
     if (authority)
       SAW_CHECK(authority->sponsor == "s" && authority->expires > kNow &&
                 authority->expires <= kNow + kMaxCredentialTtl);

@@ -83,6 +83,7 @@ control::ReleaseSetup release_setup(const std::string& directory) {
 // Everything is open, or lies below its own directory or the trees of releases.
 Result<> confine(const std::string& control_directory, const control::ReleaseSetup& releases) {
   std::vector<std::string> trees;
+  trees.reserve(releases.trees.size());
   for (const auto& [channel, tree] : releases.trees) trees.push_back(tree);
   auto missing = SAW_TRY(os::confine_self({.sockets = os::SocketUse::inherited_only,
                                            .files = os::FileUse::listed,

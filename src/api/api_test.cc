@@ -125,5 +125,32 @@ TEST(ExecSpec, control_frames_are_a_signal_or_a_size_and_nothing_else) {
     EXPECT_FALSE(parse_control_frame(bad)) << bad;
 }
 
+TEST(AttachSpec, which_terminal_and_what_to_start_is_understood_and_each_flaw_is_named) {
+  using Which = control::AttachRequest::Which;
+  auto parse = [](const std::string& json) { return parse_attach_spec(to_base64url(json)); };
+  auto spec = parse(R"({"name":"build","which":"new","session":"s","argv":["make"],"rows":10,"cols":20})");
+  ASSERT_TRUE(spec);
+  EXPECT_EQ(spec->name, "build");
+  EXPECT_EQ(spec->which, Which::fresh);
+  EXPECT_EQ(spec->exec.session, "s");
+  EXPECT_EQ(spec->exec.columns, 20);
+  EXPECT_EQ(parse("{}")->which, Which::either);
+  for (const char* bad : {R"({"which":"any"})", R"({"which":"existing","argv":["x"]})", R"({"tty":true})",
+                          R"({"kind":"call"})", R"({"rows":-1})", R"({"argv":"x"})"})
+    EXPECT_EQ(parse(bad).error().code, "request.member") << bad;
+  EXPECT_EQ(parse_attach_spec("!!").error().code, "request.spec");
+}
+
+TEST(ExitFrame, names_the_limit_that_ended_a_command_and_those_that_it_met) {
+  using control::ExitKind;
+  EXPECT_EQ(exit_frame({ExitKind::exited, 3}).substr(1), R"({"exit":{"end":"exited","status":3}})");
+  EXPECT_EQ(exit_frame({ExitKind::timed_out, 9}).substr(1),
+            R"({"exit":{"end":"timed_out","limit":"wall_clock","status":9}})");
+  EXPECT_EQ(exit_frame({ExitKind::file_too_large, 25}).substr(1),
+            R"({"exit":{"end":"file_too_large","limit":"file_size","status":25}})");
+  EXPECT_EQ(exit_frame({ExitKind::exited, 2, 1, 7}).substr(1),
+            R"({"exit":{"end":"exited","limits_met":{"memory":1,"pids":7},"status":2}})");
+}
+
 }  // namespace
 }  // namespace saw::api

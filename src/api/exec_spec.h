@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "base/result.h"
+#include "control/commands.h"
 #include "control/types.h"
 #include "control/whole_call.h"
 
@@ -19,6 +20,10 @@ enum class Stream : uint8_t { input = 0, output = 1, error = 2, control = 3, cli
 constexpr size_t kMaxSpec = 3u << 20;  // of the base64url text
 
 Result<control::ExecRequest> parse_exec_spec(std::string_view base64url);
+
+// GET …/attach: which terminal, and what to start where there is none. The same members as far as they have a
+// meaning there, and "name" and "which" ("either", "existing", "new").
+Result<control::AttachRequest> parse_attach_spec(std::string_view base64url);
 
 // POST …/calls: the same members but those of a terminal, and what goes in and how much may come out.
 struct CallSpec {
@@ -39,7 +44,7 @@ using ControlFrame = std::variant<SignalFrame, ResizeFrame>;
 Result<ControlFrame> parse_control_frame(std::string_view json);
 std::optional<int> signal_number(std::string_view name);  // "TERM", "INT", …
 
-std::string started_frame(std::string_view call, std::string_view credential, std::string_view trace);
+std::string started_frame(const control::CommandHandle& handle);
 std::string exit_frame(const control::Exit& exit);
 
 }  // namespace saw::api

@@ -31,6 +31,7 @@ constexpr std::pair<std::string_view, unsigned> kStatus[] = {
     {"review.", 409},
     {"secret.missing", 409},
     {"exec.busy", 503},
+    {"terminal.busy", 503},
     {"route.method", 405},
 };
 
@@ -42,6 +43,11 @@ constexpr std::pair<std::string_view, std::string_view> kAsk[] = {
     {"identity.agent_suspended", "ask the agent's sponsor: saw agent resume NAME"},
     {"identity.agent_revoked", "register another agent: saw agent register NAME --purpose …"},
     {"identity.agent_expired", "ask the agent's sponsor to register it again"},
+    {"identity.not_delegated", "ask the sponsor for a delegation that permits it: saw delegate create"},
+    {"identity.delegation_widens", "ask for less, or ask the sponsor: only a new root can hold more"},
+    {"identity.delegation_expired", "ask the sponsor for a new one: saw delegate create"},
+    {"identity.delegation_revoked", "ask the sponsor for a new one: saw delegate create"},
+    {"identity.delegation_used_up", "ask the sponsor for a new one: saw delegate create"},
     {"commit.conflict", "merge by hand: copy what is needed out of the session, then saw session discard S"},
     {"commit.run_later", "undo it in the session, or ask for a policy with filesystem.runLater: quarantine"},
     {"commit.root", "look again: saw session diff S"},

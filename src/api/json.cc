@@ -180,6 +180,28 @@ Json to_json(const SessionView& v) {
   return out;
 }
 
+Json to_json(const Exit& exit) {
+  Json out = {{"end", name(exit.kind)}, {"status", exit.status}};
+  if (!limit(exit.kind).empty()) out["limit"] = limit(exit.kind);
+  if (exit.memory_kills > 0) out["limits_met"]["memory"] = exit.memory_kills;
+  if (exit.forks_refused > 0) out["limits_met"]["pids"] = exit.forks_refused;
+  return out;
+}
+
+Json to_json(const TerminalView& v) {
+  Json out = {{"id", v.id},
+              {"name", v.name},
+              {"agent", v.agent},
+              {"call", v.call},
+              {"state", v.state},
+              {"created", rfc3339(v.created)},
+              {"attached", v.attached},
+              {"command", v.command}};
+  if (!v.session.empty()) out["session"] = v.session;
+  if (v.state == "ended") out["exit"] = to_json(v.exit);
+  return out;
+}
+
 static Json to_json(const FileSideView& v) {
   Json out = {{"type", v.type}, {"mode", v.mode}, {"size", v.size}};
   if (!v.target.empty()) out["target"] = v.target;
@@ -224,6 +246,52 @@ Json to_json(const AgentView& v) {
               {"purpose", v.purpose}, {"version", v.version}, {"state", v.state}};
   if (v.expires) out["expires"] = rfc3339(v.expires);
   return out;
+}
+
+Json to_json(const DelegationView& v) {
+  Json grants = Json::array(), chain = Json::array();
+  for (const DelegationSpec::Grant& g : v.grants)
+    grants.push_back(
+        {{"actions", g.actions}, {"tools", g.tools}, {"resources", g.resources}, {"labels", g.labels}});
+  for (const DelegationView& parent : v.chain) chain.push_back(to_json(parent));
+  Json out = {{"id", v.id},
+              {"issuer", v.issuer},
+              {"user", v.user},
+              {"sponsor", v.sponsor},
+              {"workspace", v.workspace},
+              {"agent", v.agent},
+              {"task", v.task},
+              {"grants", std::move(grants)},
+              {"issued", rfc3339(v.issued)},
+              {"not_before", rfc3339(v.not_before)},
+              {"expires", rfc3339(v.expires)},
+              {"calls", v.calls},
+              {"calls_used", v.calls_used},
+              {"depth", v.depth},
+              {"approval", v.approval},
+              {"audit", v.audit},
+              {"state", v.state}};
+  if (!v.parent.empty()) out["parent"] = v.parent;
+  if (!v.reason.empty()) out["reason"] = v.reason;
+  if (!v.digest.empty()) out["digest"] = v.digest;
+  if (!v.record.empty()) out["record"] = v.record;
+  if (!chain.empty()) out["chain"] = std::move(chain);
+  return out;
+}
+
+Json to_json(const RevocationView& v) {
+  return {{"kind", v.kind}, {"id", v.id}, {"by", v.by}, {"why", v.why}, {"time", rfc3339(v.time)}};
+}
+
+Json to_json(const WhoView& v) {
+  return {{"sponsor", v.sponsor},
+          {"role", v.role},
+          {"node", v.node},
+          {"how", "peer credentials of the local socket"},
+          {"key_id", v.key_id},
+          {"agents", v.agents},
+          {"delegations", v.delegations},
+          {"workspaces", v.workspaces}};
 }
 
 Json to_json(const SecretView& v) {

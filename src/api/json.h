@@ -54,9 +54,15 @@ Json to_json(const control::WorkspaceView& view);
 Json to_json(const control::ChannelView& view);
 Json to_json(const control::SessionView& view);
 Json to_json(const control::SnapshotView& view);
+// {"end","status"}; "limit": what ended it; "limits_met": {"memory": kills, "pids": refusals}, where there were any.
+Json to_json(const control::Exit& exit);
+Json to_json(const control::TerminalView& view);
 Json to_json(const control::DiffView& view);
 Json to_json(const control::CommitView& view);
 Json to_json(const control::AgentView& view);
+Json to_json(const control::DelegationView& view);
+Json to_json(const control::RevocationView& view);
+Json to_json(const control::WhoView& view);
 Json to_json(const control::SecretView& view);
 Json to_json(const control::ReviewView& view);
 Json to_json(const control::StatusView& view);

@@ -207,9 +207,18 @@ void post_rebuild(Control& control, const HttpRequest& request, Segments at, Res
   control.rebuild_workspace(request.caller, at[0], snapshot, later<WorkspaceView>(std::move(respond)));
 }
 // Only requests without an upgrade come here.
-void get_exec(Control&, const HttpRequest&, Segments, Respond respond) {
-  respond(
-      to_response(Error{"request.upgrade", "exec is a WebSocket: the request must ask for an upgrade", 0}));
+void get_streams(Control&, const HttpRequest&, Segments, Respond respond) {
+  respond(to_response(
+      Error{"request.upgrade", "exec and attach are WebSockets: the request must ask for an upgrade", 0}));
+}
+
+void get_terminals(Control& control, const HttpRequest& request, Segments at, Respond respond) {
+  reply_list(std::move(respond), "terminals", control.list_terminals(request.caller, at[0]));
+}
+void delete_terminal(Control& control, const HttpRequest& request, Segments at, Respond respond) {
+  auto session = request.query.find("session");
+  control.end_terminal(request.caller, at[0], session == request.query.end() ? "" : session->second, at[1],
+                       later<void>(std::move(respond)));
 }
 
 void post_calls(Control& control, const HttpRequest& request, Segments at, Respond respond) {
@@ -325,6 +334,69 @@ void post_agent_verb(Control& control, const HttpRequest& request, Segments at, 
   reply(std::move(respond), control.change_agent(request.caller, at[0], verb));
 }
 
+void read_grants(Members& members, std::vector<DelegationSpec::Grant>& out) {
+  const Json* list = members.value("grants");
+  if (!list) return;
+  if (!list->is_array()) return members.fail("member 'grants' is not a list");
+  for (const Json& item : *list) {
+    if (!item.is_object()) return members.fail("a grant is not an object");
+    Members grant(item);
+    DelegationSpec::Grant& spec = out.emplace_back();
+    grant.texts("actions", spec.actions, Need::required);
+    grant.texts("tools", spec.tools, Need::required);
+    grant.texts("resources", spec.resources, Need::required);
+    grant.texts("labels", spec.labels);
+    if (auto good = grant.finish(); !good) return members.fail("grants: " + good.error().message);
+  }
+}
+void get_delegations(Control& control, const HttpRequest& request, Segments, Respond respond) {
+  reply_list(std::move(respond), "delegations", control.list_delegations(request.caller));
+}
+void post_delegations(Control& control, const HttpRequest& request, Segments, Respond respond) {
+  auto body = body_of(request);
+  if (!body) return respond(to_response(body.error()));
+  Members members(*body);
+  DelegationSpec spec;
+  std::string workspace;
+  uint64_t lifetime = 0;
+  members.text("workspace", workspace, Need::required);
+  members.text("agent", spec.agent);
+  members.text("sub_agent", spec.name);
+  members.text("task", spec.task, Need::required);
+  members.text("parent", spec.parent);
+  members.text("approval", spec.approval);
+  members.number("lifetime_ms", lifetime, INT64_MAX);
+  members.number("calls", spec.calls);
+  members.number("depth", spec.depth);
+  read_grants(members, spec.grants);
+  if (auto good = members.finish(); !good) return respond(to_response(good.error()));
+  spec.lifetime_ms = static_cast<int64_t>(lifetime);
+  reply(std::move(respond), control.create_delegation(request.caller, workspace, spec), 201);
+}
+void get_delegation(Control& control, const HttpRequest& request, Segments at, Respond respond) {
+  reply(std::move(respond), control.show_delegation(request.caller, at[0]));
+}
+void get_revocations(Control& control, const HttpRequest& request, Segments, Respond respond) {
+  reply_list(std::move(respond), "revocations", control.list_revocations(request.caller));
+}
+void post_revocations(Control& control, const HttpRequest& request, Segments, Respond respond) {
+  auto body = body_of(request);
+  if (!body) return respond(to_response(body.error()));
+  Members members(*body);
+  std::string kind, id, why;
+  members.text("kind", kind, Need::required);
+  members.text("id", id, Need::required);
+  members.text("why", why);
+  if (auto good = members.finish(); !good) return respond(to_response(good.error()));
+  reply<void>(std::move(respond), control.revoke(request.caller, kind, id, why), 201);
+}
+void get_whoami(Control& control, const HttpRequest& request, Segments, Respond respond) {
+  reply(std::move(respond), control.whoami(request.caller));
+}
+void get_jwks(Control& control, const HttpRequest&, Segments, Respond respond) {
+  respond({.body = control.jwks(), .content_type = "application/jwk-set+json"});
+}
+
 void get_secrets(Control& control, const HttpRequest& request, Segments, Respond respond) {
   reply_list(std::move(respond), "secrets", control.list_secrets(request.caller));
 }
@@ -408,7 +480,10 @@ constexpr Route kRoutes[] = {
     {"POST", "/v1/workspaces/{w}/snapshots", post_snapshots},
     {"DELETE", "/v1/workspaces/{w}/snapshots/{n}", delete_snapshot},
     {"POST", "/v1/workspaces/{w}/rebuild", post_rebuild},
-    {"GET", "/v1/workspaces/{w}/exec", get_exec},
+    {"GET", "/v1/workspaces/{w}/exec", get_streams},
+    {"GET", "/v1/workspaces/{w}/attach", get_streams},
+    {"GET", "/v1/workspaces/{w}/terminals", get_terminals},
+    {"DELETE", "/v1/workspaces/{w}/terminals/{t}", delete_terminal},
     {"POST", "/v1/workspaces/{w}/calls", post_calls},
     {"GET", "/v1/workspaces/{w}/sessions", get_sessions},
     {"POST", "/v1/workspaces/{w}/sessions", post_sessions},
@@ -423,6 +498,13 @@ constexpr Route kRoutes[] = {
     {"POST", "/v1/agents/{a}/suspend", post_agent_verb<AgentVerb::suspend>},
     {"POST", "/v1/agents/{a}/resume", post_agent_verb<AgentVerb::resume>},
     {"POST", "/v1/agents/{a}/revoke", post_agent_verb<AgentVerb::revoke>},
+    {"GET", "/v1/delegations", get_delegations},
+    {"POST", "/v1/delegations", post_delegations},
+    {"GET", "/v1/delegations/{d}", get_delegation},
+    {"GET", "/v1/revocations", get_revocations},
+    {"POST", "/v1/revocations", post_revocations},
+    {"GET", "/v1/whoami", get_whoami},
+    {"GET", "/v1/jwks", get_jwks},
     {"GET", "/v1/secrets", get_secrets},
     {"PUT", "/v1/secrets/{name}", put_secret},
     {"DELETE", "/v1/secrets/{name}", delete_secret},
@@ -439,8 +521,6 @@ constexpr Route kRoutes[] = {
 constexpr std::string_view kLater[] = {
     "/v1/workspaces/{w}/expose",
     "/v1/workspaces/{w}/kill",
-    "/v1/delegations",
-    "/v1/delegations/{d}",
     "/v1/kill",
     "/v1/channels/{c}",
     "/v1/metrics",
@@ -492,11 +572,13 @@ void Router::handle(const HttpRequest& request, Respond respond) {
   respond(to_response(Error{"route.not_found", "there is no '" + printable(request.path) + "'", 0}));
 }
 
-std::optional<std::string> Router::exec_workspace(const HttpRequest& request) {
+std::optional<Router::Streams> Router::streams(const HttpRequest& request) {
   if (request.method != "GET") return std::nullopt;
-  auto segments = match("/v1/workspaces/{w}/exec", request.path);
-  if (!segments) return std::nullopt;
-  return std::move(segments->front());
+  if (auto exec = match("/v1/workspaces/{w}/exec", request.path))
+    return Streams{Streams::Of::command, std::move(exec->front())};
+  if (auto attach = match("/v1/workspaces/{w}/attach", request.path))
+    return Streams{Streams::Of::terminal, std::move(attach->front())};
+  return std::nullopt;
 }
 
 }  // namespace saw::api

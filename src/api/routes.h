@@ -4,8 +4,8 @@
 //   Router router(control);
 //   router.handle(std::move(request), [](HttpResponse response) { … });
 //
-// In a pattern {x} matches one segment. The exec route answers here only when it is refused: the server
-// recognises its upgrade before.
+// In a pattern {x} matches one segment. The routes of streams (exec, attach) answer here only when there is no
+// upgrade: the server recognises it before.
 #pragma once
 
 #include <span>
@@ -28,8 +28,12 @@ class Router {
   explicit Router(control::Control& control) : control_(control) {}
   void handle(const HttpRequest& request, Respond respond);
 
-  // The workspace of "GET /v1/workspaces/{w}/exec"; nullopt for every other request.
-  static std::optional<std::string> exec_workspace(const HttpRequest& request);
+  // What "GET /v1/workspaces/{w}/exec" or "…/attach" asks for; nullopt for every other request.
+  struct Streams {
+    enum class Of : uint8_t { command, terminal } of = Of::command;
+    std::string workspace;
+  };
+  static std::optional<Streams> streams(const HttpRequest& request);
 
  private:
   control::Control& control_;

@@ -148,7 +148,7 @@ class Relay : public std::enable_shared_from_this<Relay> {
 
   Task write_frames() {
     ErrorCode error;
-    std::string frame = started_frame(handle_->call, handle_->credential, handle_->trace);
+    std::string frame = started_frame(*handle_);
     co_await socket_->async_write(asio::buffer(frame), into(error));
     while (!error && frames_left_ > 0) {
       frame = co_await frames_.async_receive(into(error));
@@ -302,22 +302,38 @@ struct Server::State {
   }
 
   using Started = Result<std::shared_ptr<Relay>>;
-  asio::awaitable<Started> start_command(const control::Caller& caller, const std::string& workspace,
-                                         control::ExecRequest spec) {
-    auto start = [this, &caller, &workspace, &spec](auto handler) {
-      control.start_command(
-          caller, workspace, std::move(spec),
-          [this,
-           handler = std::move(handler)](Result<std::unique_ptr<control::CommandHandle>> handle) mutable {
-            Started started = handle ? Started(std::make_shared<Relay>(io, std::move(*handle)))
-                                     : Started(std::unexpected(std::move(handle).error()));
-            asio::post(io, [handler = std::move(handler), started = std::move(started)]() mutable {
-              handler(std::move(started));
-            });
-          });
+  using HandleReply = control::Reply<std::unique_ptr<control::CommandHandle>>;
+  // `begin` is given what answers it.
+  asio::awaitable<Started> await_streams(std::move_only_function<void(HandleReply)> begin) {
+    auto start = [this, &begin](auto handler) {
+      begin([this,
+             handler = std::move(handler)](Result<std::unique_ptr<control::CommandHandle>> handle) mutable {
+        Started started = handle ? Started(std::make_shared<Relay>(io, std::move(*handle)))
+                                 : Started(std::unexpected(std::move(handle).error()));
+        asio::post(io, [handler = std::move(handler), started = std::move(started)]() mutable {
+          handler(std::move(started));
+        });
+      });
     };
     co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Started)>(
         start, asio::use_awaitable);
+  }
+
+  asio::awaitable<Started> open_streams(const HttpRequest& request, const Router::Streams& asked) {
+    auto spec = request.query.find("spec");
+    const std::string_view text = spec == request.query.end() ? std::string_view() : spec->second;
+    if (asked.of == Router::Streams::Of::terminal) {
+      auto attach = parse_attach_spec(text);
+      if (!attach) co_return std::unexpected(std::move(attach).error());
+      co_return co_await await_streams([&](HandleReply reply) {
+        control.attach(request.caller, asked.workspace, std::move(*attach), std::move(reply));
+      });
+    }
+    auto exec = parse_exec_spec(text);
+    if (!exec) co_return std::unexpected(std::move(exec).error());
+    co_return co_await await_streams([&](HandleReply reply) {
+      control.start_command(request.caller, asked.workspace, std::move(*exec), std::move(reply));
+    });
   }
 
   Task serve(Stream_ stream, uint32_t uid) {
@@ -347,14 +363,9 @@ struct Server::State {
         response = to_response(target.error());
       } else {
         HttpRequest request = to_request(parser.get(), *caller, std::move(*target));
-        auto workspace = websocket::is_upgrade(parser.get()) ? Router::exec_workspace(request) : std::nullopt;
-        if (workspace) {
-          auto spec = parse_exec_spec(request.query["spec"]);
-          Started started = std::unexpected(Error{});
-          if (spec)
-            started = co_await start_command(*caller, *workspace, std::move(*spec));
-          else
-            started = std::unexpected(spec.error());
+        auto streams = websocket::is_upgrade(parser.get()) ? Router::streams(request) : std::nullopt;
+        if (streams) {
+          Started started = co_await open_streams(request, *streams);
           if (started) {
             co_await upgrade(std::move(stream), parser.release(), std::move(*started));
             co_return;

@@ -75,12 +75,13 @@ class ServerTest : public control::ControlTest {
     return Json::parse(answer.substr(answer.find("\r\n\r\n") + 4), nullptr, false);
   }
 
-  static std::string upgrade(const std::string& workspace, const std::string& spec) {
+  static std::string upgrade(const std::string& workspace, const std::string& spec,
+                             const std::string& streams = "exec") {
     return fmt::format(
-        "GET /v1/workspaces/{}/exec?spec={} HTTP/1.1\r\nHost: saw\r\nUpgrade: websocket\r\nConnection: "
+        "GET /v1/workspaces/{}/{}?spec={} HTTP/1.1\r\nHost: saw\r\nUpgrade: websocket\r\nConnection: "
         "Upgrade\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-        workspace, to_base64url(spec));
+        workspace, streams, to_base64url(spec));
   }
   // One masked binary frame (RFC 6455 §5.2) with a mask of zeros.
   static std::string frame(const std::string& payload) {
@@ -135,10 +136,10 @@ class ExecStreamTest : public ServerTest {
     ASSERT_TRUE(control_->put_secret(owner_, "github-token", "x"));
     ASSERT_TRUE(create(spec(), owner_));
   }
-  // Connects, and waits for the first frame, which says "started".
-  Fd start(const std::string& spec) const {
+  // Connects, and waits for the first frame, which says "started". What came with it is in `early_`.
+  Fd start(const std::string& spec, const std::string& streams = "exec") {
     Fd socket = dial();
-    EXPECT_TRUE(write_all(socket, upgrade("dev", spec)));
+    EXPECT_TRUE(write_all(socket, upgrade("dev", spec, streams)));
     std::string got;
     while (got.find("\"started\"") == got.npos) {
       std::string chunk = read_some(socket);
@@ -146,6 +147,7 @@ class ExecStreamTest : public ServerTest {
       got += chunk;
     }
     EXPECT_EQ(status(got), 101) << got;
+    early_ = got.substr(std::min(got.find("\"started\""), got.size()));
     return socket;
   }
   // On the control plane's thread, as soon as the fake node has the command.
@@ -156,6 +158,7 @@ class ExecStreamTest : public ServerTest {
     });
   }
   control::Caller owner_;
+  std::string early_;
   os::Loop::Timer watch_;
   os::Loop::Watch hangup_;
 };
@@ -168,7 +171,7 @@ TEST_F(ExecStreamTest, output_comes_on_its_streams_and_the_exit_comes_last) {
   });
   with_client([&] {
     Fd socket = start(R"({"kind":"call","argv":["x"]})");
-    std::string got;
+    std::string got = early_;
     for (std::string chunk; got.find("\"exit\"") == got.npos && !(chunk = read_some(socket)).empty();)
       got += chunk;
     EXPECT_NE(got.find(std::string("\x01") + "to stdout"), got.npos);
@@ -217,6 +220,29 @@ TEST_F(ExecStreamTest, a_client_that_vanishes_ends_its_call) {
   server_->run();
   client.join();
   EXPECT_EQ(world_.sandboxes.size(), 1u);
+}
+
+TEST_F(ExecStreamTest, who_vanishes_from_a_terminal_is_detached_and_the_next_one_finds_it) {
+  when_started([&] { ASSERT_TRUE(write_all(node_->pipes[1][0], "shown before")); });
+  with_client([&] {
+    {
+      Fd vanishes = start("{}", "attach");
+    }
+    Fd socket = dial();  // what was shown may come with the first frame
+    ASSERT_TRUE(write_all(socket, upgrade("dev", R"({"which":"existing"})", "attach")));
+    std::string got;
+    while (got.find("shown before") == got.npos) {
+      const std::string chunk = read_some(socket);
+      if (chunk.empty()) break;
+      got += chunk;
+    }
+    EXPECT_NE(got.find(std::string("\x01") + "shown before"), got.npos) << got;
+    EXPECT_EQ(status(request("GET", "/v1/workspaces/dev/terminals")), 200);
+    EXPECT_EQ(status(request("DELETE", "/v1/workspaces/dev/terminals/other")), 404);
+    EXPECT_EQ(status(request("GET", "/v1/workspaces/dev/attach")), 400) << "without an upgrade";
+  });
+  EXPECT_EQ(node_->execs.size(), 1u);
+  EXPECT_TRUE(node_->signals.empty()) << "nothing was hung up";
 }
 
 }  // namespace

@@ -259,6 +259,10 @@ std::string process_activity(const ProcessActivity& e) {
     j["launch_type_id"] = 3, j["launch_type"] = "Exec";
   else
     j["exit_code"] = e.exit_status;
+  Json& saw = j["unmapped"]["saw"];
+  put(saw, "limit", e.limit, kMaxId);
+  if (e.memory_kills != 0) saw["memory_kills"] = e.memory_kills;
+  if (e.forks_refused != 0) saw["forks_refused"] = e.forks_refused;
   return render(j);
 }
 

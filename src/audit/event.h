@@ -71,6 +71,8 @@ struct ProcessActivity : Base {
   enum class Activity : uint8_t { launch, terminate } activity = Activity::launch;
   std::string command_line, sandbox;
   int32_t pid = 0, exit_status = 0;
+  std::string limit;                             // that ended it: "memory", "wall_clock", "file_size"
+  uint64_t memory_kills = 0, forks_refused = 0;  // in its sandbox, while it ran
 };
 std::string process_activity(const ProcessActivity&);
 

@@ -112,15 +112,15 @@ struct Describe {
   std::string (*words)(const Json&);
 };
 constexpr std::array<Describe, 10> kClasses = {{{1007, process},
-                                               {2003, lifecycle_text},
-                                               {2004, finding_text},
-                                               {3002, authentication_text},
-                                               {4001, network},
-                                               {4002, http},
-                                               {4003, dns},
-                                               {5019, lifecycle_text},
-                                               {6002, lifecycle_text},
-                                               {6003, api}}};
+                                                {2003, lifecycle_text},
+                                                {2004, finding_text},
+                                                {3002, authentication_text},
+                                                {4001, network},
+                                                {4002, http},
+                                                {4003, dns},
+                                                {5019, lifecycle_text},
+                                                {6002, lifecycle_text},
+                                                {6003, api}}};
 
 // What happened, in the event's own words where the class is not one of ours.
 std::string what(const Json& j) {

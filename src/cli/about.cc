@@ -11,11 +11,15 @@ namespace {
 using nlohmann::json;
 
 Outcome whoami(Context& context) {
-  const std::string sponsor = fmt::format("uid:{}", context.uid);
-  context.out.json(
-      {{"sponsor", sponsor}, {"user", context.user}, {"how", "peer credentials of the local socket"}});
-  context.out.line(fmt::format("{} ({}), by the peer credentials of the local socket", sponsor,
-                               context.user.empty() ? "no name" : context.user));
+  const json who = CLI_TRY(call(context, "GET", "/v1/whoami"));
+  json answer = who;
+  answer["user"] = context.user;
+  context.out.json(answer);
+  context.out.line(fmt::format("{} ({}), {}, by the {}", text_of(who, "sponsor"),
+                               context.user.empty() ? "no name" : context.user, text_of(who, "role"),
+                               text_of(who, "how")));
+  for (const char* member : {"node", "key_id", "workspaces", "agents", "delegations"})
+    context.out.field(member, text_of(who, member));
   return 0;
 }
 

@@ -9,6 +9,7 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
@@ -20,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "cli/detach_keys.h"
 
 namespace saw::cli {
 namespace {
@@ -131,6 +133,11 @@ std::string resize_message(int terminal) {
   return json{{"resize", {size.ws_row, size.ws_col}}}.dump();
 }
 
+uint64_t count_in(const json& object, const char* member) {
+  const auto found = object.find(member);
+  return found != object.end() && found->is_number_unsigned() ? found->get<uint64_t>() : 0;
+}
+
 // "TERM" for SIGTERM: what the daemon understands.
 const char* signal_name(int number) {
   switch (number) {
@@ -153,7 +160,7 @@ const char* signal_name(int number) {
 class Relay {
  public:
   Relay(asio::io_context& io, Socket socket, const ExecLocal& local)
-      : socket_(std::move(socket)), signals_(io), local_(local) {
+      : socket_(std::move(socket)), signals_(io), held_keys_(io), local_(local) {
     socket_.read_message_max(kMaxFrame);
   }
 
@@ -188,6 +195,7 @@ class Relay {
   void wait_for_signal() {
     signals_.async_wait([this](const ErrorCode& ec, int number) {
       if (ec) return;
+      if (number != SIGWINCH && local_.detach == Detach::by_hand) return detach();
       if (number == SIGWINCH)
         send(Stream::control_to_server, resize_message(local_.input));
       else
@@ -205,28 +213,62 @@ class Relay {
   }
   void take_input(const std::string& chunk) {
     input_ended_ = chunk.empty();
-    send(Stream::input, chunk);
+    if (local_.detach == Detach::never) return send(Stream::input, chunk);
+    held_keys_.cancel();
+    DetachKeys::Typed typed = keys_.take(chunk);
+    if (!typed.pass.empty()) send(Stream::input, typed.pass);
+    if (typed.leaves || input_ended_) return detach();
+    if (keys_.holding()) release_later();
+    if (typed.pass.empty()) input_->next();
+  }
+  // A Ctrl-P that nothing followed was meant for the command.
+  void release_later() {
+    held_keys_.expires_after(std::chrono::milliseconds(kHoldMs));
+    held_keys_.async_wait([this](const ErrorCode& ec) {
+      if (ec || result_ || !keys_.holding()) return;
+      send_more(keys_.release());
+    });
+  }
+  // Input beside what input_ waits for: a next() of its own would read two chunks ahead.
+  void send_more(std::string_view bytes) {
+    std::string frame(1, static_cast<char>(Stream::input));
+    frame += bytes;
+    outgoing_.push_back({std::move(frame), AsksForMore::no});
+    if (outgoing_.size() == 1) write_frame();
+  }
+
+  // What was typed before is sent first.
+  void detach() {
+    if (result_) return;
+    leaving_ = true;
+    if (outgoing_.empty()) leave();
+  }
+  void leave() {
+    result_ = ExecResult{.end = "detached"};
+    finish({});
   }
 
   void send(Stream stream, std::string_view bytes) {
     if (stream == Stream::control_to_server && bytes.empty()) return;
     std::string frame(1, static_cast<char>(stream));
     frame += bytes;
-    outgoing_.push_back(std::move(frame));
+    outgoing_.push_back({std::move(frame), stream == Stream::input ? AsksForMore::yes : AsksForMore::no});
     if (outgoing_.size() == 1) write_frame();
   }
   void write_frame() {
-    socket_.async_write(asio::buffer(outgoing_.front()), [this](const ErrorCode& ec, size_t) {
+    socket_.async_write(asio::buffer(outgoing_.front().bytes), [this](const ErrorCode& ec, size_t) {
       if (ec) return;  // the reading side learns of it, after what the command still said
-      const bool was_input = outgoing_.front()[0] == static_cast<char>(Stream::input);
+      const bool more = outgoing_.front().asks_for_more == AsksForMore::yes;
       outgoing_.pop_front();
       if (!outgoing_.empty()) write_frame();
-      if (was_input && !input_ended_ && input_) input_->next();
+      if (outgoing_.empty() && leaving_ && !result_) return leave();
+      if (more && !input_ended_ && input_) input_->next();
     });
   }
 
   void read_frame() {
     socket_.async_read(incoming_, [this](const ErrorCode& ec, size_t) {
+      if (result_) return;
       if (ec) return finish(ec);
       const auto data = incoming_.cdata();
       take_frame({static_cast<const char*>(data.data()), data.size()});
@@ -248,6 +290,12 @@ class Relay {
       if (const auto end = exit->find("end"); end != exit->end() && end->is_string()) result.end = *end;
       if (const auto status = exit->find("status"); status != exit->end() && status->is_number_integer())
         result.status = *status;
+      if (const auto limit = exit->find("limit"); limit != exit->end() && limit->is_string())
+        result.limit = *limit;
+      if (const auto met = exit->find("limits_met"); met != exit->end() && met->is_object()) {
+        result.memory_kills = count_in(*met, "memory");
+        result.forks_refused = count_in(*met, "pids");
+      }
       result_ = std::move(result);
       finish({});
     }
@@ -257,17 +305,25 @@ class Relay {
     ErrorCode ignored;
     input_.reset();
     signals_.cancel(ignored);
+    held_keys_.cancel();
     beast::get_lowest_layer(socket_).close(ignored);
   }
 
   websocket::stream<Socket> socket_;
   std::optional<InputReader> input_;
   asio::signal_set signals_;
+  asio::steady_timer held_keys_;
   const ExecLocal& local_;
   beast::flat_buffer incoming_;
-  std::deque<std::string>
-      outgoing_;  // one input frame at most, and control frames at the speed of a person's signals
-  bool input_ended_ = false;
+  enum class AsksForMore { no, yes };
+  struct Frame {
+    std::string bytes;
+    AsksForMore asks_for_more;
+  };
+  std::deque<Frame>
+      outgoing_;  // of input one chunk at most, and control frames at the speed of a person's signals
+  DetachKeys keys_;
+  bool input_ended_ = false, leaving_ = false;
   std::optional<ExecResult> result_;
   ErrorCode error_;
 };

@@ -37,10 +37,15 @@ enum class Terminal {
   raw
 };  // raw: `input` is a terminal; it is set to raw mode meanwhile, and its size follows
 
+// By hand: what is typed is looked at, Ctrl-P Ctrl-Q leaves (detach_keys.h), and so does a signal to this process,
+// which is not passed on then.
+enum class Detach { never, by_hand };
+
 // The near end of a command that runs in a sandbox.
 struct ExecLocal {
   int input = -1;  // read until its end; -1: the command gets an empty stdin
   Terminal terminal = Terminal::none;
+  Detach detach = Detach::never;
   std::function<void(Stream, std::string_view)>
       output;  // Stream::output or ::error; may block, which slows the command down
   std::function<void(std::string_view)> started;  // the JSON of "started"
@@ -49,8 +54,12 @@ struct ExecLocal {
 // How it ended. `refused` instead of the rest: the API answered with an ordinary response and nothing ran.
 struct ExecResult {
   std::optional<Reply> refused;
-  std::string end;  // "exited", "signalled", "timed_out", "out_of_memory", "not_started", "sandbox_gone"
-  int status = 0;   // exit status, signal number, or errno of not_started
+  std::string
+      end;  // "exited", "signalled", "timed_out", "out_of_memory", "file_too_large", "not_started", "sandbox_gone"; "detached":
+            // it goes on
+  int status = 0;                                // exit status, signal number, or errno of not_started
+  std::string limit;                             // that ended it
+  uint64_t memory_kills = 0, forks_refused = 0;  // in its sandbox, while it ran
 };
 
 class Api {

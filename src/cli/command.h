@@ -41,6 +41,7 @@ struct Command {
   std::vector<Positional> positionals;
   std::vector<Option> options;
   std::string rest;  // "CMD…": the command takes what stands behind "--"; empty: it takes none
+  Need rest_need = Need::required;
   std::string text;  // paragraphs of the long help
   std::vector<std::string> examples;
   Outcome (*run)(Context&) = nullptr;  // nullptr: known, not available yet

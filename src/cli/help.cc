@@ -20,7 +20,8 @@ constexpr Status kStatuses[] = {
     {"126", "refused by policy or authority"},
     {"127", "run, exec: the command does not exist in the sandbox"},
     {"other",
-     "run, exec: the command's own status; 128+n when signal n ended it; 137 on a limit (time, memory)"},
+     "run, exec: the command's own status; 128+n when signal n ended it; 137 on a limit (time, memory, file "
+     "size)"},
 };
 
 struct Variable {
@@ -163,7 +164,9 @@ std::string usage_line(const Command& command) {
     const std::string name = p.name + (p.occurs == Occurs::repeatedly ? "…" : "");
     out += p.need == Need::required ? fmt::format(" {}", name) : fmt::format(" [{}]", name);
   }
-  if (!command.rest.empty()) out += fmt::format(" -- {}", command.rest);
+  if (!command.rest.empty())
+    out += command.rest_need == Need::required ? fmt::format(" -- {}", command.rest)
+                                               : fmt::format(" [-- {}]", command.rest);
   return out;
 }
 

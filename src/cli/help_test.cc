@@ -47,7 +47,7 @@ TEST(Help, knows_groups_and_commands_and_nothing_else) {
   const std::vector<Command> table = all_commands();
   EXPECT_NE(help_text(table, "workspace").find("decommission"), std::string::npos);
   EXPECT_NE(help_text(table, "workspace create").find("--policy FILE"), std::string::npos);
-  EXPECT_NE(help_text(table, "attach").find("not available yet"), std::string::npos);
+  EXPECT_NE(help_text(table, "ssh").find("not available yet"), std::string::npos);
   EXPECT_EQ(help_text(table, "nonsense"), "");
 }
 

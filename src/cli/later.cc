@@ -10,13 +10,9 @@ std::vector<Command> later_commands() {
   };
   static constexpr Later kLater[] = {
       {"workspace expose", "a URL that only the owner can open"},
-      {"attach", "an interactive terminal; detaching leaves it running"},
       {"ssh", "a ProxyCommand for IDEs"},
       {"policy replay", "what a policy would have decided about the past"},
       {"policy import", "convert another system's policy"},
-      {"delegate create", "give an agent bounded authority for a task"},
-      {"delegate show", "a delegation and its chain"},
-      {"delegate revoke", "end a delegation"},
       {"audit prove", "a proof that one entry is in the log"},
       {"kill", "stop a workspace, an agent or everything at once"},
       {"login", "log in over the network (OIDC)"},

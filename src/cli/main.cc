@@ -92,10 +92,10 @@ Places find_places(const Args& args, const World& world) {
 
 std::vector<Command> all_commands() {
   std::vector<Command> all;
-  for (auto* group :
-       {daemon_commands, host_commands, workspace_commands, run_commands, copy_commands, session_commands,
-        policy_commands, prove_commands, release_commands, release_tree_commands, agent_commands,
-        secret_commands, review_commands, audit_commands, about_commands, later_commands})
+  for (auto* group : {daemon_commands, host_commands, workspace_commands, run_commands, attach_commands,
+                      copy_commands, session_commands, policy_commands, prove_commands, release_commands,
+                      release_tree_commands, agent_commands, delegate_commands, secret_commands,
+                      review_commands, audit_commands, about_commands, later_commands})
     std::ranges::move(group(), std::back_inserter(all));
   return all;
 }

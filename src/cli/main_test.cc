@@ -43,9 +43,27 @@ TEST(ExitStatus, of_a_command_is_its_own_or_says_what_killed_it) {
   for (const Case& c :
        {Case{"exited", 0, 0}, Case{"exited", 7, 7}, Case{"exited", 126, 126}, Case{"signalled", SIGTERM, 143},
         Case{"signalled", SIGSEGV, 139}, Case{"timed_out", 9, 137}, Case{"out_of_memory", 9, 137},
-        Case{"sandbox_gone", 0, 137}, Case{"not_started", ENOENT, 127}, Case{"not_started", EACCES, 125},
-        Case{"something new", 0, 125}, Case{"", 0, 125}})
+        Case{"file_too_large", SIGXFSZ, 137}, Case{"detached", 0, 0}, Case{"sandbox_gone", 0, 137},
+        Case{"not_started", ENOENT, 127}, Case{"not_started", EACCES, 125}, Case{"something new", 0, 125},
+        Case{"", 0, 125}})
     EXPECT_EQ(exit_status({.end = c.end, .status = c.status}), c.exit) << c.end;
+}
+
+TEST(ExitStatus, says_which_limit_ended_a_command_or_was_met_and_leaves_its_own_status_alone) {
+  Rig rig;
+  rig.api.exec_result = {.end = "file_too_large", .status = SIGXFSZ, .limit = "file_size"};
+  Ran ran = rig.saw({"--json", "run", "dev", "--", "x"});
+  EXPECT_EQ(ran.status, 137);
+  EXPECT_NE(ran.out.find(R"("limit":"file_size")"), ran.out.npos) << ran.out;
+  EXPECT_NE(ran.err.find("beyond the limit of its size"), ran.err.npos) << ran.err;
+  rig.api.exec_result = {.end = "exited", .status = 2, .forks_refused = 7};
+  ran = rig.saw({"--json", "run", "dev", "--", "x"});
+  EXPECT_EQ(ran.status, 2);
+  EXPECT_NE(ran.out.find(R"("limits_met":{"pids":7})"), ran.out.npos) << ran.out;
+  EXPECT_NE(ran.err.find("7 could not be started"), ran.err.npos) << ran.err;
+  rig.api.exec_result = {.end = "exited", .status = 2};
+  ran = rig.saw({"--json", "run", "dev", "--", "x"});
+  EXPECT_EQ(ran.out.find("limit"), ran.out.npos) << ran.out;
 }
 
 TEST(ExitStatus, of_run_is_never_1_unless_the_command_said_so) {
@@ -87,7 +105,7 @@ TEST(Output, with_json_stdout_holds_json_lines_and_nothing_else) {
                                                           {"whoami"},
                                                           {"advise"},
                                                           {"help"},
-                                                          {"attach", "dev"},
+                                                          {"ssh", "dev"},
                                                           {"nonsense"},
                                                           {"workspace", "create"},
                                                           {"run", "dev", "--", "x"},
@@ -98,6 +116,7 @@ TEST(Output, with_json_stdout_holds_json_lines_and_nothing_else) {
                    R"({"workspaces":[{"name":"dev","id":"ws-1","state":"running"}]})");
     rig.api.answer("GET /v1/workspaces/dev", 200,
                    R"({"name":"dev","policy":{"name":"p","digest":"sha256:0"}})");
+    rig.api.answer("GET /v1/whoami", 200, R"({"sponsor":"uid:1000","role":"user"})");
     rig.api.answer("GET /v1/agents", 200, R"({"agents":[{"name":"a"}]})");
     rig.api.answer("GET /v1/status", 200,
                    R"({"state":"ready","audit":{"ok":true,"entries":3},"programs":[]})");

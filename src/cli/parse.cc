@@ -143,7 +143,7 @@ Attempt<Args> parse_arguments(const Command& command, std::vector<std::string> w
   } catch (const CLI::ParseError& e) {
     return usage(command.path, e.what());
   }
-  if (!command.rest.empty() && args.rest().empty())
+  if (!command.rest.empty() && command.rest_need == Need::required && args.rest().empty())
     return usage(command.path,
                  fmt::format("put the command after '--': saw {} … -- {}", command.path, command.rest));
   for (const Holder& holder : holders) {

@@ -13,10 +13,12 @@
 #include "base/file.h"
 #include "cli/commands.h"
 #include "cli/context.h"
+#include "policy/blueprint.h"
 #include "policy/decide_json.h"
 #include "policy/lint.h"
 #include "policy/projectable.h"
 #include "policy/schema.h"
+#include "policy/trifecta.h"
 
 namespace saw::cli {
 namespace {
@@ -38,20 +40,48 @@ Attempt<Policy> load(Context& context, const std::string& file) {
   return std::move(*compiled);
 }
 
-Outcome policy_lint(Context& context) {
-  const std::string file = context.args.text("FILE");
-  const std::string yaml = CLI_TRY(read_file(absolute(context.places, file)));
-  const auto compiled = Policy::compile(yaml, file);
-  policy::Diagnostics found = compiled ? compiled->warnings() : compiled.error();
-  if (compiled) std::ranges::move(policy::lint(*compiled), std::back_inserter(found));
-  std::ranges::sort(found, {}, [](const Diagnostic& d) { return std::tie(d.line, d.column, d.message); });
+json explain(Context& context, const Policy& compiled) {
+  const policy::Trifecta trifecta = policy::trifecta_of(compiled);
+  for (const std::string& line : trifecta.lines()) context.out.line(line);
+  json legs = json::array();
+  for (const policy::TrifectaLeg& leg : trifecta.legs)
+    legs.push_back({{"leg", std::string(1, leg.letter)},
+                    {"what", leg.what},
+                    {"present", leg.present},
+                    {"because", leg.because}});
+  return {{"legs", std::move(legs)}, {"conclusion", trifecta.conclusion}};
+}
+
+json show(Context& context, const policy::Diagnostics& found) {
   json list = json::array();
   for (const Diagnostic& d : found) {
     list.push_back(to_json(d));
     context.out.line(d.text());
   }
-  json report = {{"file", file}, {"ok", compiled.has_value()}, {"diagnostics", std::move(list)}};
+  return list;
+}
+
+Outcome lint_blueprint(Context& context, const std::string& file, const std::string& yaml) {
+  const auto blueprint = policy::Blueprint::read(yaml, file);
+  json list = show(context, blueprint ? policy::Diagnostics() : blueprint.error());
+  context.out.json({{"file", file}, {"ok", blueprint.has_value()}, {"diagnostics", std::move(list)}});
+  if (blueprint)
+    context.out.note(fmt::format("{}: blueprint '{}' has every field; its policy is '{}'", file,
+                                 blueprint->name, blueprint->policy));
+  return blueprint ? 0 : 1;
+}
+
+Outcome policy_lint(Context& context) {
+  const std::string file = context.args.text("FILE");
+  const std::string yaml = CLI_TRY(read_file(absolute(context.places, file)));
+  if (policy::is_blueprint(yaml)) return lint_blueprint(context, file, yaml);
+  const auto compiled = Policy::compile(yaml, file);
+  policy::Diagnostics found = compiled ? compiled->warnings() : compiled.error();
+  if (compiled) std::ranges::move(policy::lint(*compiled), std::back_inserter(found));
+  std::ranges::sort(found, {}, [](const Diagnostic& d) { return std::tie(d.line, d.column, d.message); });
+  json report = {{"file", file}, {"ok", compiled.has_value()}, {"diagnostics", show(context, found)}};
   if (compiled) report["digest"] = digest_text(compiled->digest());
+  if (compiled && context.args.has("--explain")) report["trifecta"] = explain(context, *compiled);
   context.out.json(report);
   if (compiled)
     context.out.note(
@@ -114,11 +144,15 @@ std::vector<Command> policy_commands() {
       {.path = "policy lint",
        .summary = "check a policy: errors with file, line and column",
        .positionals = {file},
-       .text = "Exit status 1 if there is an error. Warnings alone are fine: rules that never decide, globs "
-               "that surprise, credentials\n"
-               "without use, private data with a way out, and what no program of this version enforces yet. "
-               "Needs no daemon.",
-       .examples = {"saw policy lint policies/local-dev.yaml"},
+       .options = {{"--explain", "", "also print which legs of the lethal trifecta it leaves, and why"}},
+       .text =
+           "Exit status 1 if there is an error. Warnings alone are fine: rules that never decide, globs "
+           "that surprise, credentials\n"
+           "without use, private data with a way out, and what no program of this version enforces yet. A "
+           "file of kind Blueprint is\n"
+           "checked for the fields that every blueprint has. Needs no daemon.",
+       .examples = {"saw policy lint policies/local-dev.yaml",
+                    "saw policy lint --explain policies/public-research.yaml"},
        .run = policy_lint},
       {.path = "policy show",
        .summary = "a policy in its canonical, compiled form",

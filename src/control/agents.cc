@@ -57,7 +57,8 @@ Result<store::Agent> Agents::resolve(const std::string& sponsor, std::string_vie
   return insert(sponsor, kDefault, "registered by SAW on first use, for commands that name no agent");
 }
 
-Result<> Agents::check(std::string_view agent_id) const {
+Result<> Agents::check(std::string_view holder) const {
+  const std::string_view agent_id = identity::registered_agent(holder);
   const auto agent = SAW_TRY(plane_.store.agent(agent_id));
   if (!agent)
     return Error::make("identity.agent_unknown", "agent '{}' is not registered", printable(agent_id, 80));
@@ -67,6 +68,10 @@ Result<> Agents::check(std::string_view agent_id) const {
     return Error::make("identity.agent_" + agent->state, "agent '{}' is {}", agent->name, agent->state);
   if (agent->expires != 0 && plane_.clock.now() >= agent->expires)
     return Error::make("identity.agent_expired", "the registration of agent '{}' has expired", agent->name);
+  for (auto what : {identity::Revocable::sponsor, identity::Revocable::user})
+    if (revocations_.contains(what, agent->sponsor))
+      return Error::make(fmt::format("identity.{}_revoked", identity::name(what)), "{} '{}' is revoked",
+                         identity::name(what), agent->sponsor);
   return {};
 }
 

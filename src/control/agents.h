@@ -14,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-#include "control/plane.h"
+#include "control/revocations.h"
 
 namespace saw::control {
 
@@ -24,13 +24,15 @@ class Agents {
   static constexpr size_t kMaxPurpose = 500, kMaxPerSponsor = 1000;
 
   // on_change: an agent's state is another one now.
-  Agents(Plane& plane, std::move_only_function<void(const store::Agent&)> on_change)
-      : plane_(plane), on_change_(std::move(on_change)) {}
+  Agents(Plane& plane, const Revocations& revocations,
+         std::move_only_function<void(const store::Agent&)> on_change)
+      : plane_(plane), revocations_(revocations), on_change_(std::move(on_change)) {}
 
   // By id or name, of this sponsor. The default agent (and the sponsor's own record) is made if it is not
   // there.
   Result<store::Agent> resolve(const std::string& sponsor, std::string_view agent);
-  // "identity.agent_suspended" and the like when it may not act now.
+  // "identity.agent_suspended" and the like when it, or its sponsor, may not act now. A sub-agent may act while
+  // the registered agent that it belongs to may.
   Result<> check(std::string_view agent_id) const;
   bool may_act(std::string_view agent_id) const { return check(agent_id).has_value(); }
 
@@ -46,6 +48,7 @@ class Agents {
   void record(const store::Agent& agent, const std::string& by, std::string_view verb);
 
   Plane& plane_;
+  const Revocations& revocations_;
   // Suspended or revoked while the store could not be written: in force until it can, or until a restart.
   std::set<std::string, std::less<>> barred_;
   std::move_only_function<void(const store::Agent&)> on_change_;

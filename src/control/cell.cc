@@ -143,7 +143,13 @@ void Cell::rebind() {
                       }));
 }
 
+void Cell::keep_closed() {
+  kept_closed_ = true;
+  use_channel(ChannelUse::closed);
+}
+
 void Cell::use_channel(ChannelUse use) {
+  if (kept_closed_) use = ChannelUse::closed;
   if (use_ == use) return;
   use_ = use;
   if (use == ChannelUse::closed)

@@ -38,6 +38,8 @@ class Cell {
   void prove(Reply<> reply);
   void rebind();  // saw-egress is new: give it this sandbox's sockets
   void use_channel(ChannelUse use);
+  // Nothing opens its channel any more: what acts in it has no authority outwards.
+  void keep_closed();
   void mark_found() { state_ = State::found; }  // recovery: saw-node holds it
   void mark_lost() { state_ = State::down; }    // saw-node says that it ended
   // A start from nothing after a stop gets a new name.
@@ -66,7 +68,7 @@ class Cell {
   egress::ChannelIdentity identity_;
   State state_ = State::down;
   ChannelUse use_ = ChannelUse::open;
-  bool rebinding_ = false;
+  bool rebinding_ = false, kept_closed_ = false;
   std::vector<std::string> degraded_;
   sandbox::Depth depth_ = sandbox::Depth::call;
   std::optional<ProofView> proof_;

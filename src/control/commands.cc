@@ -14,20 +14,26 @@ namespace {
 
 constexpr size_t kStreams = 3;
 
-Exit to_exit(const sandbox::ExecExited& exited) {
-  switch (exited.end) {
+ExitKind kind_of(sandbox::ExecEnd end) {
+  switch (end) {
     case sandbox::ExecEnd::exited:
-      return {ExitKind::exited, exited.status};
+      return ExitKind::exited;
     case sandbox::ExecEnd::signalled:
-      return {ExitKind::signalled, exited.status};
+      return ExitKind::signalled;
     case sandbox::ExecEnd::not_started:
-      return {ExitKind::not_started, exited.status};
+      return ExitKind::not_started;
     case sandbox::ExecEnd::sandbox_gone:
-      return {ExitKind::sandbox_gone, exited.status};
+      return ExitKind::sandbox_gone;
     case sandbox::ExecEnd::out_of_memory:
-      return {ExitKind::out_of_memory, exited.status};
+      return ExitKind::out_of_memory;
+    case sandbox::ExecEnd::file_too_large:
+      return ExitKind::file_too_large;
   }
-  return {ExitKind::sandbox_gone, 0};
+  return ExitKind::sandbox_gone;
+}
+
+Exit to_exit(const sandbox::ExecExited& exited) {
+  return {kind_of(exited.end), exited.status, exited.met.memory_kills, exited.met.forks_refused};
 }
 
 }  // namespace
@@ -35,26 +41,33 @@ Exit to_exit(const sandbox::ExecExited& exited) {
 // ---- the handle
 // -------------------------------------------------------------------------------------------------------------------
 
-CommandHandle::~CommandHandle() {
-  if (!alive_.expired()) commands_.abandon(call);
-}
-
-void CommandHandle::on_exit(std::move_only_function<void(Exit)> callback) {
-  Commands::Command* command = alive_.expired() ? nullptr : commands_.find(call);
+void Commands::handle_on_exit(const std::string& key, std::move_only_function<void(Exit)> callback) {
+  Command* command = find(key);
   if (!command) return callback({ExitKind::sandbox_gone, 0});
   command->on_exit = std::move(callback);
 }
 
-void CommandHandle::signal(int number) {
-  Commands::Command* command = alive_.expired() ? nullptr : commands_.find(call);
-  if (command && command->stage == Commands::Stage::running)
-    commands_.plane_.node.send(sandbox::SignalExec{command->sandbox, command->exec, number});
+void Commands::handle_signal(const std::string& key, int number) {
+  Command* command = find(key);
+  if (command && command->stage == Stage::running)
+    plane_.node.send(sandbox::SignalExec{command->sandbox, command->exec, number});
 }
 
-void CommandHandle::resize(uint16_t rows, uint16_t columns) {
-  Commands::Command* command = alive_.expired() ? nullptr : commands_.find(call);
-  if (command && command->stage == Commands::Stage::running)
-    commands_.plane_.node.send(sandbox::ResizeExec{command->sandbox, command->exec, rows, columns});
+void Commands::handle_resize(const std::string& key, uint16_t rows, uint16_t columns) {
+  Command* command = find(key);
+  if (command && command->stage == Stage::running)
+    plane_.node.send(sandbox::ResizeExec{command->sandbox, command->exec, rows, columns});
+}
+
+// The client went away.
+void Commands::handle_dropped(const std::string& key) {
+  Command* command = find(key);
+  if (!command) return;
+  command->on_exit = {};
+  if (command->stage == Stage::ending) return;
+  command->abandoned = true;
+  if (command->cell) return finish(*command, {ExitKind::signalled, SIGKILL});
+  plane_.node.send(sandbox::SignalExec{command->sandbox, command->exec, SIGHUP});
 }
 
 // ---- start
@@ -90,6 +103,7 @@ void Commands::start(Workspace& workspace, ExecRequest request, Reply<std::uniqu
 // Authority that was taken away while a step was under way: after the acknowledgement nothing starts.
 bool Commands::still_authorized(Command& command) {
   auto may_act = agents_.check(command.who.agent);
+  if (may_act) may_act = resolver_.check_again(*command.authority, plane_.clock.now());
   if (may_act) return true;
   record_authority(command, 0, &may_act.error());
   fail(command, std::move(may_act).error());
@@ -111,7 +125,7 @@ void Commands::build(Command& command, Workspace& workspace) {
   auto plan = workspace.plan(keep ? sandbox::Depth::session : sandbox::Depth::call, command.who.session,
                              command.sandbox);
   if (!plan) return fail(command, std::move(plan).error());
-  command.cell = std::make_unique<Cell>(plane_, workspace.egress(), command.sandbox, command.who);
+  make_cell(command, workspace);
   command.cell->start(std::move(*plan), alive_.guard([this, key = command.key](Result<> started) {
     Command* built = find(key);
     if (!built) return;
@@ -123,11 +137,18 @@ void Commands::build(Command& command, Workspace& workspace) {
   }));
 }
 
+// saw-egress does not ask delegations yet: a call under one has no way out at all, rather than the policy's
+// whole reach.
+void Commands::make_cell(Command& command, Workspace& workspace) {
+  command.cell = std::make_unique<Cell>(plane_, workspace.egress(), command.sandbox, command.who);
+  if (command.authority->chain) command.cell->keep_closed();
+}
+
 // The usual way of a call: one message, and most often a sandbox that waits for it.
 void Commands::run_call(const std::string& key, Workspace& workspace) {
   Command& command = *find(key);
   command.stage = Stage::building;
-  command.cell = std::make_unique<Cell>(plane_, workspace.egress(), command.sandbox, command.who);
+  make_cell(command, workspace);
   workspace.call_plans().get(
       command.who.session, alive_.guard([this, key, &workspace](Result<std::string> plan) {
         Command* prepared = find(key);
@@ -207,7 +228,8 @@ void Commands::on_started(const std::string& key, Result<NodeClient::Answer> ans
 void Commands::on_running(Command& command, std::vector<Fd> streams) {
   const std::string key = command.key;
   command.stage = Stage::running;
-  std::unique_ptr<CommandHandle> handle(new CommandHandle(*this, alive_.watch(), key));
+  auto handle = std::make_unique<CommandHandle>(static_cast<HandleOwner&>(*this), alive_.watch(), key);
+  handle->call = key;
   handle->credential = command.who.credential_id;
   handle->trace = command.who.trace;
   handle->input = std::move(streams[0]);
@@ -290,16 +312,6 @@ void Commands::time_out(const std::string& key) {
   plane_.node.send(sandbox::SignalExec{command->sandbox, command->exec, SIGKILL});
 }
 
-void Commands::abandon(const std::string& key) {
-  Command* command = find(key);
-  if (!command) return;
-  command->on_exit = {};
-  if (command->stage == Stage::ending) return;
-  command->abandoned = true;
-  if (command->cell) return finish(*command, {ExitKind::signalled, SIGKILL});
-  plane_.node.send(sandbox::SignalExec{command->sandbox, command->exec, SIGHUP});
-}
-
 void Commands::sandbox_lost(const std::string& sandbox) {
   std::vector<Command*> lost;
   for (auto& [key, command] : running_)
@@ -307,16 +319,37 @@ void Commands::sandbox_lost(const std::string& sandbox) {
   for (Command* command : lost) finish(*command, {ExitKind::sandbox_gone, 0});
 }
 
+void Commands::kill(Command& command) {
+  if (command.cell)
+    finish(command, {ExitKind::signalled, SIGKILL});
+  else if (command.stage == Stage::running)  // its sandbox is others', too; its end is told by saw-node
+    plane_.node.send(sandbox::SignalExec{command.sandbox, command.exec, SIGKILL});
+}
+
 void Commands::kill_agent(const std::string& agent) {
   std::vector<Command*> its;
   for (auto& [key, command] : running_)
-    if (command->who.agent == agent) its.push_back(command.get());
-  for (Command* command : its) {
-    if (command->cell)
-      finish(*command, {ExitKind::signalled, SIGKILL});
-    else if (command->stage == Stage::running)  // its sandbox is others', too; its end is told by saw-node
-      plane_.node.send(sandbox::SignalExec{command->sandbox, command->exec, SIGKILL});
+    if (identity::registered_agent(command->who.agent) == agent) its.push_back(command.get());
+  for (Command* command : its) kill(*command);
+}
+
+void Commands::end_unauthorized() {
+  std::vector<std::pair<Command*, Error>> ending;
+  for (auto& [key, command] : running_) {
+    if (!is_live(key)) continue;
+    if (auto may_act = resolver_.check_again(*command->authority, plane_.clock.now()); !may_act)
+      ending.emplace_back(command.get(), std::move(may_act).error());
   }
+  for (auto& [command, why] : ending) {
+    record_authority(*command, 0, &why);
+    kill(*command);
+  }
+}
+
+bool Commands::is_live(std::string_view call) const {
+  if (call == admitting_ && !call.empty()) return true;
+  const auto found = running_.find(std::string(call));
+  return found != running_.end() && found->second->stage != Stage::ending;
 }
 
 std::vector<Cell*> Commands::call_cells(const std::string& workspace) {

@@ -16,43 +16,63 @@
 #include <string>
 #include <vector>
 
-#include "control/registry.h"
+#include "control/delegations.h"
 #include "control/workspace.h"
 
 namespace saw::control {
 
-class Commands;
+// Who a handle speaks to, by the key that it was made with; unknown keys are ignored. Commands, or Terminals
+// for each of those who are attached to one (terminals.h).
+class HandleOwner {
+ public:
+  virtual ~HandleOwner() = default;
+  virtual void handle_on_exit(const std::string& key, std::move_only_function<void(Exit)> callback) = 0;
+  virtual void handle_signal(const std::string& key, int number) = 0;
+  virtual void handle_resize(const std::string& key, uint16_t rows, uint16_t columns) = 0;
+  virtual void handle_dropped(const std::string& key) = 0;
+};
 
 class CommandHandle {
  public:
-  ~CommandHandle();
+  CommandHandle(HandleOwner& owner, std::weak_ptr<const char> alive, std::string key)
+      : owner_(owner), alive_(std::move(alive)), key_(std::move(key)) {}
+  ~CommandHandle() {
+    if (!alive_.expired()) owner_.handle_dropped(key_);
+  }
   CommandHandle(const CommandHandle&) = delete;
   CommandHandle& operator=(const CommandHandle&) = delete;
 
-  // With a terminal only `input` is there: the pty, both ways.
+  // With a terminal only `input` is there: the pty (or a stream socket), both ways.
   Fd input, output, error;
   std::string call, credential, trace;
+  std::optional<TerminalView> terminal;  // of one that is attached to
 
   // To be called before the function that was given the handle returns.
-  void on_exit(std::move_only_function<void(Exit)> callback);
-  void signal(int number);
-  void resize(uint16_t rows, uint16_t columns);
+  void on_exit(std::move_only_function<void(Exit)> callback) {
+    if (alive_.expired()) return callback({ExitKind::sandbox_gone, 0});
+    owner_.handle_on_exit(key_, std::move(callback));
+  }
+  void signal(int number) {
+    if (!alive_.expired()) owner_.handle_signal(key_, number);
+  }
+  void resize(uint16_t rows, uint16_t columns) {
+    if (!alive_.expired()) owner_.handle_resize(key_, rows, columns);
+  }
 
  private:
-  friend class Commands;
-  CommandHandle(Commands& commands, std::weak_ptr<const char> alive, std::string key)
-      : call(std::move(key)), commands_(commands), alive_(std::move(alive)) {}
-  Commands& commands_;
+  HandleOwner& owner_;
   std::weak_ptr<const char> alive_;
+  const std::string key_;
 };
 
-class Commands final : public RunningCommands {
+class Commands final : public RunningCommands, private HandleOwner {
  public:
   static constexpr size_t kMaxRunning = 1024, kMaxRunningPerSponsor = 512;
   static constexpr size_t kMaxArguments = 4096, kMaxBytes = 1u << 20;  // argv and environment together
 
-  Commands(Plane& plane, Agents& agents, const StoreRegistry& registry, const std::string& issuer)
-      : plane_(plane), agents_(agents), registry_(registry), issuer_(issuer) {}
+  Commands(Plane& plane, Agents& agents, Delegations& delegations, identity::Resolver& resolver,
+           const std::string& issuer)
+      : plane_(plane), agents_(agents), delegations_(delegations), resolver_(resolver), issuer_(issuer) {}
 
   void start(Workspace& workspace, ExecRequest request, Reply<std::unique_ptr<CommandHandle>> reply);
 
@@ -61,10 +81,11 @@ class Commands final : public RunningCommands {
   std::vector<Cell*> call_cells(const std::string& workspace) override;
   void sandbox_lost(const std::string& sandbox) override;
   bool has_commands(const std::string& workspace, const std::string& session) const override;
-  void kill_agent(const std::string& agent);  // revoked: its commands end
+  void kill_agent(const std::string& agent);  // revoked: its commands end, and those of its sub-agents
+  void end_unauthorized();                    // something was revoked: what it carried ends
+  bool is_live(std::string_view call) const;  // under way: from its admission to the end of its command
 
  private:
-  friend class CommandHandle;
   enum class Stage : uint8_t { admitting, building, starting, running, ending };
   struct Command {
     std::string key;  // the call id
@@ -73,6 +94,7 @@ class Commands final : public RunningCommands {
     egress::ChannelIdentity who;
     std::string sandbox, policy_digest;
     std::vector<std::string> environment;
+    std::optional<identity::Authority> authority;
     std::unique_ptr<Cell> cell;  // of a call
     uint64_t exec = 0;
     int32_t pid = 0;
@@ -90,7 +112,11 @@ class Commands final : public RunningCommands {
   };
 
   Result<std::unique_ptr<Command>> admit(Workspace& workspace, ExecRequest request);
-  Result<> resolve_authority(Command& command, Workspace& workspace, const store::Agent& agent);
+  Result<> find_agent(Command& command, Workspace& workspace, std::string_view asked);
+  Result<> resolve_authority(Command& command, Workspace& workspace);
+  Result<> check_delegated(Command& command, const std::string& token, Nanos now);
+  void kill(Command& command);
+  void make_cell(Command& command, Workspace& workspace);
   void record_authority(const Command& command, Nanos expires, const Error* refusal);
   void record_process(const Command& command, audit::ProcessActivity::Activity activity, Reply<> durable);
   bool still_authorized(Command& command);  // else it has failed
@@ -104,15 +130,20 @@ class Commands final : public RunningCommands {
   void finish(Command& command, Exit exit);
   void complete(const std::string& key);
   void time_out(const std::string& key);
-  void abandon(const std::string& key);
+  void handle_on_exit(const std::string& key, std::move_only_function<void(Exit)> callback) override;
+  void handle_signal(const std::string& key, int number) override;
+  void handle_resize(const std::string& key, uint16_t rows, uint16_t columns) override;
+  void handle_dropped(const std::string& key) override;
   Command* find(const std::string& key);
   void check_drains();
   bool draining(const Command& command) const;
 
   Plane& plane_;
   Agents& agents_;
-  const StoreRegistry& registry_;
+  Delegations& delegations_;
+  identity::Resolver& resolver_;
   const std::string& issuer_;
+  std::string admitting_;                                    // the call whose authority is being resolved
   std::map<std::string, std::unique_ptr<Command>> running_;  // by call id
   std::vector<Drain> drains_;
   Alive alive_;

@@ -99,45 +99,83 @@ Result<std::unique_ptr<Commands::Command>> Commands::admit(Workspace& workspace,
           "only a call on the workspace itself can keep its files; a session keeps them anyway");
     command->who.session = random_id("ss-");
   }
-  auto resolved = agents_.resolve(workspace.record().owner, request.agent);
-  if (!resolved) {
-    command->who.agent_name = request.agent;
-    record_authority(*command, 0, &resolved.error());
-    return std::unexpected(std::move(resolved).error());
-  }
-  const store::Agent agent = std::move(*resolved);
-  command->who.agent = agent.id;
-  command->who.agent_name = agent.name;
   command->request = std::move(request);
-  SAW_TRY(resolve_authority(*command, workspace, agent));
-  command->environment = merge_environment(workspace.environment(), command->request.environment);
   if (command->request.directory.empty()) command->request.directory = workspace.directory();
+  if (auto found = find_agent(*command, workspace, command->request.agent); !found) {
+    if (command->who.agent_name.empty()) command->who.agent_name = command->request.agent;
+    record_authority(*command, 0, &found.error());
+    return std::unexpected(std::move(found).error());
+  }
+  SAW_TRY(resolve_authority(*command, workspace));
+  command->environment = merge_environment(workspace.environment(), command->request.environment);
   const int64_t wall_clock = static_cast<int64_t>(workspace.policy().limits().wall_clock_ms);
   int64_t& timeout = command->request.timeout_ms;
   if (command->request.kind != ExecKind::workspace && wall_clock > 0 &&
       (timeout == 0 || timeout > wall_clock))
     timeout = wall_clock;
+  if (command->authority->chain) {  // it ends with what it was delegated
+    const Nanos left = command->authority->chain->leaf().expires * kSecond - plane_.clock.now();
+    const int64_t left_ms = std::max<int64_t>(1, left / kMillisecond);
+    if (timeout == 0 || timeout > left_ms) timeout = left_ms;
+  }
   return command;
 }
 
-Result<> Commands::resolve_authority(Command& command, Workspace& workspace, const store::Agent& agent) {
+// The agent that is to act: the one that was named, or the holder of the delegation.
+Result<> Commands::find_agent(Command& command, Workspace& workspace, std::string_view asked) {
+  const std::string& owner = workspace.record().owner;
+  const std::string& delegation = command.request.delegation;
+  if (delegation.empty()) {
+    const store::Agent agent = SAW_TRY(agents_.resolve(owner, asked));
+    command.who.agent = agent.id;
+    command.who.agent_name = agent.name;
+    return {};
+  }
+  if (command.request.kind != ExecKind::call)
+    return Error::make("request.delegation", "a delegation is for calls: they have a channel of their own");
+  const auto chain = SAW_TRY(delegations_.in_force(delegation));
+  const std::string& holder = chain->leaf().agent;
+  const store::Agent agent = SAW_TRY(agents_.resolve(owner, identity::registered_agent(holder)));
+  command.who.agent = holder;
+  command.who.agent_name = agent.name + holder.substr(agent.id.size());
+  if (!asked.empty() && asked != holder && asked != command.who.agent_name)
+    return Error::make("request.agent", "delegation {} was given to agent '{}', not to '{}'", delegation,
+                       command.who.agent_name, printable(asked, 80));
+  return {};
+}
+
+Result<> Commands::resolve_authority(Command& command, Workspace& workspace) {
   const Nanos now = plane_.clock.now();
-  const identity::CredentialRequest request{.issuer = issuer_,
-                                            .agent = agent.id,
-                                            .sponsor = command.who.sponsor,
-                                            .workspace = command.who.workspace,
-                                            .session = command.who.session,
-                                            .call = command.key,
-                                            .channel = command.sandbox,
-                                            .policy_digest = command.policy_digest,
-                                            .agent_version = agent.version};
+  const auto agent = SAW_TRY(plane_.store.agent(identity::registered_agent(command.who.agent)));
+  identity::CredentialRequest request{.issuer = issuer_,
+                                      .agent = command.who.agent,
+                                      .sponsor = command.who.sponsor,
+                                      .workspace = command.who.workspace,
+                                      .session = command.who.session,
+                                      .call = command.key,
+                                      .channel = command.sandbox,
+                                      .policy_digest = command.policy_digest,
+                                      .agent_version = agent ? agent->version : 0};
+  if (!command.request.delegation.empty())
+    identity::delegate(request, *SAW_TRY(delegations_.in_force(command.request.delegation)));
   const identity::Minted minted = identity::mint(plane_.keys.credential, request, now,
                                                  workspace.policy().credential_ttl_ms() * kMillisecond);
   command.who.credential_id = minted.id;
-  auto authority =
-      identity::resolve(minted.token, plane_.keys.credential.public_key(), registry_, command.sandbox, now);
-  record_authority(command, minted.expires, authority ? nullptr : &authority.error());
-  if (!authority) return std::unexpected(std::move(authority).error());
+  admitting_ = command.key;
+  auto resolved = check_delegated(command, minted.token, now);
+  admitting_.clear();
+  record_authority(command, minted.expires, resolved ? nullptr : &resolved.error());
+  return resolved;
+}
+
+// By the one path, and within what was delegated: starting the command is an action itself.
+Result<> Commands::check_delegated(Command& command, const std::string& token, Nanos now) {
+  auto authority = SAW_TRY(resolver_.resolve(token, command.sandbox, now));
+  SAW_TRY(authority.check({.action = identity::ActionClass::execute,
+                           .tool = command.request.argv.front(),
+                           .resource = command.request.directory}));
+  if (authority.chain) SAW_TRY(delegations_.count_call(*authority.chain));
+  command.authority = std::move(authority);
   return {};
 }
 
@@ -145,8 +183,11 @@ void Commands::record_authority(const Command& command, Nanos expires, const Err
   auto e = event<audit::Authentication>(
       plane_, who(command.who), refusal ? audit::Verdict::denied : audit::Verdict::allowed,
       refusal ? fmt::format("agent '{}' was refused a call: {}", command.who.agent_name, refusal->message)
-              : fmt::format("runtime credential {} minted for agent '{}', call {}", command.who.credential_id,
-                            command.who.agent_name, command.key));
+              : fmt::format("runtime credential {} minted for agent '{}', call {}{}",
+                            command.who.credential_id, command.who.agent_name, command.key,
+                            command.request.delegation.empty()
+                                ? ""
+                                : ", delegation " + printable(command.request.delegation, 80)));
   if (refusal) e.reason = refusal->code;
   e.policy_digest = command.policy_digest;
   e.credential_id = command.who.credential_id;
@@ -171,7 +212,12 @@ void Commands::record_process(const Command& command, audit::ProcessActivity::Ac
   e.sandbox = command.sandbox;
   e.pid = command.pid;
   e.exit_status = exit.status;
-  if (!launch) e.reason = name(exit.kind);
+  if (!launch) {
+    e.reason = name(exit.kind);
+    e.limit = limit(exit.kind);
+    e.memory_kills = exit.memory_kills;
+    e.forks_refused = exit.forks_refused;
+  }
   if (launch)
     plane_.audit.record_before(audit::process_activity(e), std::move(durable));
   else

@@ -145,6 +145,7 @@ TEST_F(CommandsTest, a_call_that_outlives_its_time_is_destroyed_and_says_so) {
   auto handle = run(request);
   ASSERT_TRUE(run_until([&] { return exit_.has_value(); }));
   EXPECT_EQ(exit_->kind, ExitKind::timed_out);
+  EXPECT_EQ(limit(exit_->kind), "wall_clock");
   EXPECT_EQ(world_.sandboxes.size(), 1u);
 }
 
@@ -158,6 +159,33 @@ TEST_F(CommandsTest, a_timed_out_command_of_the_workspace_is_killed_and_the_work
       .sandbox = workspace_.sandbox, .exec = 1, .end = sandbox::ExecEnd::signalled, .status = SIGKILL});
   ASSERT_TRUE(run_until([&] { return exit_.has_value(); }));
   EXPECT_EQ(exit_->kind, ExitKind::timed_out);
+}
+
+TEST_F(CommandsTest, which_limit_ended_a_command_or_was_met_meanwhile_is_told_and_recorded) {
+  using sandbox::ExecEnd;
+  auto end = [&](ExecEnd how, int status, sandbox::LimitsMet met) {
+    exit_.reset();
+    auto handle = run(call());
+    run_quiet();
+    const auto& [exec, started] = *node_->execs.rbegin();
+    node_->pipes.erase(exec);
+    node_->send(sandbox::ExecExited{
+        .sandbox = started.sandbox, .exec = exec, .end = how, .status = status, .met = met});
+    run_until([&] { return exit_.has_value(); });
+    run_quiet();  // until it is in the log
+    return exit_.value_or(Exit{});
+  };
+  EXPECT_EQ(limit(end(ExecEnd::out_of_memory, SIGKILL, {.memory_kills = 1}).kind), "memory");
+  EXPECT_EQ(limit(end(ExecEnd::file_too_large, SIGXFSZ, {}).kind), "file_size");
+  EXPECT_EQ(events(R"("limit":"memory")"), 1u);
+  EXPECT_EQ(events(R"("limit":"file_size")"), 1u);
+  const Exit refused = end(ExecEnd::exited, 2, {.forks_refused = 7});
+  EXPECT_EQ(limit(refused.kind), "") << "its status is its own";
+  EXPECT_EQ(refused.forks_refused, 7u);
+  EXPECT_EQ(events(R"("forks_refused":7)"), 1u);
+  const Exit benign = end(ExecEnd::exited, 2, {});
+  EXPECT_EQ(benign.forks_refused, 0u);
+  EXPECT_EQ(events(R"("limit":)"), 2u);
 }
 
 TEST_F(CommandsTest, stopping_the_workspace_ends_its_calls_first) {

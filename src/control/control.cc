@@ -29,9 +29,9 @@ Control::Control(ControlOptions options, std::unique_ptr<AuditWriter> audit, os:
       node_(options_.loop, std::move(node), node_events()),
       plane_{options_.loop, options_.clock, options_.store, options_.keys, *audit_, node_, hello_.proof_key},
       perimeter_(plane_, [this] { workspaces_.each([](Workspace& w) { w.egress().connect_perimeter(); }); }),
-      agents_(plane_,
+      agents_(plane_, revocations_,
               [this](const store::Agent& agent) {
-                workspaces_.each([&](Workspace& w) { w.agent_changed(agent.id); });
+                workspaces_.each([&](Workspace& w) { w.authority_changed(); });
                 if (agent.state == "revoked") commands_.kill_agent(agent.id);
               }),
       secrets_(plane_,
@@ -48,13 +48,17 @@ Control::Control(ControlOptions options, std::unique_ptr<AuditWriter> audit, os:
                       return reply(Error::make("workspace.not_found", "the workspace of this item is gone"));
                     workspace->release_quarantine(request, std::move(reply));
                   }),
-      registry_(options_.store,
-                [this](std::string_view id) -> std::optional<identity::WorkspaceRef> {
-                  Workspace* workspace = workspaces_.by_id(id);
-                  if (!workspace) return std::nullopt;
-                  return identity::WorkspaceRef{workspace->record().id, workspace->record().owner};
-                }),
-      commands_(plane_, agents_, registry_, hello_.node),
+      registry_(options_.store, revocations_,
+                {.workspace = [this](std::string_view id) -> std::optional<identity::WorkspaceRef> {
+                   Workspace* workspace = workspaces_.by_id(id);
+                   if (!workspace) return std::nullopt;
+                   return identity::WorkspaceRef{workspace->record().id, workspace->record().owner};
+                 },
+                 .call = [this](std::string_view call) { return commands_.is_live(call); }}),
+      resolver_(options_.keys.credential.public_key(), registry_, registry_),
+      delegations_(plane_, agents_, registry_, resolver_),
+      commands_(plane_, agents_, delegations_, resolver_, hello_.node),
+      terminals_(plane_, agents_, commands_),
       whole_calls_(options_.loop),
       releases_(plane_, std::move(options_.releases),
                 {.project = [this](const std::string& channel,
@@ -62,10 +66,11 @@ Control::Control(ControlOptions options, std::unique_ptr<AuditWriter> audit, os:
                  .gate =
                      [this](const std::string& channel) {
                        workspaces_.each([&](Workspace& w) {
-                         if (w.record().channel == channel) w.gate_changed();
+                         if (w.record().channel == channel) w.authority_changed();
                        });
                      }}),
-      workspaces_({plane_, perimeter_, agents_, secrets_, reviews_, commands_, releases_, options_.host}) {
+      workspaces_({plane_, perimeter_, agents_, revocations_, secrets_, reviews_, commands_, releases_,
+                   options_.host}) {
   audit_->on_growth([this] { wake_audit_waiters(); });
 }
 
@@ -96,7 +101,8 @@ void Control::on_hello(const sandbox::NodeHello& hello) {
   if (greeted_) return options_.on_node_lost("saw-node greeted twice");
   greeted_ = true;
   hello_ = hello;
-  auto restored = reviews_.recover();
+  auto restored = revocations_.load(options_.store);
+  if (restored) restored = reviews_.recover();
   if (restored) restored = releases_.restore();
   if (restored) restored = workspaces_.restore();
   if (!restored) return options_.on_node_lost("recovering from the store: " + restored.error().message);
@@ -178,7 +184,11 @@ Result<Caller> Control::caller(uint32_t uid) const {
                        "the kernel does not tell who you are (another user namespace?)");
   // Rootless, saw-node and sawd live in a user namespace in which the user's own uid reads 0.
   const uint32_t real = hello_.rootless && uid == 0 ? hello_.api_uid_zero : uid;
-  return Caller{fmt::format("uid:{}", real), uid == 0 ? Role::operator_ : Role::user};
+  Caller caller{fmt::format("uid:{}", real), uid == 0 ? Role::operator_ : Role::user};
+  // The operator of the machine could undo it anyway; nobody else comes back.
+  if (caller.role != Role::operator_ && revocations_.contains(identity::Revocable::user, caller.sponsor))
+    return Error::make("access.user_revoked", "user '{}' is revoked", caller.sponsor);
+  return caller;
 }
 
 Result<Workspace*> Control::find(const Caller& caller, std::string_view workspace, std::string_view verb) {
@@ -249,6 +259,7 @@ void Control::change_workspace(const Caller& caller, std::string_view workspace,
   static constexpr std::string_view kVerbs[] = {"stop", "start", "decommission"};
   auto found = find(caller, workspace, kVerbs[static_cast<size_t>(desired)]);
   if (!found) return reply(std::unexpected(std::move(found).error()));
+  if (desired != Desired::running) terminals_.forget_ended((*found)->record().id, "");
   workspaces_.change(**found, desired, caller, std::move(reply));
 }
 
@@ -352,6 +363,7 @@ void Control::end_session(const Caller& caller, std::string_view workspace, std:
   Workspace::Session* known = (*found)->find_session(session);
   if (!known)
     return reply(Error::make("session.not_found", "there is no session '{}'", printable(session, 80)));
+  terminals_.forget_ended((*found)->record().id, known->record.id);
   (*found)->end_session(known->record.id, std::move(reply));
 }
 
@@ -370,17 +382,46 @@ void Control::start_command(const Caller& caller, std::string_view workspace, Ex
                             Reply<std::unique_ptr<CommandHandle>> reply) {
   auto found = find(caller, workspace, "exec");
   if (!found) return reply(std::unexpected(std::move(found).error()));
-  Workspace& target = **found;
   request.requested_by = caller.sponsor;
-  if (target.state() != WorkspaceState::starting)
-    return commands_.start(target, std::move(request), std::move(reply));
-  // It is on its way up (a restart of sawd, say): the command waits for it.
-  target.converge([this, id = target.record().id, request = std::move(request),
-                   reply = std::move(reply)](Result<> settled) mutable {
+  when_up(**found,
+          [this, request = std::move(request), reply = std::move(reply)](Result<Workspace*> up) mutable {
+            if (!up) return reply(std::unexpected(std::move(up).error()));
+            commands_.start(**up, std::move(request), std::move(reply));
+          });
+}
+
+void Control::when_up(Workspace& workspace, Reply<Workspace*> then) {
+  if (workspace.state() != WorkspaceState::starting) return then(&workspace);
+  workspace.converge([this, id = workspace.record().id, then = std::move(then)](Result<> settled) mutable {
     Workspace* up = workspaces_.by_id(id);
-    if (!settled || !up) return reply(Error::make("workspace.conflict", "the workspace did not start"));
-    commands_.start(*up, std::move(request), std::move(reply));
+    if (!settled || !up) return then(Error::make("workspace.conflict", "the workspace did not start"));
+    then(up);
   });
+}
+
+// ---- terminals
+
+void Control::attach(const Caller& caller, std::string_view workspace, AttachRequest request,
+                     Reply<std::unique_ptr<CommandHandle>> reply) {
+  auto found = find(Caller{caller.sponsor, Role::user}, workspace, "attach");
+  if (!found) return reply(std::unexpected(std::move(found).error()));
+  request.by = caller.sponsor;
+  when_up(**found,
+          [this, request = std::move(request), reply = std::move(reply)](Result<Workspace*> up) mutable {
+            if (!up) return reply(std::unexpected(std::move(up).error()));
+            terminals_.attach(**up, std::move(request), std::move(reply));
+          });
+}
+
+Result<std::vector<TerminalView>> Control::list_terminals(const Caller& caller, std::string_view workspace) {
+  return terminals_.list(SAW_TRY(find(caller, workspace, "list-terminals"))->record().id);
+}
+
+void Control::end_terminal(const Caller& caller, std::string_view workspace, const std::string& session,
+                           const std::string& terminal, Reply<> reply) {
+  auto found = find(caller, workspace, "end-terminal");
+  if (!found) return reply(std::unexpected(std::move(found).error()));
+  terminals_.end(**found, session, terminal, caller.sponsor, std::move(reply));
 }
 
 // ---- agents, secrets

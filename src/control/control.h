@@ -18,6 +18,7 @@
 #include "audit/log.h"
 #include "control/commands.h"
 #include "control/quarantine_desk.h"
+#include "control/terminals.h"
 #include "control/whole_call.h"
 #include "control/workspaces.h"
 
@@ -96,6 +97,13 @@ class Control {
 
   void start_command(const Caller& caller, std::string_view workspace, ExecRequest request,
                      Reply<std::unique_ptr<CommandHandle>> reply);
+  // A terminal that goes on when the handle is destroyed. For the workspace's owner alone: not even an operator
+  // reads along.
+  void attach(const Caller& caller, std::string_view workspace, AttachRequest request,
+              Reply<std::unique_ptr<CommandHandle>> reply);
+  Result<std::vector<TerminalView>> list_terminals(const Caller& caller, std::string_view workspace);
+  void end_terminal(const Caller& caller, std::string_view workspace, const std::string& session,
+                    const std::string& terminal, Reply<> reply);
   // A call to its end; its wall clock is bounded.
   void run_call(const Caller& caller, std::string_view workspace, ExecRequest request, WholeRequest whole,
                 Reply<WholeResult> reply);
@@ -104,6 +112,20 @@ class Control {
   Result<std::vector<AgentView>> list_agents(const Caller& caller) const;
   Result<AgentView> show_agent(const Caller& caller, std::string_view agent) const;
   Result<AgentView> change_agent(const Caller& caller, std::string_view agent, AgentVerb verb);
+
+  Result<DelegationView> create_delegation(const Caller& caller, std::string_view workspace,
+                                           const DelegationSpec& spec);
+  // For an agent, by its runtime credential and the channel it came through (R32). No route leads here from
+  // the local socket: whoever reaches that is no agent.
+  Result<DelegationView> delegate_from_inside(std::string_view credential, std::string_view channel,
+                                              const DelegationSpec& spec);
+  Result<std::vector<DelegationView>> list_delegations(const Caller& caller);
+  Result<DelegationView> show_delegation(const Caller& caller, std::string_view delegation);
+  // For good. When it returns, nothing that needed it is admitted any more, and what ran under it is ending.
+  Result<> revoke(const Caller& caller, std::string_view kind, std::string_view id, const std::string& why);
+  Result<std::vector<RevocationView>> list_revocations(const Caller& caller) const;
+  Result<WhoView> whoami(const Caller& caller);
+  std::string jwks() const;  // the key that runtime credentials are signed with
 
   Result<SecretView> put_secret(const Caller& caller, const std::string& name, std::string value);
   Result<> remove_secret(const Caller& caller, const std::string& name);
@@ -141,11 +163,15 @@ class Control {
   void become_ready();
   Result<> ready() const;
   Result<Workspace*> find(const Caller& caller, std::string_view workspace, std::string_view verb);
+  // Once it is up, if it is on its way there (a restart of sawd, say).
+  void when_up(Workspace& workspace, Reply<Workspace*> then);
   Result<store::Review> review_for(const Caller& caller, std::string_view review, std::string_view verb);
   void decide(const Caller& caller, std::string_view id, review::Verdict verdict,
               std::optional<std::string> digest, std::string why, Reply<ReviewView> reply);
   Result<AuditPage> read_page(uint64_t from, uint64_t limit) const;
   void wake_audit_waiters();
+  Result<std::string> revocable(const Caller& caller, identity::Revocable what, std::string_view id);
+  void authority_changed();
   void settle_quarantine();
 
   ControlOptions options_;
@@ -155,12 +181,16 @@ class Control {
   NodeClient node_;
   Plane plane_;
   PerimeterControl perimeter_;
+  Revocations revocations_;
   Agents agents_;
   Secrets secrets_;
   ReviewDesk reviews_;
   QuarantineDesk quarantine_;
   StoreRegistry registry_;
+  identity::Resolver resolver_;
+  Delegations delegations_;
   Commands commands_;
+  Terminals terminals_;     // after commands_, whose handles it has
   WholeCalls whole_calls_;  // after commands_, whose handles it has
   ReleaseDesk releases_;
   Workspaces workspaces_;

@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 #include <poll.h>
+#include <sys/socket.h>
 
 #include "base/crypto.h"
 #include "control/control.h"
@@ -150,17 +151,23 @@ class FakeNode {
   std::map<std::string, sandbox::SandboxPlan> calls;            // prepared, by digest
   std::map<uint64_t, std::vector<Fd>> pipes;                    // the command's ends
   std::vector<sandbox::SignalExec> signals;
+  std::vector<sandbox::ResizeExec> resizes;
   std::vector<std::string> log;                                 // names of requests, in order
   sandbox::Committed committed;                                 // what a commit ends as
   std::vector<sandbox::QuarantineItem> holds_back;              // and puts into quarantine
   sandbox::RunLater run_later = sandbox::RunLater::quarantine;  // as it was asked for
   size_t clients = 0;
   bool ready = false, shut_down = false;
-  bool prove_long = false;       // the next plan to be prepared is answered for when another one comes
-  uint64_t being_proven = 0;     // its request
-  std::set<std::string> busy;    // sandboxes in which something runs
-  bool stacked = false;          // the workspaces stand on frozen layers
-  std::string refuse_forks;      // an error code for ForkStorage
+  bool prove_long = false;     // the next plan to be prepared is answered for when another one comes
+  uint64_t being_proven = 0;   // its request
+  std::set<std::string> busy;  // sandboxes in which something runs
+  bool stacked = false;        // the workspaces stand on frozen layers
+  std::string refuse_forks;    // an error code for ForkStorage
+  bool hold_forks = false;     // they are answered by finish_forks()
+  std::vector<uint64_t> held_forks;
+  void finish_forks() {
+    for (uint64_t request : std::exchange(held_forks, {})) answer(sandbox::Done{request});
+  }
   std::string refuse_sandboxes;  // an error code for StartSandbox
   bool withhold_proofs = false, forge_proofs = false;
   SigningKey forger = SigningKey::generate();
@@ -283,7 +290,15 @@ class FakeNode {
     log.push_back("StartExec");
     const uint64_t exec = ++last_exec_;
     execs[exec] = m;
-    answer(sandbox::ExecStarted{.request = m.request, .exec = exec, .host_pid = 4242}, streams(exec));
+    answer(sandbox::ExecStarted{.request = m.request, .exec = exec, .host_pid = 4242},
+           m.spec.terminal ? terminal(exec) : streams(exec));
+  }
+  // A stream socket stands for the pty.
+  std::vector<Fd> terminal(uint64_t exec) {
+    int pair[2] = {-1, -1};
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    pipes[exec] = fds_of(Fd(pair[0]));
+    return fds_of(Fd(pair[1]));
   }
   // The client's ends.
   std::vector<Fd> streams(uint64_t exec) {
@@ -292,7 +307,7 @@ class FakeNode {
     return fds_of(std::move(in.write), std::move(out.read), std::move(err.read));
   }
   void handle(sandbox::SignalExec& m) { signals.push_back(m); }
-  void handle(sandbox::ResizeExec&) {}
+  void handle(sandbox::ResizeExec& m) { resizes.push_back(m); }
   void handle(sandbox::ListQuarantine& m) {
     sandbox::QuarantineList list{.request = m.request};
     for (const auto& [id, item] : world_.quarantine) list.items.push_back(item);
@@ -379,6 +394,7 @@ class FakeNode {
       return answer(
           sandbox::Failed{m.request, refuse_forks.empty() ? "storage.busy" : refuse_forks, "refused"});
     world_.storage.insert(m.session.empty() ? m.fork : m.workspace + "/" + m.fork);
+    if (hold_forks) return held_forks.push_back(m.request);
     answer(sandbox::Done{m.request});
   }
   void handle(sandbox::TakeSnapshot& m) {

@@ -110,6 +110,7 @@ void Control::rebuild_workspace(const Caller& caller, std::string_view workspace
     target->rebuild(snapshot, alive_.guard([this, id, reply = std::move(reply)](Result<> rebuilt) mutable {
       if (!rebuilt) return reply(std::unexpected(std::move(rebuilt).error()));
       quarantine_.abandon_all(id);
+      terminals_.forget_ended(id, "");  // what they showed, too
       Workspace* again = workspaces_.by_id(id);
       if (!again) return reply(Error::make("workspace.not_found", "the workspace is gone"));
       reply(again->view());

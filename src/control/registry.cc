@@ -23,9 +23,10 @@ std::optional<identity::Sponsor> StoreRegistry::sponsor(std::string_view id) con
   return identity::Sponsor{.id = (*found)->id, .enabled = (*found)->enabled};
 }
 
-bool StoreRegistry::is_revoked(std::string_view credential_id) const {
-  auto revoked = store_.is_revoked(credential_id);
-  return !revoked || *revoked;
+std::vector<std::string> StoreRegistry::records(std::string_view id) const {
+  auto found = store_.delegation(id);
+  if (!found || !*found) return {};
+  return {std::move((*found)->record)};
 }
 
 }  // namespace saw::control

@@ -28,12 +28,27 @@ std::string_view name(ExitKind kind) {
       return "timed_out";
     case ExitKind::out_of_memory:
       return "out_of_memory";
+    case ExitKind::file_too_large:
+      return "file_too_large";
     case ExitKind::not_started:
       return "not_started";
     case ExitKind::sandbox_gone:
       return "sandbox_gone";
   }
   return "sandbox_gone";
+}
+
+std::string_view limit(ExitKind kind) {
+  switch (kind) {
+    case ExitKind::timed_out:
+      return "wall_clock";
+    case ExitKind::out_of_memory:
+      return "memory";
+    case ExitKind::file_too_large:
+      return "file_size";
+    default:
+      return "";
+  }
 }
 
 }  // namespace saw::control

@@ -58,14 +58,14 @@ struct WorkspaceView {
   std::vector<CredentialView> credentials;
   std::vector<std::string> degraded, warm;
   std::optional<ProofView> proof;
-  std::string channel, shut;         // shut: why its agents may not act now
+  std::string channel, shut;          // shut: why its agents may not act now
   std::vector<std::string> outdated;  // sandboxes that were made by an older policy's static sections
 };
 // A release channel: what lies there, what is enforced, and by whom (R72).
 struct ChannelView {
   std::string name, tree;
-  std::string published_version, published_digest;  // as it lies there, verified or not
-  std::string refusal_code, refusal;                // of that; empty: it is enforced
+  std::string published_version, published_digest;                  // as it lies there, verified or not
+  std::string refusal_code, refusal;                                // of that; empty: it is enforced
   std::string version, digest, policy_name, policy_digest, author;  // of what is enforced; empty: nothing
   std::vector<std::string> signers;
   uint64_t revision = 0, epoch = 0;  // epoch: of the revocation list
@@ -128,6 +128,33 @@ struct AgentView {
   uint64_t version = 1;
   Nanos expires = 0;  // 0: does not expire
 };
+struct DelegationSpec {
+  std::string agent, name;  // name: of a sub-agent of `agent`, made with its record; empty: `agent` itself
+  std::string task, parent, approval;
+  struct Grant {
+    std::vector<std::string> actions, tools, resources, labels;  // labels tolerated
+  };
+  std::vector<Grant> grants;      // none: all that the parent has
+  int64_t lifetime_ms = 0;        // 0: the parent's, or kDefaultLifetime
+  uint64_t calls = 0, depth = 0;  // calls 0: the parent's, or not counted
+};
+struct DelegationView {
+  std::string id, issuer, user, sponsor, workspace, agent, task, approval, parent, digest, audit, record;
+  std::vector<DelegationSpec::Grant> grants;
+  Nanos issued = 0, not_before = 0, expires = 0;
+  uint64_t calls = 0, calls_used = 0, depth = 0;
+  std::string state, reason;          // "in force", or a code and why it is not
+  std::vector<DelegationView> chain;  // its ancestors, nearest first
+};
+struct RevocationView {
+  std::string kind, id, by, why;
+  Nanos time = 0;
+};
+struct WhoView {
+  std::string sponsor, role, node, key_id;
+  size_t agents = 0, delegations = 0, workspaces = 0;
+};
+
 enum class AgentVerb : uint8_t { suspend, resume, revoke };
 
 struct SecretView {
@@ -170,7 +197,7 @@ enum class ExecKind : uint8_t { workspace, session, call };
 struct ExecRequest {
   std::string requested_by;  // the caller's sponsor id
   ExecKind kind = ExecKind::call;
-  std::string session, agent, directory;
+  std::string session, agent, delegation, directory;
   std::vector<std::string> argv;
   std::map<std::string, std::string> environment;
   bool terminal = false;
@@ -178,11 +205,38 @@ struct ExecRequest {
   uint16_t rows = 24, columns = 80;
   int64_t timeout_ms = 0;  // 0: as the policy says
 };
-enum class ExitKind : uint8_t { exited, signalled, timed_out, out_of_memory, not_started, sandbox_gone };
+enum class ExitKind : uint8_t {
+  exited,
+  signalled,
+  timed_out,
+  out_of_memory,
+  file_too_large,
+  not_started,
+  sandbox_gone
+};
 std::string_view name(ExitKind kind);
 struct Exit {
   ExitKind kind = ExitKind::exited;
   int32_t status = 0;  // exit status, signal number, or errno (not_started)
+  // What was met in its sandbox while it ran, whether or not it ended the command (sandbox::LimitsMet).
+  uint64_t memory_kills = 0, forks_refused = 0;
+};
+// The limit that ended a command: "wall_clock", "memory" or "file_size"; empty: none did.
+std::string_view limit(ExitKind kind);
+
+// A terminal that goes on when nobody is attached (terminals.h).
+struct TerminalView {
+  std::string id, name, session, agent, call, command, requested_by;
+  std::string state;  // "starting", "running", "ended": then `exit` says how
+  Nanos created = 0;
+  size_t attached = 0;  // people, now
+  Exit exit;
+};
+struct AttachRequest {
+  std::string by;    // the caller's sponsor id
+  std::string name;  // of the terminal; empty: "main"
+  enum class Which : uint8_t { either, existing, fresh } which = Which::either;
+  ExecRequest exec;  // what to start where there is none; argv empty: a login shell
 };
 
 }  // namespace saw::control

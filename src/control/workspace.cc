@@ -170,8 +170,9 @@ Result<egress::Configure> Workspace::egress_configuration() const {
 // ---------------------------------------------------------------------------------------------------------------------
 
 Cell::ChannelUse Workspace::channel_use(const Cell& cell) const {
-  return may_act() && around_.agents.may_act(cell.identity().agent) ? Cell::ChannelUse::open
-                                                                    : Cell::ChannelUse::closed;
+  const bool may = may_act() && around_.agents.may_act(cell.identity().agent) &&
+                   !around_.revocations.contains(identity::Revocable::workspace, record_.id);
+  return may ? Cell::ChannelUse::open : Cell::ChannelUse::closed;
 }
 
 void Workspace::on_egress_ready() {
@@ -184,10 +185,8 @@ void Workspace::each_cell(const std::function<void(Cell&)>& function) {
   for (Cell* call : around_.commands.call_cells(record_.id)) function(*call);
 }
 
-void Workspace::agent_changed(const std::string& agent) {
-  each_cell([&](Cell& cell) {
-    if (cell.identity().agent == agent) cell.use_channel(channel_use(cell));
-  });
+void Workspace::authority_changed() {
+  each_cell([&](Cell& cell) { cell.use_channel(channel_use(cell)); });
 }
 
 void Workspace::secret_changed(std::string_view secret) {

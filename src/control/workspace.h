@@ -53,6 +53,7 @@ struct Surroundings {
   Plane& plane;
   PerimeterControl& perimeter;
   Agents& agents;
+  const Revocations& revocations;
   Secrets& secrets;
   ReviewDesk& reviews;
   RunningCommands& commands;
@@ -127,14 +128,14 @@ class Workspace {
   // Who may decide what waits for a person, by the policy.
   review::Approvers approvers() const;
   QuarantineDesk::Origin quarantine_origin() const;
-  void agent_changed(const std::string& agent);
+  // Whether it may act is another question now (an agent, a revocation, its release): channels open or close.
+  void authority_changed();
   void secret_changed(std::string_view secret);
   // Its channel has a new release (workspace_policy.cc). Answers when saw-egress enforces it, or when the workspace is shut
   // off because it does not.
   void project(const release::Verified& release, Reply<> reply);
   // "release.expired", "policy.not_projected", …: why nothing of it may act now.
   Result<> may_act() const;
-  void gate_changed();
   // About the workspace itself, or one session of it.
   void lifecycle_event(audit::Lifecycle::Activity activity, audit::Verdict verdict,
                        const std::string& message, std::string by = {},

@@ -94,6 +94,26 @@ TEST_F(WorkspaceForkTest, a_stopped_workspace_is_forked_without_being_started) {
   EXPECT_EQ(show("second").state, WorkspaceState::running);
 }
 
+TEST_F(WorkspaceForkTest, a_revoked_workspace_does_not_go_on_as_a_fork_of_itself) {
+  ASSERT_TRUE(fork("second")) << "while nothing is revoked";
+  node_->hold_forks = true;
+  std::string code;
+  control_->fork_workspace(kOwner, "dev", "third", What::stays,
+                           [&](auto forked) { code = forked ? "ok" : forked.error().code; });
+  ASSERT_TRUE(run_until([&] { return node_->held_forks.size() == 1; }));
+  ASSERT_TRUE(control_->revoke(kOwner, "workspace", "dev", ""));
+  node_->hold_forks = false;
+  node_->finish_forks();
+  ASSERT_TRUE(run_until([&] { return !code.empty(); }));
+  EXPECT_EQ(code, "identity.workspace_revoked") << "of one that was under way";
+  EXPECT_EQ(fork("third").error().code, "identity.workspace_revoked");
+  run_quiet();
+  EXPECT_THAT(world_.storage, SizeIs(2)) << "nothing of it is left";
+  EXPECT_TRUE(wait<WorkspaceView>([&](auto reply) {
+    control_->fork_workspace(kOwner, "second", "third", What::stays, std::move(reply));
+  })) << "the fork from before is a workspace of its own";
+}
+
 // kill -9 of sawd, or a lost link, at each of its requests.
 TEST_F(WorkspaceForkTest, after_a_crash_at_any_step_there_is_a_whole_fork_or_none_and_the_first_runs) {
   for (size_t at = 1; at < 40; ++at) {

@@ -189,10 +189,19 @@ Result<store::Workspace> Workspaces::forked_record(const Workspace& source, cons
   return complete(std::move(record), source.policy());
 }
 
+// What was taken back for good does not go on under another id.
+Result<> Workspaces::check_not_revoked(std::string_view workspace) const {
+  if (!around_.revocations.contains(identity::Revocable::workspace, workspace)) return {};
+  return Error::make("identity.workspace_revoked", "workspace '{}' is revoked: it cannot be forked",
+                     workspace);
+}
+
 void Workspaces::fork(Workspace& source, const std::string& name, Workspace::WhatRuns what,
                       const Caller& caller, Reply<WorkspaceView> reply) {
   if (!around_.plane.audit.available())
     return reply(Error::make("audit.unavailable", "the audit log cannot be written: nothing is forked"));
+  if (auto good = check_not_revoked(source.record().id); !good)
+    return reply(std::unexpected(std::move(good).error()));
   if (auto room = check_room(caller, source.record().owner); !room)
     return reply(std::unexpected(std::move(room).error()));
   auto record = forked_record(source, name);
@@ -205,11 +214,12 @@ void Workspaces::fork(Workspace& source, const std::string& name, Workspace::Wha
       audit::Lifecycle::Activity::other, audit::Verdict::allowed,
       fmt::format("{}: fork workspace '{}' to '{}'", caller.sponsor, source.record().name, name),
       caller.sponsor);
-  source.fork_storage(
-      record->id, what,
-      alive_.guard([this, record = *record, caller, reply = std::move(reply)](Result<> forked) mutable {
-        open_fork(std::move(record), std::move(forked), caller, std::move(reply));
-      }));
+  source.fork_storage(record->id, what,
+                      alive_.guard([this, id = source.record().id, record = *record, caller,
+                                    reply = std::move(reply)](Result<> forked) mutable {
+                        if (forked) forked = check_not_revoked(id);
+                        open_fork(std::move(record), std::move(forked), caller, std::move(reply));
+                      }));
 }
 
 void Workspaces::open_fork(store::Workspace record, Result<> forked, const Caller& caller,
@@ -227,6 +237,10 @@ void Workspaces::open_fork(store::Workspace record, Result<> forked, const Calle
                          fmt::format("workspace '{}' forked, with policy '{}', profile {}", record.name,
                                      record.policy_name, record.profile),
                          caller.sponsor);
+  // Its channel may have gone on while the files were forked.
+  const release::Verified* release = record.channel.empty() ? nullptr : around_.releases.held(record.channel);
+  if (forked && release && digest_text(release->policy.digest()) != record.policy_digest)
+    fork.project(*release, [](Result<>) {});  // says itself what it could not do, and is shut off then
   fork.converge(
       [this, id = record.id, forked = std::move(forked), reply = std::move(reply)](Result<> settled) mutable {
         WorkspaceView view = all_.at(id)->view();

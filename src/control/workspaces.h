@@ -51,6 +51,7 @@ class Workspaces {
   Result<store::Workspace> complete(store::Workspace record, const policy::Policy& policy) const;
   Result<> check_room(const Caller& caller, std::string_view owner) const;
   Result<store::Workspace> forked_record(const Workspace& source, const std::string& name) const;
+  Result<> check_not_revoked(std::string_view workspace) const;
   void open_fork(store::Workspace record, Result<> forked, const Caller& caller, Reply<WorkspaceView> reply);
   Result<Workspace*> reach(const Caller& caller, Workspace& workspace, std::string_view asked,
                            std::string_view verb);

@@ -10,6 +10,7 @@
 #include <openssl/hmac.h>
 
 #include "base/bytes.h"
+#include "identity/fake_registry_test.h"
 
 namespace saw::identity {
 namespace {
@@ -19,27 +20,14 @@ using Json = nlohmann::json;
 constexpr Nanos kNow = 1'795'489'200 * kSecond + 500 * kMillisecond;
 constexpr std::string_view kChannel = "sb-1";
 
-// A registry on plain maps.
-struct FakeRegistry final : Registry {
-  std::map<std::string, Registration, std::less<>> agents;
-  std::map<std::string, Sponsor, std::less<>> sponsors;
-  std::map<std::string, WorkspaceRef, std::less<>> workspaces;
-  std::set<std::string, std::less<>> revoked;
-
-  template <class T>
-  static std::optional<T> find(const std::map<std::string, T, std::less<>>& map, std::string_view id) {
-    auto it = map.find(id);
-    return it == map.end() ? std::nullopt : std::optional(it->second);
-  }
-  std::optional<Registration> agent(std::string_view id) const override { return find(agents, id); }
-  std::optional<Sponsor> sponsor(std::string_view id) const override { return find(sponsors, id); }
-  std::optional<WorkspaceRef> workspace(std::string_view id) const override { return find(workspaces, id); }
-  bool is_revoked(std::string_view id) const override { return revoked.contains(id); }
+struct NoDelegations final : DelegationSource {
+  std::vector<std::string> records(std::string_view) const override { return {}; }
 };
 
 struct Rig {
   SigningKey key = std::move(*SigningKey::from_seed(std::string(32, 's')));
   FakeRegistry registry;
+  NoDelegations delegations;
   CredentialRequest request{.issuer = "node-1",
                             .agent = "ag-1",
                             .sponsor = "uid:1000",
@@ -60,9 +48,12 @@ struct Rig {
     registry.sponsors["uid:2000"] = {.id = "uid:2000"};
     registry.workspaces["ws-1"] = {.id = "ws-1", .owner = "uid:1000"};
   }
+  Result<Authority> resolve(std::string_view token, std::string_view channel, Nanos now) const {
+    return Resolver(key.public_key(), registry, delegations).resolve(token, channel, now);
+  }
   Minted minted() const { return mint(key, request, kNow, kMaxCredentialTtl); }
   std::string code(std::string_view token, Nanos now = kNow, std::string_view channel = kChannel) const {
-    auto authority = resolve(token, key.public_key(), registry, channel, now);
+    auto authority = resolve(token, channel, now);
     return authority ? "ok" : authority.error().code;
   }
   std::string code() const { return code(minted().token); }
@@ -86,7 +77,7 @@ Parts parts(const std::string& token) {
 TEST(Credential, resolves_to_the_authority_it_was_minted_for) {
   Rig rig;
   Minted m = rig.minted();
-  auto a = resolve(m.token, rig.key.public_key(), rig.registry, kChannel, kNow);
+  auto a = rig.resolve(m.token, kChannel, kNow);
   ASSERT_TRUE(a) << a.error().message;
   EXPECT_EQ(a->credential_id, m.id);
   EXPECT_EQ(a->agent, "ag-1");
@@ -135,7 +126,7 @@ TEST(Credential, a_revoked_one_is_refused_and_its_sibling_is_not) {
   Rig rig;
   Minted one = rig.minted(), two = rig.minted();
   EXPECT_NE(one.id, two.id);
-  rig.registry.revoked.insert(one.id);
+  rig.registry.revoked.insert({Revocable::credential, one.id});
   EXPECT_EQ(rig.code(one.token), "identity.revoked");
   EXPECT_EQ(rig.code(two.token), "ok");
 }
@@ -180,13 +171,13 @@ TEST(Credential, ambiguous_claims_are_malformed) {
   Parts p = parts(rig.minted().token);
   EXPECT_EQ(rig.code(rig.signed_token(p.header, p.claims)), "ok") << "the benign twin";
   const std::pair<const char*, const char*> replacements[] = {
-      {"\"sub\":\"ag-1\"", "\"sub\":\"ag-1\",\"sub\":\"ag-2\""},        // named twice
-      {"\"sub\":\"ag-1\"", "\"sub\":\"ag-1\",\"s\\u0075b\":\"ag-2\""},  // … in another spelling
+      {"\"agent\":\"ag-1\"", "\"agent\":\"ag-1\",\"agent\":\"ag-2\""},        // named twice
+      {"\"agent\":\"ag-1\"", "\"agent\":\"ag-1\",\"\\u0061gent\":\"ag-2\""},  // … in another spelling
       {"\"sub\":\"uid:1000\"", "\"sub\":\"uid:1000\",\"act\":{\"sub\":\"uid:2000\"}"},
       {"\"sub\":\"uid:1000\"", "\"sub\":\"uid:1000\",\"sub\":\"uid:1000\""},
-      {"\"sub\":\"ag-1\"", "\"sub\":[\"ag-1\"]"},
-      {"\"sub\":\"ag-1\"", "\"sub\":null"},
-      {"\"sub\":\"ag-1\"", "\"admin\":true,\"sub\":\"ag-1\""},
+      {"\"agent\":\"ag-1\"", "\"agent\":[\"ag-1\"]"},
+      {"\"agent\":\"ag-1\"", "\"agent\":null"},
+      {"\"agent\":\"ag-1\"", "\"admin\":true,\"agent\":\"ag-1\""},
       {"\"agent_version\":3", "\"agent_version\":3.0"},
       {"\"agent_version\":3", "\"agent_version\":-3"},
       {"\"agent_version\":3", "\"agent_version\":\"3\""},
@@ -312,7 +303,7 @@ TEST(Credential, no_message_repeats_the_token) {
   Rig rig;
   const std::string token = rig.minted().token;
   for (const std::string& t : {token, token + "x"}) {
-    auto refused = resolve(t, rig.key.public_key(), rig.registry, "elsewhere", kNow);
+    auto refused = rig.resolve(t, "elsewhere", kNow);
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().message.find(token.substr(0, 20)), std::string::npos);
     EXPECT_EQ(refused.error().message.find(token.substr(token.size() - 20)), std::string::npos);

@@ -220,7 +220,7 @@ Result<> CgroupTree::remove(const std::string& name) const {
 }
 
 bool CgroupTree::is_pristine(const std::string& name) const {
-  if (oom_kills(name) != 0) return false;
+  if (oom_kills(name) != 0 || forks_refused(name) != 0) return false;
   bool is_there = false;
   for (const Hierarchy& h : hierarchies_) {
     const std::string path = directory(h, name);
@@ -236,15 +236,21 @@ bool CgroupTree::is_pristine(const std::string& name) const {
   return is_there;
 }
 
-uint64_t CgroupTree::oom_kills(const std::string& name) const {
+uint64_t CgroupTree::count(const std::string& name, const Counter& counter) const {
   for (const Hierarchy& h : hierarchies_) {
-    if (h.controller != "memory") continue;
-    std::ifstream events(directory(h, name) + (h.version == 1 ? "/memory.oom_control" : "/memory.events"));
+    if (h.controller != counter.controller) continue;
+    std::ifstream events(directory(h, name) + (h.version == 1 ? counter.v1 : counter.v2));
     std::string key;
     for (uint64_t value = 0; events >> key >> value;)
-      if (key == "oom_kill") return value;
+      if (key == counter.key) return value;
   }
   return 0;
+}
+uint64_t CgroupTree::oom_kills(const std::string& name) const {
+  return count(name, {"memory", "/memory.oom_control", "/memory.events", "oom_kill"});
+}
+uint64_t CgroupTree::forks_refused(const std::string& name) const {
+  return count(name, {"pids", "/pids.events", "/pids.events", "max"});
 }
 
 std::vector<std::string> CgroupTree::names() const {

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/fd.h"
@@ -49,13 +50,16 @@ class CgroupTree {
                  const std::vector<std::string>& missing) const;
   // Waits for the last process to leave, at most kRemoveWaitMs. An absent group is fine.
   Result<> remove(const std::string& name) const;
-  // Whether it is as good as new: no process, nothing killed for want of memory, hardly any memory charged.
+  // Whether it is as good as new: no process, no limit ever met, hardly any memory charged.
   // A group that cannot be asked is not.
   bool is_pristine(const std::string& name) const;
   static constexpr uint64_t kPristineBytes = 2u << 20;  // what the kernel still holds of its last process
   std::vector<std::string> names() const;
   // How many processes of the group the kernel has killed for want of memory; 0 when nothing counts them.
   uint64_t oom_kills(const std::string& name) const;
+  // How many processes and threads were refused to it because their number is limited; 0 when nothing counts
+  // them.
+  uint64_t forks_refused(const std::string& name) const;
 
   static constexpr int64_t kRemoveWaitMs = 2'000;
 
@@ -66,6 +70,11 @@ class CgroupTree {
     int version = 1;
   };
   std::string directory(const Hierarchy& hierarchy, const std::string& name) const;
+  struct Counter {
+    std::string_view controller;
+    const char *v1, *v2, *key;  // files, and the line that counts
+  };
+  uint64_t count(const std::string& name, const Counter& counter) const;
   Result<Fd> create_in(const Hierarchy& hierarchy, const std::string& name, const CgroupLimits& limits) const;
   std::vector<Hierarchy> hierarchies_;
   std::string instance_;

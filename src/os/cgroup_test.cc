@@ -73,9 +73,10 @@ class PristineGroup : public testing::Test {
     ASSERT_TRUE(replace_file(group() + "/" + name, text, 0644, Durability::none));
   }
   bool is_pristine() const {
-    return CgroupTree::parse("saw-t", "2:memory:/\n1:cpu:/\n",
-                             "30 25 0:26 / " + root_ + "/memory rw - cgroup cgroup rw,memory\n31 25 0:27 / " +
-                                 root_ + "/cpu rw - cgroup cgroup rw,cpu\n")
+    return CgroupTree::parse("saw-t", "2:memory,pids:/\n1:cpu:/\n",
+                             "30 25 0:26 / " + root_ +
+                                 "/memory rw - cgroup cgroup rw,memory,pids\n31 25 0:27 / " + root_ +
+                                 "/cpu rw - cgroup cgroup rw,cpu\n")
         .is_pristine("sb-1");
   }
 
@@ -95,6 +96,12 @@ TEST_F(PristineGroup, holds_hardly_any_memory) {
 }
 TEST_F(PristineGroup, has_seen_nothing_killed_for_want_of_memory) {
   write("memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n");
+  EXPECT_FALSE(is_pristine());
+}
+TEST_F(PristineGroup, was_refused_no_process) {
+  write("pids.events", "max 0\n");
+  EXPECT_TRUE(is_pristine());
+  write("pids.events", "max 3\n");
   EXPECT_FALSE(is_pristine());
 }
 TEST_F(PristineGroup, is_there) {

@@ -18,6 +18,10 @@ bool says_only_labels(const Rule& rule);
 // "Profiles").
 bool writes_freely(const Entry& entry, const Rule& rule);
 
+// Whether the rule, of allow or review, is about anything but reading. What only the server knows (a tool, a procedure, a message) may
+// write.
+bool may_write(const Entry& entry, const Rule& rule);
+
 // The profile as a checked property (profile.cc): errors, or for `local` one warning per relaxation.
 void check_profile(const Document& document, Reader& reader);
 

@@ -3,8 +3,7 @@
 //   host ─▶ HostIndex: exact names by hash; globs by hash of their literal tail ("example.com" of
 //   "*.example.com")
 //        ─▶ port      (sorted within each bucket)
-//        ─▶ entry     ─▶ RuleIndex: rules by hash of the literal head of their path globs ("/repos" of
-//        "/repos/*/issues")
+//        ─▶ entry     ─▶ RuleIndex: rules by hash of the literal head of their globs ("/repos" of "/repos/*/issues")
 //
 // Both indexes look at as many prefixes or suffixes of the text as the policy has depths, so that a long path
 // costs no more than a deep policy.
@@ -63,7 +62,7 @@ class HostIndex {
   template <class Visit> void each_bucket(const HostName& host, Visit visit) const {
     const std::string_view text = host.text();
     if (auto it = exact_.find(text); it != exact_.end() && !visit(it->second, true)) return;
-    if (host.address()) return;  // wildcards are for names
+    if (host.address() || by_tail_.empty()) return;  // wildcards are for names
     for (size_t begin = 0;; begin = text.find('.', begin) + 1) {
       if (auto it = by_tail_.find(text.substr(begin)); it != by_tail_.end() && !visit(it->second, false))
         return;
@@ -75,23 +74,29 @@ class HostIndex {
   TextMap<Bucket> exact_, by_tail_;
 };
 
+// The rules of one entry by what most of them name: paths (http, websocket), repos (git), fields (graphql), methods (jsonrpc), tools
+// (mcp), packages (registry). A rule that names none of it is found with every key.
 class RuleIndex {
  public:
-  void add(const Rule& rule, uint32_t number);
+  void add(const std::vector<Glob>& globs, uint32_t number);
 
-  // Calls visit(rule number) for each rule whose paths admit the path; a rule may come more than once.
-  template <class Visit> void at(std::string_view path, Visit visit) const {
-    for (uint32_t rule : pathless_) visit(rule);
-    if (auto it = exact_.find(path); it != exact_.end())
+  // Calls visit(rule number) for each rule whose globs admit the key; a rule may come more than once.
+  template <class Visit> void at(std::string_view key, Visit visit) const {
+    any_key(visit);
+    if (auto it = exact_.find(key); it != exact_.end())
       for (uint32_t rule : it->second) visit(rule);
+    if (by_head_.empty()) return;
     size_t end = 0;
     for (size_t depth = 0; depth <= deepest_; ++depth) {
-      if (auto it = by_head_.find(path.substr(0, end)); it != by_head_.end())
+      if (auto it = by_head_.find(key.substr(0, end)); it != by_head_.end())
         for (const Slot& slot : it->second)
-          if (slot.glob->matches(path)) visit(slot.rule);
-      if (end == path.size()) break;
-      end = std::min(path.find('/', end + 1), path.size());
+          if (slot.glob->matches(key)) visit(slot.rule);
+      if (end == key.size()) break;
+      end = std::min(key.find('/', end + 1), key.size());
     }
+  }
+  template <class Visit> void any_key(Visit visit) const {
+    for (uint32_t rule : any_key_) visit(rule);
   }
 
  private:
@@ -101,7 +106,7 @@ class RuleIndex {
   };
   TextMap<std::vector<uint32_t>> exact_;
   TextMap<std::vector<Slot>> by_head_;
-  std::vector<uint32_t> pathless_;
+  std::vector<uint32_t> any_key_;
   size_t deepest_ = 0;  // segments in the longest head
 };
 
@@ -112,9 +117,10 @@ struct Policy::Impl {
   Diagnostics warnings;
   std::vector<Credential> credentials;
   HostIndex hosts;
-  std::vector<RuleIndex> rules;               // by entry
-  std::vector<std::vector<uint32_t>> models;  // by entry: the inference rules that go through it
-  std::vector<std::string> to_ids;            // by entry: "network.<entry>.to", the rule of a DNS answer
+  std::vector<RuleIndex> rules;                    // by entry
+  std::vector<std::vector<Ecosystem>> ecosystems;  // by entry: those its registry rules are about
+  std::vector<std::vector<uint32_t>> models;       // by entry: the inference rules that go through it
+  std::vector<std::string> to_ids;                 // by entry: "network.<entry>.to", the rule of a DNS answer
 };
 
 // Fills the indexes; the Document must not move afterwards.

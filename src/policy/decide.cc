@@ -1,4 +1,5 @@
 #include "policy/judge.h"
+#include "policy/scratch.h"
 #include "policy/tally.h"
 
 namespace saw::policy {
@@ -70,11 +71,14 @@ Reason Judge::unfit(const Entry& candidate) const {
   return listed ? Reason() : "address-private";
 }
 
-Decision Judge::outcome(const Best& best, Reason action) const {
+Decision Judge::outcome(const Best& best, Reason action, Held held) const {
   if (best.rule == nullptr) return refuse(reason_);
+  if (best.gap && reading_ == Reading::sent && best.rule->effect != Effect::deny) return refuse(reason_);
   Decision out{
       .effect = best.rule->effect, .rule = best.rule->id, .reason = action, .entry = entry(best.entry).name};
   if (out.effect == Effect::deny) out.reason = "denied-by-rule";
+  // Before the trifecta, which knows no later.
+  if (held == Held::later && out.effect == Effect::review) out.effect = Effect::allow;
   constexpr Labels kBoth = kPrivate | kUntrusted;
   if (external_ && (subject_.request.labels & kBoth) == kBoth && impl_.document.trifecta > out.effect) {
     out.effect = impl_.document.trifecta;
@@ -154,21 +158,18 @@ Decision Judge::websocket() {
   bool unread = false;
   each_entry([&](uint32_t e) {
     unread = unread || passes_unread(entry(e));
-    for (const Rule& rule : entry(e).rules) {
-      if (!holds_here(rule) || !any_matches(rule.paths, subject_.path)) continue;
-      if (text && !any_matches(rule.messages, *request.message)) continue;
-      if (!text && rule.effect == Effect::deny && !rule.messages.empty()) continue;
-      if (binary && rule.effect != Effect::deny && rule.binary == Binary::deny) continue;
+    impl_.rules[e].at(subject_.path, [&](uint32_t r) {
+      const Rule& rule = entry(e).rules[r];
+      if (!holds_here(rule)) return;
+      if (text && !any_matches(rule.messages, *request.message)) return;
+      if (!text && rule.effect == Effect::deny && !rule.messages.empty()) return;
+      if (binary && rule.effect != Effect::deny && rule.binary == Binary::deny) return;
       const bool held_later = upgrade && rule.effect == Effect::review && !rule.messages.empty();
       (held_later ? later : best).offer(rule, e);
-    }
+    });
   });
   if (unread) return connection();
-  if (best.rule == nullptr && later.rule != nullptr) {
-    Decision out = outcome(later, "upgrade");
-    if (out.effect == Effect::review && out.reason == "upgrade") out.effect = Effect::allow;
-    return out;
-  }
+  if (best.rule == nullptr && later.rule != nullptr) return outcome(later, "upgrade", Held::later);
   Decision out = outcome(best, upgrade ? "upgrade" : "message");
   if (binary && best.rule == nullptr && out.reason == "default-deny") out.reason = "websocket-binary";
   return out;
@@ -190,22 +191,21 @@ namespace {
 
 using Judged = Decision (Judge::*)();
 
-Decision decide_target(const Policy::Impl& impl, Subject& subject, Judged judge) {
+Decision decide_target(const Policy::Impl& impl, Subject& subject, Judged judge, Policy::Scratch& scratch) {
   auto refuse = [](Reason reason) { return Decision{.effect = Effect::deny, .reason = reason}; };
-  for (Reason reason : {check_head(subject), check_sni(subject)})
+  for (Reason reason : {check_head(subject), check_sni(subject), read_target(subject, scratch.target)})
     if (!reason.empty()) return refuse(reason);
-  auto target = read_target(subject);
-  if (!target) return refuse(target.error());
-  subject.path = target->path();
-  subject.query = target->query();
+  subject.path = scratch.target.path();
+  subject.query = scratch.target.query();
   Decision out = (Judge(impl, subject).*judge)();
   // Whatever else a server may read there makes the judgement stricter, never looser.
-  for (const std::string& reading : other_readings(target->path())) {
+  other_readings(scratch.target.path(), scratch.readings);
+  for (const std::string& reading : scratch.readings.all()) {
     subject.path = reading;
-    Decision other = (Judge(impl, subject).*judge)();
+    Decision other = (Judge(impl, subject, Reading::other).*judge)();
     if (!other.rule.empty() && other.effect > out.effect) out = std::move(other);
   }
-  out.canonical_target = std::move(target->text);
+  std::swap(out.canonical_target, scratch.target.text);
   return out;
 }
 
@@ -214,9 +214,7 @@ Decision decide_connection(const Policy::Impl& impl, const Subject& subject) {
   return Judge(impl, subject).tcp();
 }
 
-}  // namespace
-
-Decision Policy::decide(const Request& request) const {
+Decision judge(const Policy::Impl& impl, const Request& request, Policy::Scratch& scratch) {
   auto host = HostName::parse(request.host);
   if (!host) return {.effect = Effect::deny, .reason = host.error()};
   Subject subject{.request = request, .host = *host};
@@ -224,15 +222,31 @@ Decision Policy::decide(const Request& request) const {
     return {.effect = Effect::deny, .reason = reason};
   switch (request.kind) {
     case Request::Kind::dns:
-      return Judge(*impl_, subject).dns();
+      return Judge(impl, subject).dns();
     case Request::Kind::tcp:
-      return decide_connection(*impl_, subject);
+      return decide_connection(impl, subject);
     case Request::Kind::websocket:
-      return decide_target(*impl_, subject, &Judge::websocket);
+      return decide_target(impl, subject, &Judge::websocket, scratch);
     case Request::Kind::http:
-      return decide_target(*impl_, subject, &Judge::http);
+      return decide_target(impl, subject, &Judge::http, scratch);
   }
   return {.effect = Effect::deny, .reason = "malformed:kind"};
+}
+
+}  // namespace
+
+Decision Policy::decide(const Request& request) const {
+  Scratch scratch;
+  decide(request, scratch);
+  return std::move(scratch.decision);
+}
+
+const Decision& Policy::decide(const Request& request, Scratch& scratch) const {
+  // The room of the last answer's text is the room of this one's, unless the last answer had none.
+  if (scratch.decision.canonical_target.capacity() > scratch.target.text.capacity())
+    std::swap(scratch.target.text, scratch.decision.canonical_target);
+  scratch.decision = judge(*impl_, request, scratch);
+  return scratch.decision;
 }
 
 bool Policy::offers_tool(const Request& request, std::string_view tool) const {
@@ -240,9 +254,9 @@ bool Policy::offers_tool(const Request& request, std::string_view tool) const {
   if (!host) return false;
   Subject subject{.request = request, .host = *host};
   if (!judge_address(subject).empty()) return false;
-  auto target = read_target(subject);
-  if (!target) return false;
-  subject.path = target->path();
+  Target target;
+  if (!read_target(subject, target).empty()) return false;
+  subject.path = target.path();
   return Judge(*impl_, subject).offers_tool(tool);
 }
 

@@ -73,16 +73,15 @@ bool call_rule_holds(const Rule& rule, Protocol protocol, const RpcCall& call) {
 
 }  // namespace
 
-// The strictest of what holds for each root field; no rule at all where one field has none.
+// The strictest of what holds for each root field.
 Best Judge::graphql_rule(const GraphqlOperation& operation) {
   Best worst;
   for (const std::string_view field : operation.fields) {
     Best best;
-    each_rule(Protocol::graphql, [&](const Rule& rule, uint32_t e) {
+    each_rule(Protocol::graphql, field, [&](const Rule& rule, uint32_t e) {
       if (graphql_rule_holds(rule, operation, field)) best.offer(rule, e);
     });
-    if (best.rule == nullptr) return {};
-    worst.offer(*best.rule, best.entry);
+    worst.join(best);
   }
   return worst;
 }
@@ -110,9 +109,7 @@ Decision Judge::graphql_post() {
     if (!call) return refuse(call.error());
     auto operation = graphql_operation(call->query, call->operation_name);
     if (!operation) return refuse(operation.error());
-    const Best best = graphql_rule(*operation);
-    if (best.rule == nullptr) return refuse(reason_);
-    worst.offer(*best.rule, best.entry);
+    worst.join(graphql_rule(*operation));
     if (operation->type == OperationType::mutation) action = graphql_action(operation->type);
   }
   return outcome(worst, action);
@@ -139,7 +136,7 @@ Decision Judge::graphql_get() {
 
 Best Judge::call_rule(Protocol protocol, const RpcCall& call) {
   Best best;
-  each_rule(protocol, [&](const Rule& rule, uint32_t e) {
+  each_rule(protocol, protocol == Protocol::mcp ? call.tool : call.method, [&](const Rule& rule, uint32_t e) {
     if (call_rule_holds(rule, protocol, call)) best.offer(rule, e);
   });
   return best;
@@ -154,11 +151,7 @@ Decision Judge::calls(Protocol protocol) {
   auto all = rpc_calls(*body, protocol == Protocol::mcp ? RpcDialect::mcp : RpcDialect::jsonrpc);
   if (!all) return refuse(all.error());
   Best worst;
-  for (const RpcCall& call : *all) {
-    const Best best = call_rule(protocol, call);
-    if (best.rule == nullptr) return refuse(reason_);
-    worst.offer(*best.rule, best.entry);
-  }
+  for (const RpcCall& call : *all) worst.join(call_rule(protocol, call));
   return outcome(worst, "call");
 }
 
@@ -174,7 +167,7 @@ Decision Judge::mcp_stream() {
 
 bool Judge::offers_tool(std::string_view tool) {
   bool admitted = false, denied = false;
-  each_rule(Protocol::mcp, [&](const Rule& rule, uint32_t) {
+  each_rule(Protocol::mcp, tool, [&](const Rule& rule, uint32_t) {
     const RpcCall call{.method = "tools/call", .tool = tool};
     const bool about = rule.everything || ((rule.calls.empty() || any_matches(rule.calls, call.method)) &&
                                            any_matches(rule.tools, tool));
@@ -190,6 +183,10 @@ bool Judge::offers_tool(std::string_view tool) {
 // What the entry's rules admit must also ask a model that `inference` lists, with no more than it may be told.
 Decision Judge::inference(uint32_t e, Decision decision) const {
   if (decision.effect == Effect::deny) return decision;
+  // `inference` is a rule like the others, so that its denial counts in every reading of the path.
+  auto refuse = [&](Reason reason) {
+    return Decision{.effect = Effect::deny, .rule = "inference", .reason = reason, .entry = decision.entry};
+  };
   auto body = json_body(subject_.request);
   if (!body) return refuse(body.error());
   const Json* model = body->find("model");

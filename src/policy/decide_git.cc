@@ -19,7 +19,7 @@ bool git_rule_holds(const Rule& rule, const GitRequest& request, std::string_vie
 
 Best Judge::git_rule(const GitRequest& request, std::string_view ref) {
   Best best;
-  each_rule(Protocol::git, [&](const Rule& rule, uint32_t e) {
+  each_rule(Protocol::git, request.repository, [&](const Rule& rule, uint32_t e) {
     if (git_rule_holds(rule, request, ref)) best.offer(rule, e);
   });
   return best;
@@ -29,11 +29,7 @@ Decision Judge::git() {
   auto request = GitRequest::classify(subject_.request.method, subject_.path, subject_.query);
   if (!request) return refuse(request.error());
   // Looking at the refs is not yet a write: what needs review is the push itself.
-  auto discovery = [&] {
-    Decision out = outcome(git_rule(*request, {}), "push-discovery");
-    if (out.effect == Effect::review && out.reason == "push-discovery") out.effect = Effect::allow;
-    return out;
-  };
+  auto discovery = [&] { return outcome(git_rule(*request, {}), "push-discovery", Held::later); };
   if (request->kind == GitRequest::Kind::fetch) return outcome(git_rule(*request, {}), "fetch");
   if (request->kind == GitRequest::Kind::push_discovery) return discovery();
   if (is_encoded(subject_.request.headers)) return refuse("malformed:git-compressed");
@@ -42,9 +38,7 @@ Decision Judge::git() {
   Best worst;
   while (auto command = commands.next()) {
     if (!*command) return refuse(command->error());
-    const Best best = git_rule(*request, (*command)->ref);
-    if (best.rule == nullptr) return refuse(reason_);
-    worst.offer(*best.rule, best.entry);
+    worst.join(git_rule(*request, (*command)->ref));
   }
   return commands.probe() ? discovery() : outcome(worst, "push");
 }

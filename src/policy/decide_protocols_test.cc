@@ -21,7 +21,8 @@ Policy network(std::string_view entries, std::string_view rest = {}) {
 std::string text(const Decision& d) {
   const std::string_view rule =
       d.rule.starts_with("network.") ? d.rule.substr(d.rule.find('.', 8) + 1) : d.rule;
-  return std::string(name(d.effect)) + " " + std::string(rule.empty() ? d.reason : rule);
+  return std::string(name(d.effect)) + " " +
+         std::string(rule.empty() || rule == "inference" ? d.reason : rule);
 }
 
 // ---- GraphQL
@@ -376,6 +377,56 @@ TEST(Inference, only_listed_models_are_asked_and_only_with_what_they_may_be_told
   EXPECT_EQ(ask("model=acme-7"), "deny malformed:json");
   EXPECT_EQ(text(p.decide({.host = "h.example", .method = "GET", .target = "/v1/models"})), "allow allow[0]");
   EXPECT_EQ(p.endpoint("h.example", 443)->body, BodyNeed::whole);
+}
+
+TEST(Inference, a_model_that_one_reading_of_the_path_refuses_is_refused) {
+  const Policy p = network(
+      "  - {name: hub, to: {hosts: [h.example], paths: [/chat]}, allow: [{methods: [POST]}]}\n"
+      "  - {name: rest, to: {hosts: [h.example], paths: [/chat/]}, allow: [{methods: [POST]}]}\n",
+      "inference:\n  - {model: \"acme-*\", via: hub}\n");
+  auto ask = [&](std::string_view body) {
+    return p.decide({.host = "h.example", .method = "POST", .target = "/chat/", .body = body});
+  };
+  EXPECT_EQ(ask(R"({"model":"acme-7"})").rule, "network.rest.allow[0]");
+  EXPECT_EQ(ask(R"({"model":"gpt"})").reason, "inference-model-unlisted");
+}
+
+// ---- several operations in one request, where a server may read the path in more than one way
+
+TEST(Readings, an_operation_without_a_rule_does_not_hide_the_denial_of_another) {
+  auto entries = [](std::string_view protocol, std::string_view denied) {
+    return "  - {name: a, to: {hosts: [h.example], paths: [/api/]}, protocol: " + std::string(protocol) +
+           ", allow: all}\n  - {name: b, to: {hosts: [h.example], paths: [/api]}, protocol: " +
+           std::string(protocol) + ", deny: [" + std::string(denied) + "]}\n";
+  };
+  auto ask = [](const Policy& p, std::string_view body) {
+    return text(p.decide({.host = "h.example", .method = "POST", .target = "/api/", .body = body}));
+  };
+  const Policy graphql = network(entries("graphql", "{fields: [secrets]}"));
+  EXPECT_EQ(ask(graphql, R"({"query":"{viewer}"})"), "allow allow");
+  EXPECT_EQ(ask(graphql, R"({"query":"{viewer secrets}"})"), "deny deny[0]");
+  EXPECT_EQ(ask(graphql, R"([{"query":"{viewer}"},{"query":"{secrets}"}])"), "deny deny[0]");
+  const Policy rpc = network(entries("jsonrpc", "{methods: [wipe]}"));
+  EXPECT_EQ(ask(rpc, R"([{"jsonrpc":"2.0","id":1,"method":"look"}])"), "allow allow");
+  EXPECT_EQ(
+      ask(rpc, R"([{"jsonrpc":"2.0","id":1,"method":"look"},{"jsonrpc":"2.0","id":2,"method":"wipe"}])"),
+      "deny deny[0]");
+}
+
+TEST(Trifecta, an_upgrade_is_never_freer_under_review_than_under_allow) {
+  for (const char* effect : {"allow", "review"}) {
+    const Policy p = network(std::string("  - {name: e, to: {hosts: [h.example]}, protocol: websocket, ") +
+                             effect + ": [{messages: [\"*\"]}]}\n");
+    auto upgrade = [&](Labels labels) {
+      return text(p.decide({.kind = Request::Kind::websocket,
+                            .host = "h.example",
+                            .method = "GET",
+                            .target = "/",
+                            .labels = labels}));
+    };
+    EXPECT_TRUE(upgrade(0).starts_with("allow ")) << effect;
+    EXPECT_EQ(upgrade(kPrivate | kUntrusted), "review trifecta.privateAndUntrusted") << effect;
+  }
 }
 
 TEST(When, labels_all_any_none) {

@@ -39,26 +39,44 @@ bool Judge::registry_rule_holds(const Rule& rule, const RegistryRequest& request
   return young.empty();
 }
 
+// Calls visit(rule, request) for the rules of an entry that may hold for what its registry would be asked.
+template <class Visit> void Judge::each_registry_rule(uint32_t e, Reason& unknown, Visit visit) {
+  const std::string_view below = below_root(entry(e), subject_.path);
+  for (const Ecosystem ecosystem : impl_.ecosystems[e]) {
+    auto request = registry_request(ecosystem, subject_.request.method, below, subject_.query);
+    if (!request) {
+      unknown = request.error();
+      continue;
+    }
+    auto offer = [&](const Rule& rule) {
+      if (!rule.everything && rule.ecosystem == ecosystem && holds_here(rule)) visit(rule, *request);
+    };
+    if (!request->package.empty())
+      impl_.rules[e].at(request->package, [&](uint32_t r) { offer(entry(e).rules[r]); });
+    else
+      std::ranges::for_each(entry(e).rules, offer);
+  }
+}
+
 Decision Judge::registry() {
   Best best;
   std::optional<uint16_t> least_age;  // of the rules that have the best effect
   Reason action = "read", unknown = {};
   bool listing = false;
-  each_rule(Protocol::registry, [&](const Rule& rule, uint32_t e) {
-    if (rule.everything) return best.offer(rule, e);
-    auto request = registry_request(rule.ecosystem, subject_.request.method,
-                                    below_root(entry(e), subject_.path), subject_.query);
-    if (!request) {
-      unknown = request.error();
-      return;
-    }
-    if (!registry_rule_holds(rule, *request)) return;
-    if (best.rule == nullptr || rule.effect > best.rule->effect) least_age.reset();
-    best.offer(rule, e);
-    if (rule.effect == best.rule->effect)
-      least_age = std::min(least_age.value_or(rule.min_age_days), rule.min_age_days);
-    if (request->op == RegistryOp::publish) action = "publish";
-    listing = request->what != RegistryRequest::What::version;
+  each_entry([&](uint32_t e) {
+    if (entry(e).protocol != Protocol::registry) return;
+    impl_.rules[e].any_key([&](uint32_t r) {
+      if (const Rule& rule = entry(e).rules[r]; rule.everything && holds_here(rule)) best.offer(rule, e);
+    });
+    each_registry_rule(e, unknown, [&](const Rule& rule, const RegistryRequest& request) {
+      if (!registry_rule_holds(rule, request)) return;
+      if (best.rule == nullptr || rule.effect > best.rule->effect) least_age.reset();
+      best.offer(rule, e);
+      if (rule.effect == best.rule->effect)
+        least_age = std::min(least_age.value_or(rule.min_age_days), rule.min_age_days);
+      if (request.op == RegistryOp::publish) action = "publish";
+      listing = request.what != RegistryRequest::What::version;
+    });
   });
   if (best.rule == nullptr && reason_ == "default-deny" && !unknown.empty()) reason_ = unknown;
   Decision out = outcome(best, action);

@@ -106,6 +106,61 @@ TEST_F(GitDecide, discovery_for_push_is_allowed_where_some_push_could_be) {
       Effect::deny);
 }
 
+TEST(GitReadings, a_ref_without_a_rule_does_not_hide_the_denial_of_another) {
+  const Policy policy = Policy::compile(R"(
+apiVersion: saw/v1
+kind: Policy
+metadata: {name: t}
+profile: local
+network:
+  - name: code
+    to: {hosts: [git.example]}
+    protocol: git
+    allow:  [{op: push, repos: ["a;v", "b;v"]}]
+    review: [{op: push, repos: [b], refs: ["refs/heads/m"]}]
+    deny:   [{op: push, repos: [a], refs: ["refs/heads/m"]}]
+)",
+                                        "t")
+                            .value();
+  auto push_to = [&](std::string_view repo, std::initializer_list<std::string_view> refs) {
+    return policy.decide({.host = "git.example",
+                          .method = "POST",
+                          .target = fmt::format("/{}/git-receive-pack", repo),
+                          .body = push(refs)});
+  };
+  EXPECT_EQ(push_to("a;v", {"refs/heads/x"}).effect, Effect::allow);
+  EXPECT_EQ(push_to("a;v", {"refs/heads/m"}).rule, "network.code.deny[0]");
+  EXPECT_EQ(push_to("a;v", {"refs/heads/m", "refs/heads/x"}).rule, "network.code.deny[0]");
+  EXPECT_EQ(push_to("a;v", {"refs/heads/x", "refs/heads/m"}).rule, "network.code.deny[0]");
+  EXPECT_EQ(push_to("b;v", {"refs/heads/x", "refs/heads/m"}).rule, "network.code.review[0]");
+  EXPECT_EQ(push_to("a", {"refs/heads/x", "refs/heads/m"}).rule, "network.code.deny[0]");
+  EXPECT_EQ(push_to("a", {"refs/heads/x"}).reason, "default-deny");
+}
+
+TEST(GitTrifecta, discovery_is_never_freer_under_review_than_under_allow) {
+  auto discover = [](std::string_view effect, std::string_view trifecta, Labels labels) {
+    const Policy policy =
+        Policy::compile(
+            fmt::format("apiVersion: saw/v1\nkind: Policy\nmetadata: {{name: t}}\nprofile: local\n"
+                        "trifecta: {{privateAndUntrusted: {}}}\nnetwork:\n  - name: code\n"
+                        "    to: {{hosts: [git.example]}}\n    protocol: git\n    {}: [{{op: push}}]\n",
+                        trifecta, effect),
+            "t")
+            .value();
+    const Decision d = policy.decide({.host = "git.example",
+                                      .method = "GET",
+                                      .target = "/a/info/refs?service=git-receive-pack",
+                                      .labels = labels});
+    return fmt::format("{} {}", name(d.effect), d.reason);
+  };
+  for (std::string_view effect : {"allow", "review"}) {
+    EXPECT_EQ(discover(effect, "review", kPrivate), "allow push-discovery") << effect;
+    EXPECT_EQ(discover(effect, "review", kPrivate | kUntrusted), "review trifecta") << effect;
+    EXPECT_EQ(discover(effect, "deny", kPrivate | kUntrusted), "deny trifecta") << effect;
+  }
+  EXPECT_EQ(discover("deny", "review", 0), "deny denied-by-rule");
+}
+
 TEST_F(GitDecide, a_push_that_cannot_be_read_is_malformed) {
   constexpr std::string_view kTarget = "/team/lib.git/git-receive-pack";
   const std::string good = push({"refs/heads/agent/x"});

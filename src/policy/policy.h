@@ -171,6 +171,10 @@ class Policy {
   std::string canonical() const;  // the compiled form as text, stable: what `saw policy show` prints
 
   Decision decide(const Request& request) const;
+  // The same for who decides often: the answer is the Scratch's, until the next decision. Allocates nothing once the Scratch has grown,
+  // but for bodies that are read as JSON and for package names.
+  struct Scratch;  // scratch.h
+  const Decision& decide(const Request& request, Scratch& scratch) const;
 
   // Whether some call of this MCP tool could be allowed or reviewed, whatever its arguments: which tools an answer
   // to tools/list may show. The request names destination, target and labels.

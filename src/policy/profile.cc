@@ -43,12 +43,15 @@ bool begins_literally(const Glob& glob) {
   return glob.text().find_first_of("*?[") != 0;
 }
 
-// A rule that can call tools says which: a name, or at least how it begins ("search_*"). MCP's other methods look and announce.
+// MCP's other methods look and announce.
+bool calls_tools(const Rule& rule) {
+  return !rule.tools.empty() || !rule.arguments.empty() || rule.calls.empty() ||
+         std::ranges::any_of(rule.calls, [](const Glob& g) { return g.matches("tools/call"); });
+}
+
+// A rule that can call tools says which: a name, or at least how it begins ("search_*").
 bool names_tools(const Rule& rule) {
-  const bool calls_tools =
-      !rule.tools.empty() || !rule.arguments.empty() || rule.calls.empty() ||
-      std::ranges::any_of(rule.calls, [](const Glob& g) { return g.matches("tools/call"); });
-  return !calls_tools || (!rule.tools.empty() && std::ranges::all_of(rule.tools, begins_literally));
+  return !calls_tools(rule) || (!rule.tools.empty() && std::ranges::all_of(rule.tools, begins_literally));
 }
 
 void find_unreviewed_writes(const Entry& entry, Findings& out) {
@@ -145,6 +148,27 @@ bool writes_freely(const Entry& entry, const Rule& rule) {
       return rule.registry_op != RegistryOp::read && !all_literal(rule.packages);
     case Protocol::tcp:
       return true;
+  }
+  return true;
+}
+
+bool may_write(const Entry& entry, const Rule& rule) {
+  if (rule.everything || entry.tls == TlsMode::passthrough) return true;
+  switch (entry.protocol) {
+    case Protocol::http:
+      return !only_reads(rule);
+    case Protocol::git:
+      return rule.op != GitOp::fetch;
+    case Protocol::graphql:
+      return !asks_only_queries(rule);
+    case Protocol::mcp:
+      return calls_tools(rule);
+    case Protocol::registry:
+      return rule.registry_op != RegistryOp::read;
+    case Protocol::jsonrpc:
+    case Protocol::websocket:
+    case Protocol::tcp:
+      break;
   }
   return true;
 }

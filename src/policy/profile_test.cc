@@ -39,6 +39,48 @@ TEST(Profile, public_has_no_internal_reach_addresses_data_or_credential) {
   EXPECT_EQ(code(under("public", entry("allow: all"))), "ok");
 }
 
+TEST(Profile, public_has_no_private_data_in_answers_or_files) {
+  EXPECT_EQ(code(under("public", entry("data: private, allow: all"))), "policy.profile");
+  const std::string files = "filesystem: {read: [/data], labels: [{path: /data, add: ";
+  EXPECT_EQ(code(under("public", files + "private}]}\n")), "policy.profile");
+  EXPECT_EQ(code(under("public", files + "untrusted}]}\n")), "ok");
+}
+
+TEST(Profile, corporate_inspects_what_goes_outside) {
+  const std::string passthrough = "protocol: git, tls: passthrough, allow: all", inside = "reach: internal, ";
+  EXPECT_EQ(code(under("corporate", entry(passthrough))), "policy.profile");
+  EXPECT_EQ(code(under("corporate", entry(inside + passthrough))), "ok");
+  const std::string raw =
+      "network:\n  - {name: e, to: {hosts: [h.example], ports: [5432]}, protocol: tcp, tls: none, ";
+  EXPECT_EQ(code(under("corporate", raw + "allow: all}\n")), "policy.profile");
+  EXPECT_EQ(code(under("corporate", raw + "reach: internal, allow: all}\n")), "ok");
+}
+
+TEST(Profile, corporate_names_exact_operations_of_every_protocol) {
+  struct Case {
+    std::string_view rules, code;
+  };
+  const Case cases[] = {
+      {"protocol: graphql, allow: [{types: [query]}]", "ok"},
+      {"protocol: graphql, allow: [{types: [mutation], fields: [addComment]}]", "ok"},
+      {"protocol: graphql, allow: [{types: [mutation], fields: [\"add*\"]}]", "policy.profile"},
+      {"protocol: graphql, allow: [{names: [Known]}]", "policy.profile"},
+      {"protocol: jsonrpc, allow: [{methods: [look]}]", "ok"},
+      {"protocol: jsonrpc, allow: [{methods: [\"l*\"]}]", "policy.profile"},
+      {"protocol: mcp, allow: [{methods: [tools/list, ping]}]", "ok"},
+      {"protocol: mcp, allow: [{methods: [tools/call], tools: [\"search_*\"]}]", "ok"},
+      {"protocol: mcp, allow: [{methods: [tools/call]}]", "policy.profile"},
+      {"protocol: mcp, allow: [{methods: [tools/call], tools: [\"*\"]}]", "policy.profile"},
+      {"protocol: websocket, allow: [{paths: [/feed]}]", "ok"},
+      {"protocol: websocket, allow: [{paths: [\"/**\"]}]", "policy.profile"},
+      {"protocol: registry, allow: [{ecosystem: npm, op: read}]", "ok"},
+      {"protocol: registry, allow: [{ecosystem: npm, op: publish, packages: [ours]}]", "ok"},
+      {"protocol: registry, allow: [{ecosystem: npm, op: publish}]", "policy.profile"},
+      {"protocol: registry, review: [{ecosystem: npm, op: publish}]", "ok"},
+  };
+  for (const Case& c : cases) EXPECT_EQ(code(under("corporate", entry(c.rules))), c.code) << c.rules;
+}
+
 TEST(Profile, only_public_reaches_the_wide_internet_and_only_in_so_many_words) {
   const std::string wide = "network:\n  - {name: e, to: {hosts: [\"**\"]}, ";
   EXPECT_EQ(code(under("public", wide + "allow: all}\n")), "ok");

@@ -117,13 +117,12 @@ Reason check_sni(const Subject& s) {
   return sni && sni->text() == s.host.text() ? Reason() : "malformed:sni-mismatch";
 }
 
-std::expected<Target, Reason> read_target(const Subject& s) {
+Reason read_target(const Subject& s, Target& into) {
   const TargetParts parts = split_target(s.request.target);
-  if (parts.scheme.empty()) return canonical_target(parts.rest);
-  if (!same_letters(parts.scheme, s.request.tls ? "https" : "http"))
-    return std::unexpected("malformed:scheme");
-  if (auto reason = check_authority(parts.authority, s); !reason.empty()) return std::unexpected(reason);
-  return canonical_target(parts.rest.empty() ? std::string_view("/") : parts.rest);
+  if (parts.scheme.empty()) return canonicalise(parts.rest, into);
+  if (!same_letters(parts.scheme, s.request.tls ? "https" : "http")) return "malformed:scheme";
+  if (auto reason = check_authority(parts.authority, s); !reason.empty()) return reason;
+  return canonicalise(parts.rest.empty() ? std::string_view("/") : parts.rest, into);
 }
 
 bool is_encoded(std::span<const Header> headers) {

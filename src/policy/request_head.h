@@ -4,7 +4,8 @@
 //   Subject subject{.request = request, .host = *HostName::parse(request.host)};
 //   if (Reason reason = judge_address(subject); !reason.empty()) return refuse(reason);
 //   if (Reason reason = check_head(subject); !reason.empty()) return refuse(reason);
-//   auto target = read_target(subject);            // then subject.path and .query point into it
+//   Target target;
+//   if (Reason reason = read_target(subject, target); …            // then subject.path and .query point into it
 #pragma once
 
 #include <expected>
@@ -33,7 +34,7 @@ Reason judge_address(Subject& subject);
 Reason check_head(const Subject& subject);
 // TLS to one name and a request for another.
 Reason check_sni(const Subject& subject);
-std::expected<Target, Reason> read_target(const Subject& subject);
+Reason read_target(const Subject& subject, Target& into);
 
 bool same_letters(std::string_view a, std::string_view lower);
 // Whether some server may take the field for that one: CGI and its heirs read '_' and '-' alike (RFC 3875 §4.1.18).

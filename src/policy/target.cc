@@ -150,19 +150,23 @@ std::string_view resolve_segments(std::string& path) {
 
 }  // namespace
 
-std::expected<Target, std::string_view> canonical_target(std::string_view raw) {
-  if (raw.empty() || raw[0] != '/' || raw.size() > kMaxTarget) return std::unexpected("malformed:target");
-  Target out;
-  out.text.reserve(raw.size());
+std::string_view canonicalise(std::string_view raw, Target& into) {
+  into.text.clear();
+  into.path_size = 0;
+  if (raw.empty() || raw[0] != '/' || raw.size() > kMaxTarget) return "malformed:target";
+  into.text.reserve(raw.size());
   const size_t mark = raw.find('?');
-  if (auto reason = put_octets(out.text, raw.substr(0, mark), Where::path); !reason.empty())
-    return std::unexpected(reason);
-  if (auto reason = resolve_segments(out.text); !reason.empty()) return std::unexpected(reason);
-  out.path_size = out.text.size();
-  if (mark == std::string_view::npos) return out;
-  out.text += '?';
-  if (auto reason = put_octets(out.text, raw.substr(mark + 1), Where::query); !reason.empty())
-    return std::unexpected(reason);
+  if (auto reason = put_octets(into.text, raw.substr(0, mark), Where::path); !reason.empty()) return reason;
+  if (auto reason = resolve_segments(into.text); !reason.empty()) return reason;
+  into.path_size = into.text.size();
+  if (mark == std::string_view::npos) return {};
+  into.text += '?';
+  return put_octets(into.text, raw.substr(mark + 1), Where::query);
+}
+
+std::expected<Target, std::string_view> canonical_target(std::string_view raw) {
+  Target out;
+  if (auto reason = canonicalise(raw, out); !reason.empty()) return std::unexpected(reason);
   return out;
 }
 
@@ -192,10 +196,11 @@ std::expected<std::string, std::string> canonical_path_glob(std::string_view raw
   return out;
 }
 
-std::vector<std::string> other_readings(std::string_view path) {
-  std::vector<std::string> out;
-  if (path.find_first_of("%;") == std::string_view::npos && !path.ends_with('/')) return out;
-  std::string decoded, plain;
+namespace {
+
+// With the escapes of characters that may stand raw decoded.
+void decode_raw(std::string_view path, std::string& decoded) {
+  decoded.clear();
   for (size_t at = 0; at < path.size(); ++at) {
     const bool escape = path[at] == '%' && at + 2 < path.size();
     const auto octet =
@@ -207,6 +212,11 @@ std::vector<std::string> other_readings(std::string_view path) {
       decoded += path[at];
     }
   }
+}
+
+// Without path parameters and final slash; empty where that is no path.
+void strip_parameters(std::string_view decoded, std::string& plain) {
+  plain.clear();
   bool parameter = false;
   for (char c : decoded) {
     if (c == '/') parameter = false;
@@ -215,9 +225,24 @@ std::vector<std::string> other_readings(std::string_view path) {
   }
   if (!resolve_segments(plain).empty()) plain.clear();
   if (plain.size() > 1 && plain.ends_with('/')) plain.pop_back();
-  if (decoded != path) out.push_back(decoded);
-  if (!plain.empty() && plain != decoded) out.push_back(std::move(plain));
-  return out;
+}
+
+}  // namespace
+
+void other_readings(std::string_view path, Readings& into) {
+  into.count = 0;
+  if (path.find_first_of("%;") == std::string_view::npos && !path.ends_with('/')) return;
+  std::string& decoded = into.texts[0];
+  std::string& plain = into.texts[1];
+  decode_raw(path, decoded);
+  strip_parameters(decoded, plain);
+  const bool plain_differs = !plain.empty() && plain != decoded;
+  if (decoded != path)
+    into.count = plain_differs ? 2 : 1;
+  else if (plain_differs) {
+    std::swap(decoded, plain);
+    into.count = 1;
+  }
 }
 
 TargetParts split_target(std::string_view raw) {

@@ -22,9 +22,9 @@
 #include <array>
 #include <expected>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace saw::policy {
 
@@ -40,6 +40,8 @@ struct Target {
 constexpr size_t kMaxTarget = 16u << 10;
 
 std::expected<Target, std::string_view> canonical_target(std::string_view raw);
+// The same into a Target that has room already. Returns a reason code, or nothing.
+std::string_view canonicalise(std::string_view raw, Target& into);
 
 // A path glob of a policy with its literal octets in the same form. The error is a phrase for a diagnostic.
 std::expected<std::string, std::string> canonical_path_glob(std::string_view raw);
@@ -48,7 +50,13 @@ std::expected<std::string, std::string> canonical_path_glob(std::string_view raw
 // stand raw decoded ("/a%3Ab" is "/a:b" to most), and without path parameters and final slash ("/a;v=1/b/" is
 // "/a/b" to servlet containers, "/a/" is "/a" to many routers). Only those that differ; mostly none. Upper
 // and lower case stay apart: where a server ignores it, only an allow is a fence.
-std::vector<std::string> other_readings(std::string_view canonical_path);
+struct Readings {
+  std::array<std::string, 2> texts;
+  size_t count = 0;
+  std::span<const std::string> all() const { return std::span(texts).first(count); }
+};
+// Into what has room already.
+void other_readings(std::string_view canonical_path, Readings& into);
 
 // Splits "http://host:80/path" (the absolute form of a proxy request); scheme and authority are empty for the
 // origin form.

@@ -396,5 +396,8 @@ std::vector<std::string> Launcher::existing_cgroups() const {
 uint64_t Launcher::oom_kills(const std::string& cgroup) const {
   return cgroups_->oom_kills(cgroup);
 }
+uint64_t Launcher::forks_refused(const std::string& cgroup) const {
+  return cgroups_->forks_refused(cgroup);
+}
 
 }  // namespace saw::sandbox

@@ -124,6 +124,8 @@ class Launcher {
   std::vector<std::string> existing_cgroups() const;
   // How many of its processes the kernel has killed for want of memory; 0 when that cannot be known.
   uint64_t oom_kills(const std::string& cgroup) const;
+  uint64_t forks_refused(
+      const std::string& cgroup) const;  // likewise, for want of room in the number of them
 
  private:
   Launcher(Host host, std::unique_ptr<os::CgroupTree> cgroups);

@@ -48,6 +48,7 @@ struct CallPool::Call {
   ExecSpec spec;
   std::unique_ptr<Box> box;
   std::vector<Ticket> stopping;
+  uint64_t file_size_bytes = 0;  // its limit
   bool told = false;
 };
 
@@ -352,7 +353,8 @@ void CallPool::run(const RunCall& message, Ticket ticket) {
                                           .workspace = plan.plan.workspace,
                                           .session = plan.plan.session,
                                           .ticket = ticket,
-                                          .spec = message.spec});
+                                          .spec = message.spec,
+                                          .file_size_bytes = plan.plan.limits.file_size_bytes});
   const int runtime = runtime_for(plan, message.spec);
   std::unique_ptr<Box> box = runtime == kPlain ? nullptr : take_parked(plan, runtime);
   Warmth warmth = Warmth::runtime;
@@ -420,9 +422,14 @@ void CallPool::on_control(Call& call) {
     event.end = event.status == SIGKILL && runtime_.oom_kills(box.launched.cgroup) > 0
                     ? ExecEnd::out_of_memory
                     : ExecEnd::signalled;
+    if (event.status == SIGXFSZ && call.file_size_bytes > 0) event.end = ExecEnd::file_too_large;
   } else {
     event.status = WEXITSTATUS(ended->wait_status);
   }
+  // Its group was as good as new: what is counted there is its own. Of one that succeeded nothing is asked.
+  if (event.end != ExecEnd::exited || event.status != 0)
+    event.met = {.memory_kills = runtime_.oom_kills(box.launched.cgroup),
+                 .forks_refused = runtime_.forks_refused(box.launched.cgroup)};
   tell_end(call, event);
   box.init.kill(SIGKILL);  // it waits for that
 }
@@ -442,7 +449,8 @@ void CallPool::on_gone(const std::string& sandbox) {
     tell_end(call, {.sandbox = sandbox,
                     .exec = kOnlyExec,
                     .end = starved ? ExecEnd::out_of_memory : ExecEnd::sandbox_gone,
-                    .status = SIGKILL});
+                    .status = SIGKILL,
+                    .met = {.memory_kills = runtime_.oom_kills(call.box->launched.cgroup)}});
   }
   call.box->told.cancel();
   call.box->init.reap();

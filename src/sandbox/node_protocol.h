@@ -384,16 +384,25 @@ struct EgressStarted {
 };
 
 // How a command ended: a value, not an error.
-enum class ExecEnd : uint8_t { exited, signalled, not_started, sandbox_gone, out_of_memory };
+// file_too_large: by SIGXFSZ, in a sandbox whose files may not grow as they like.
+enum class ExecEnd : uint8_t { exited, signalled, not_started, sandbox_gone, out_of_memory, file_too_large };
 constexpr ExecEnd kEnumLast(ExecEnd) {
-  return ExecEnd::out_of_memory;
+  return ExecEnd::file_too_large;
 }
+// What the kernel counted in a command's sandbox while it ran; 0 where nothing counts, and for a command that succeeded.
+// Neither of them need have ended it.
+struct LimitsMet {
+  uint64_t memory_kills = 0;   // processes killed for want of memory
+  uint64_t forks_refused = 0;  // processes and threads that would have been too many
+  template <class A> void members(A& a) { a(memory_kills, forks_refused); }
+};
 struct ExecExited {  // event
   std::string sandbox;
   uint64_t exec = 0;
   ExecEnd end = ExecEnd::exited;
   int32_t status = 0;  // exit status, signal number, or errno of execve (not_started)
-  template <class A> void members(A& a) { a(sandbox, exec, end, status); }
+  LimitsMet met;
+  template <class A> void members(A& a) { a(sandbox, exec, end, status, met); }
 };
 struct SandboxExited {  // event: saw-init of this sandbox ended without StopSandbox
   std::string sandbox, reason;

@@ -42,6 +42,7 @@ class LauncherRuntime final : public Runtime {
                                                            sandbox.degraded)});
   }
   uint64_t oom_kills(const std::string& cgroup) override { return launcher_.oom_kills(cgroup); }
+  uint64_t forks_refused(const std::string& cgroup) override { return launcher_.forks_refused(cgroup); }
 
  private:
   Launcher launcher_;

@@ -28,6 +28,8 @@ class Runtime {
   virtual std::vector<ProbeOutcome> probe_from_outside(const ProbedSandbox& sandbox) = 0;
   // How many processes of the cgroup the kernel killed for want of memory; 0 when that cannot be known.
   virtual uint64_t oom_kills(const std::string& cgroup) = 0;
+  // How many processes it was refused because there may only be so many; 0 when that cannot be known.
+  virtual uint64_t forks_refused(const std::string& cgroup) = 0;
 };
 
 std::unique_ptr<Runtime> make_runtime(Launcher launcher);

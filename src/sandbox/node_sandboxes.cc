@@ -46,6 +46,7 @@ struct SandboxSet::Entry {
   std::string reason;  // why it ended
   std::map<uint64_t, PendingExec> pending;
   uint64_t oom_kills = 0;
+  std::map<uint64_t, LimitsMet> counted;  // by exec: what there was before it
   int clean_attempts = 0;
   os::Loop::Timer clean_timer;
 };
@@ -298,6 +299,7 @@ void SandboxSet::start_exec(const StartExec& message, Ticket ticket) {
   if (!prepared) return outbox_.fail(ticket, prepared.error());
   const uint64_t exec = next_exec_++;
   entry->pending.emplace(exec, std::move(pending));
+  entry->counted[exec] = met_since(*entry, {});
   entry->sandbox->start_exec(exec, message.spec, std::move(theirs));
 }
 
@@ -329,10 +331,20 @@ void SandboxSet::on_exec_ended(Entry& entry, uint64_t exec, const CommandEnded& 
         event.status == SIGKILL ? runtime_.oom_kills(entry.record.cgroup) : entry.oom_kills;
     if (kills > entry.oom_kills) event.end = ExecEnd::out_of_memory;
     entry.oom_kills = kills;
+    if (event.status == SIGXFSZ && entry.record.proof.limits.file_size_bytes > 0)
+      event.end = ExecEnd::file_too_large;
   } else {
     event.status = WEXITSTATUS(ended.wait_status);
   }
+  const auto before = entry.counted.extract(exec);
+  if (!before.empty() && (event.end != ExecEnd::exited || event.status != 0))
+    event.met = met_since(entry, before.mapped());
   outbox_.event(event);
+}
+
+LimitsMet SandboxSet::met_since(const Entry& entry, const LimitsMet& before) const {
+  return {.memory_kills = runtime_.oom_kills(entry.record.cgroup) - before.memory_kills,
+          .forks_refused = runtime_.forks_refused(entry.record.cgroup) - before.forks_refused};
 }
 
 void SandboxSet::signal_exec(const SignalExec& message) {

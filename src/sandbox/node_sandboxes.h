@@ -93,6 +93,7 @@ class SandboxSet {
   void on_ready(Entry& entry);
   void on_exec_started(Entry& entry, uint64_t exec, int32_t inner_pid, Fd terminal);
   void on_exec_ended(Entry& entry, uint64_t exec, const CommandEnded& ended);
+  LimitsMet met_since(const Entry& entry, const LimitsMet& before) const;
   void on_gone(Entry& entry, const std::string& reason);
   void end_execs(Entry& entry);
   void clean(Entry& entry);

@@ -272,6 +272,41 @@ TEST_F(NodeTest, a_command_killed_for_want_of_memory_is_told_apart) {
   EXPECT_EQ(await<ExecExited>()->end, ExecEnd::signalled);
 }
 
+TEST_F(NodeTest, limits_that_were_met_are_told_of_a_command_that_failed_and_only_what_came_while_it_ran) {
+  start_node();
+  auto& init = start_sandbox("sb-a");
+  runtime_->refusals = 5;  // of an earlier command
+  auto end_of = [&](int wait_status, uint64_t refused) {
+    told_.clear();
+    const uint64_t exec = start_command(init, "sb-a");
+    runtime_->refusals += refused;
+    init.say(CommandEnded{.exec = exec, .wait_status = wait_status});
+    return *await<ExecExited>();
+  };
+  constexpr int kExited2 = 2 << 8;
+  EXPECT_EQ(end_of(kExited2, 12).met.forks_refused, 12u);
+  EXPECT_EQ(end_of(kExited2, 0).met.forks_refused, 0u) << "not what was told before";
+  EXPECT_EQ(end_of(0, 3).met.forks_refused, 0u) << "of one that succeeded nothing is said";
+  const ExecExited after = end_of(kExited2, 0);
+  EXPECT_EQ(after.end, ExecEnd::exited) << "its own status stands";
+  EXPECT_EQ(after.status, 2);
+}
+
+TEST_F(NodeTest, a_file_that_grew_too_large_is_a_limit_only_where_there_is_one) {
+  start_node();
+  auto& init = start_sandbox("sb-a");  // whose plan limits no file
+  const uint64_t exec = start_command(init, "sb-a");
+  init.say(CommandEnded{.exec = exec, .wait_status = SIGXFSZ});
+  EXPECT_EQ(await<ExecExited>()->end, ExecEnd::signalled);
+  told_.clear();
+  SandboxPlan limited = plan("sb-b", Depth::call);
+  limited.limits.file_size_bytes = 1000;
+  auto& other = start_sandbox(limited);
+  const uint64_t second = start_command(other, "sb-b");
+  other.say(CommandEnded{.exec = second, .wait_status = SIGXFSZ});
+  EXPECT_EQ(await<ExecExited>()->end, ExecEnd::file_too_large);
+}
+
 TEST_F(NodeTest, a_command_that_cannot_be_started_is_started_and_ended_for_sawd) {
   start_node();
   auto& init = start_sandbox("sb-a");

@@ -105,6 +105,7 @@ class FakeRuntime final : public Runtime {
   }
   std::vector<std::string> existing_cgroups() override { return cgroups; }
   uint64_t oom_kills(const std::string&) override { return ooms; }
+  uint64_t forks_refused(const std::string&) override { return refusals; }
   ProbeHost probe_host(const Layers&) override { return {.landlock = true, .uid = 1000, .gid = 1000}; }
   std::vector<ProbeOutcome> probe_from_outside(const ProbedSandbox& sandbox) override {
     auto outcomes = sound_outcomes(sandbox.subject, Where::outside);
@@ -114,7 +115,7 @@ class FakeRuntime final : public Runtime {
 
   std::optional<std::string> fail_next;
   int busy_cgroups = 0, reopened = 0;
-  uint64_t ooms = 0;
+  uint64_t ooms = 0, refusals = 0;
   bool shy = false;  // new connections get no hello
   bool surprise_from_outside = false;
   enum class Probing : uint8_t { answer, surprise, silence } probing = Probing::answer;
@@ -294,9 +295,13 @@ class NodeHarness : public testing::Test {
   }
   // A ready sandbox.
   FakeInit& start_sandbox(const std::string& id, Depth depth = Depth::workspace) {
+    return start_sandbox(plan(id, depth));
+  }
+  FakeInit& start_sandbox(const SandboxPlan& wanted) {
+    const std::string& id = wanted.id;
     const uint64_t request = ++request_;
     send(CreateStorage{.request = ++request_, .workspace = "w"});
-    send(StartSandbox{.request = request, .plan = plan(id, depth)});
+    send(StartSandbox{.request = request, .plan = wanted});
     auto* started = await<SandboxStarted>(request);
     SAW_CHECK(started != nullptr, "sandbox {} did not start", id);
     return *runtime_->inits.at(id);

@@ -251,8 +251,8 @@ TEST(RunLaterGit, a_harmful_setting_behind_more_than_are_read_is_held_back_too) 
 }
 
 TEST(RunLaterGit, a_bare_repository_has_no_command_either) {
-  for (const char* more : {"[gc]\n\trecentObjectsHook = x\n", "[svn]\n\tauthorsProg = x\n",
-                           "[filter \"x\"]\n\tsmudge = x\n"})
+  for (const char* more :
+       {"[gc]\n\trecentObjectsHook = x\n", "[svn]\n\tauthorsProg = x\n", "[filter \"x\"]\n\tsmudge = x\n"})
     EXPECT_TRUE(runs_later("/workspace/odd/config", "", more)) << more;
   EXPECT_FALSE(runs_later("/workspace/odd/config", "", "[gc]\n\tauto = 0\n"));
 }

@@ -50,6 +50,16 @@ constexpr const char* kMigrations[] = {
   CREATE TABLE channels (
     name TEXT PRIMARY KEY, revision INTEGER NOT NULL, version TEXT NOT NULL, release TEXT NOT NULL, files BLOB NOT NULL,
     revocations TEXT NOT NULL, activated INTEGER NOT NULL) STRICT;
+)sql",
+    R"sql(
+  CREATE TABLE delegations (
+    id TEXT PRIMARY KEY, sponsor TEXT NOT NULL, workspace TEXT NOT NULL, agent TEXT NOT NULL, parent TEXT NOT NULL,
+    record TEXT NOT NULL, created INTEGER NOT NULL) STRICT;
+  CREATE TABLE revocations (
+    kind TEXT NOT NULL, id TEXT NOT NULL, by TEXT NOT NULL, why TEXT NOT NULL, time INTEGER NOT NULL,
+    PRIMARY KEY (kind, id)) STRICT;
+  INSERT INTO revocations SELECT 'credential', id, '', '', until FROM revoked_credentials;
+  DROP TABLE revoked_credentials;
 )sql"};
 constexpr int64_t kVersion = std::size(kMigrations);
 
@@ -80,6 +90,14 @@ struct Files {
   "id, state, workspace, agent, sponsor, session, call, trace, method, scheme, host, target, rule, reason, " \
   "digest, "                                                                                                 \
   "policy_digest, preview, port, body_bytes, created, expires, decided, decided_by, why, kind, object"
+
+#define DELEGATION_COLUMNS "id, sponsor, workspace, agent, parent, record, created"
+
+Delegation to_delegation(const Row& row) {
+  Delegation d;
+  row.into(d.id, d.sponsor, d.workspace, d.agent, d.parent, d.record, d.created);
+  return d;
+}
 
 Result<Workspace> to_workspace(const Row& row) {
   Workspace w;
@@ -339,14 +357,37 @@ class Sqlite final : public Store {
     return db_.changes() == 1;
   }
 
-  Result<bool> is_revoked(std::string_view id) override {
-    bool found = false;
-    SAW_TRY(
-        db_.query("SELECT 1 FROM revoked_credentials WHERE id = ?", {id}, [&](const Row&) { found = true; }));
-    return found;
+  Result<std::vector<Delegation>> delegations() override {
+    std::vector<Delegation> out;
+    SAW_TRY(db_.query("SELECT " DELEGATION_COLUMNS " FROM delegations ORDER BY created, id", {},
+                      [&](const Row& row) { out.push_back(to_delegation(row)); }));
+    return out;
   }
-  Result<> revoke_credential(std::string_view id, Nanos until) override {
-    return db_.run("INSERT INTO revoked_credentials VALUES (?,?) ON CONFLICT (id) DO NOTHING", {id, until});
+  Result<std::optional<Delegation>> delegation(std::string_view id) override {
+    std::optional<Delegation> out;
+    SAW_TRY(db_.query("SELECT " DELEGATION_COLUMNS " FROM delegations WHERE id = ?", {id},
+                      [&](const Row& row) { out = to_delegation(row); }));
+    return out;
+  }
+  Result<> add(const Delegation& d) override {
+    return db_.run("INSERT INTO delegations (" DELEGATION_COLUMNS ") VALUES (?,?,?,?,?,?,?)",
+                   {d.id, d.sponsor, d.workspace, d.agent, d.parent, d.record, d.created});
+  }
+
+  Result<std::vector<Revocation>> revocations() override {
+    std::vector<Revocation> out;
+    SAW_TRY(db_.query("SELECT kind, id, by, why, time FROM revocations ORDER BY time, kind, id", {},
+                      [&](const Row& row) {
+                        Revocation& r = out.emplace_back();
+                        row.into(r.kind, r.id, r.by, r.why, r.time);
+                      }));
+    return out;
+  }
+  Result<> add(const Revocation& r) override {
+    return db_.run(
+        "INSERT INTO revocations (kind, id, by, why, time) VALUES (?,?,?,?,?) ON CONFLICT (kind, id) DO "
+        "NOTHING",
+        {r.kind, r.id, r.by, r.why, r.time});
   }
 
   Result<uint64_t> next(std::string_view counter) override {
@@ -355,6 +396,12 @@ class Sqlite final : public Store {
         db_.query("INSERT INTO counters VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1 "
                   "RETURNING value",
                   {counter}, [&](const Row& row) { row.into(value); }));
+    return value;
+  }
+  Result<uint64_t> last(std::string_view counter) override {
+    uint64_t value = 0;
+    SAW_TRY(db_.query("SELECT value FROM counters WHERE name = ?", {counter},
+                      [&](const Row& row) { row.into(value); }));
     return value;
   }
 

@@ -77,6 +77,19 @@ struct Sponsor {
   bool enabled = true;
 };
 
+// A signed delegation (identity/delegation.h); the columns beside `record` are copies, for finding it.
+struct Delegation {
+  std::string id, sponsor, workspace, agent, parent;
+  std::string record;
+  Nanos created = 0;
+};
+
+// What was taken back, for good: `kind` is identity::Revocable's name.
+struct Revocation {
+  std::string kind, id, by, why;
+  Nanos time = 0;
+};
+
 // What waits for a person. kind "request": an agent's request, described by method to preview. kind
 // "quarantine": a change that would run later; `object` is its id at saw-node, `target` the place, `digest` the
 // Merkle root of what is released, `preview` the line diff.
@@ -139,11 +152,16 @@ class Store {
   virtual Result<> put(const Secret& secret) = 0;
   virtual Result<bool> remove_secret(std::string_view owner, std::string_view name) = 0;
 
-  virtual Result<bool> is_revoked(std::string_view credential_id) = 0;
-  virtual Result<> revoke_credential(std::string_view credential_id, Nanos until) = 0;
+  virtual Result<std::vector<Delegation>> delegations() = 0;  // oldest first
+  virtual Result<std::optional<Delegation>> delegation(std::string_view id) = 0;
+  virtual Result<> add(const Delegation& delegation) = 0;  // never changed afterwards
+
+  virtual Result<std::vector<Revocation>> revocations() = 0;
+  virtual Result<> add(const Revocation& revocation) = 0;  // a repetition changes nothing
 
   // Grows by one with each call and never repeats, restarts included.
   virtual Result<uint64_t> next(std::string_view counter) = 0;
+  virtual Result<uint64_t> last(std::string_view counter) = 0;  // what next() returned last; 0: nothing yet
 };
 
 }  // namespace saw::store

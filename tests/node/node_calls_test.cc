@@ -176,7 +176,8 @@ TEST_P(NodeCallsTest, a_call_finds_nothing_of_the_one_before) {
            "touch /tmp/a /dev/shm/a /workspace/a /home/agent/a; sleep 1000 >/dev/null 2>&1 & echo done"})
           .output,
       "done\n");
-  Ran second = run(plan, {"sh", "-c", "ls /tmp /dev/shm /workspace /home/agent; set -- /proc/[0-9]*; echo $# processes"});
+  Ran second = run(
+      plan, {"sh", "-c", "ls /tmp /dev/shm /workspace /home/agent; set -- /proc/[0-9]*; echo $# processes"});
   EXPECT_THAT(second.output, testing::Not(HasSubstr("a\n")));
   EXPECT_THAT(second.output, HasSubstr("1 processes\n"));  // sh: saw-init is not shown
 }

@@ -190,6 +190,40 @@ TEST_P(NodeKernelTest, a_command_that_takes_too_much_memory_is_told_apart_from_o
   EXPECT_EQ(end.status, SIGKILL);
 }
 
+TEST_P(NodeKernelTest, a_command_that_wanted_too_many_processes_is_told_how_many_were_refused) {
+  if (GetParam() != As::root) GTEST_SKIP() << "an ordinary user has no pids controller here";
+  SandboxPlan small = plan("sb-p", Depth::call);
+  small.limits.pids = 8;
+  node_->send(StartSandbox{.request = ++request_, .plan = small});
+  ASSERT_NE(node_->await<SandboxStarted>(request_), nullptr);
+  Running many = start_command("sb-p", "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 100 & done; exit 9");
+  const ExecExited end = await_end(many.exec);
+  EXPECT_EQ(end.end, ExecEnd::exited) << "nothing killed it";
+  EXPECT_NE(end.status, 0);
+  EXPECT_GT(end.met.forks_refused, 0u);
+  SandboxPlan roomy = plan("sb-q", Depth::call);
+  roomy.limits.pids = 64;
+  node_->send(StartSandbox{.request = ++request_, .plan = roomy});
+  ASSERT_NE(node_->await<SandboxStarted>(request_), nullptr);
+  Running few = start_command("sb-q", "sleep 100 & sleep 100 & exit 9");
+  const ExecExited benign = await_end(few.exec);
+  EXPECT_EQ(benign.status, 9);
+  EXPECT_EQ(benign.met.forks_refused, 0u);
+}
+
+TEST_P(NodeKernelTest, a_command_whose_file_grows_beyond_its_limit_is_told_apart_and_one_below_it_is_not) {
+  SandboxPlan small = plan("sb-f", Depth::call);
+  small.limits.file_size_bytes = 100'000;
+  node_->send(StartSandbox{.request = ++request_, .plan = small});
+  ASSERT_NE(node_->await<SandboxStarted>(request_), nullptr);
+  Running large = start_command("sb-f", "exec head -c 200000 /dev/zero > /tmp/large");
+  EXPECT_EQ(await_end(large.exec).end, ExecEnd::file_too_large);
+  Running fits = start_command("sb-f", "exec head -c 99999 /dev/zero > /tmp/fits");
+  const ExecExited end = await_end(fits.exec);
+  EXPECT_EQ(end.end, ExecEnd::exited);
+  EXPECT_EQ(end.status, 0);
+}
+
 TEST_P(NodeKernelTest, what_a_workspace_writes_survives_and_what_a_session_or_a_call_writes_does_not) {
   start_sandbox("sb-w", Depth::workspace);
   ASSERT_EQ(run("sb-w", "echo one > /workspace/file; mkdir /workspace/kept; echo k > /workspace/gone").second,

@@ -33,7 +33,7 @@ class FakeApi final : public Api {
   std::vector<Asked> asked;
   ExecResult exec_result{.end = "exited"};
   std::string exec_output, exec_error;  // what the command "writes"
-  std::string exec_target;
+  std::string exec_target, started = R"({"call":"c-1"})";
   std::function<void()> after_sleep = [] {};  // what happens while a command waits
 
  private:
@@ -60,8 +60,9 @@ struct Rig {
   std::string stdin_text;
   uint32_t uid = 1000;
   std::string programs = "/nonexistent", current = "/";
-  bool terminal = false;
-  std::string socket_asked;  // where the last command would have connected
+  bool terminal = false;        // stdout and stderr
+  bool input_terminal = false;  // stdin
+  std::string socket_asked;     // where the last command would have connected
 
   Ran saw(const std::vector<std::string>& words);
 };

@@ -42,7 +42,7 @@ Result<ExecResult> FakeApi::exec(const std::string& target, const ExecLocal& loc
   exec_target = target;
   if (!broken_.empty()) return Error::make(broken_, "no daemon at /nowhere");
   if (exec_result.refused) return exec_result;
-  if (local.started) local.started(R"({"call":"c-1"})");
+  if (local.started) local.started(started);
   if (!exec_output.empty()) local.output(Stream::output, exec_output);
   if (!exec_error.empty()) local.output(Stream::error, exec_error);
   return exec_result;
@@ -65,7 +65,7 @@ Ran Rig::saw(const std::vector<std::string>& words) {
   world.out = [&](std::string_view text) { ran.out += text; };
   world.err = [&](std::string_view text) { ran.err += text; };
   world.out_is_terminal = world.err_is_terminal = terminal;
-  world.input = {pipe->read.get(), false};
+  world.input = {pipe->read.get(), input_terminal};
   world.uid = uid;
   world.user = "tester";
   world.programs = programs;

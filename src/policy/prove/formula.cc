@@ -264,15 +264,16 @@ Judge::Rules Judge::git_rules(GitOp op, size_t reading,
 
 // A push's discovery: what needs review is the push itself, unless the trifecta says so.
 Judgement Judge::discovery(size_t reading) const {
-  const Rules rules = git_rules(GitOp::push, reading, [&](const Rule& rule) {
+  Rules rules = git_rules(GitOp::push, reading, [&](const Rule& rule) {
     return c_.bool_val(rule.effect != Effect::deny || rule.refs.empty());
   });
-  Judgement out = outcome(rules, reading);
-  out.review = out.review && !rules.review;
-  return out;
+  rules.allow = rules.allow || rules.review;
+  rules.review = c_.bool_val(false);
+  return outcome(rules, reading);
 }
 
-// A push of several refs: each needs a rule, and the strictest decides. One of none is git's own probe.
+// A push of several refs: the strictest rule decides, and in the path that is sent each ref needs one. A push of none is git's own
+// probe.
 Judgement Judge::push(size_t reading) const {
   const Judgement probe = discovery(reading);
   if (choice_.refs.empty()) return probe;
@@ -293,6 +294,7 @@ Judgement Judge::push(size_t reading) const {
     worst.allow = worst.allow || (present && rules.allow);
   }
   const Judgement judged = outcome(worst, reading);
+  if (reading != 0) all_ruled = c_.bool_val(true);
   return {z3::ite(any, judged.ruled && all_ruled, probe.ruled),
           z3::ite(any, judged.deny || !all_ruled, probe.deny),
           z3::ite(any, judged.review && all_ruled, probe.review)};
