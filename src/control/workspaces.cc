@@ -145,10 +145,11 @@ void Workspaces::create(const Caller& caller, const WorkspaceSpec& spec, Reply<W
     // It never came up: nothing of it is kept, and the reason is told.
     if (auto stored = workspace.want(Desired::gone); !stored)
       return reply(std::unexpected(std::move(settled).error()));
-    workspace.converge([this, id, reply = std::move(reply), error = settled.error()](Result<>) mutable {
-      drop_if_gone(id);
-      reply(std::unexpected(std::move(error)));
-    });
+    workspace.converge(
+        [this, id, reply = std::move(reply), error = settled.error()](const Result<>&) mutable {
+          drop_if_gone(id);
+          reply(std::unexpected(std::move(error)));
+        });
   });
 }
 
@@ -240,7 +241,7 @@ void Workspaces::open_fork(store::Workspace record, Result<> forked, const Calle
   // Its channel may have gone on while the files were forked.
   const release::Verified* release = record.channel.empty() ? nullptr : around_.releases.held(record.channel);
   if (forked && release && digest_text(release->policy.digest()) != record.policy_digest)
-    fork.project(*release, [](Result<>) {});  // says itself what it could not do, and is shut off then
+    fork.project(*release, [](const Result<>&) {});  // says itself what it could not do, and is shut off then
   fork.converge(
       [this, id = record.id, forked = std::move(forked), reply = std::move(reply)](Result<> settled) mutable {
         WorkspaceView view = all_.at(id)->view();
@@ -315,7 +316,7 @@ void Workspaces::recover(const std::set<std::string>& living, Reply<> reply) {
   for (auto& [id, workspace] : all_) {
     workspace->mark_found(living);
     workspace->finish_ended_sessions();
-    workspace->converge([this, id, countdown](Result<>) {
+    workspace->converge([this, id, countdown](const Result<>&) {
       drop_if_gone(id);
       if (--countdown->left == 0) countdown->reply({});
     });
