@@ -189,10 +189,11 @@ void post_snapshots(Control& control, const HttpRequest& request, Segments at, R
                         later<SnapshotView>(std::move(respond), 201));
 }
 void get_snapshots(Control& control, const HttpRequest& request, Segments at, Respond respond) {
-  control.list_snapshots(request.caller, at[0],
-                         [respond = std::move(respond)](Result<std::vector<SnapshotView>> list) mutable {
-                           reply_list(std::move(respond), "snapshots", list);
-                         });
+  control.list_snapshots(
+      request.caller, at[0],
+      [respond = std::move(respond)](const Result<std::vector<SnapshotView>>& list) mutable {
+        reply_list(std::move(respond), "snapshots", list);
+      });
 }
 void delete_snapshot(Control& control, const HttpRequest& request, Segments at, Respond respond) {
   control.remove_snapshot(request.caller, at[0], at[1], later<void>(std::move(respond)));
@@ -519,11 +520,7 @@ constexpr Route kRoutes[] = {
 
 // Part of the contract, and not there yet: said so, and never "not found".
 constexpr std::string_view kLater[] = {
-    "/v1/workspaces/{w}/expose",
-    "/v1/workspaces/{w}/kill",
-    "/v1/kill",
-    "/v1/channels/{c}",
-    "/v1/metrics",
+    "/v1/workspaces/{w}/expose", "/v1/workspaces/{w}/kill", "/v1/kill", "/v1/channels/{c}", "/v1/metrics",
 };
 
 // The segments that {…} stood for, decoded; nullopt: no match.

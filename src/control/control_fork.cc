@@ -63,6 +63,7 @@ void Control::list_snapshots(const Caller& caller, std::string_view workspace,
     if (!list)
       return reply(Error::make("node.malformed", "saw-node answered a ListSnapshots with something else"));
     std::vector<SnapshotView> views;
+    views.reserve(list->snapshots.size());
     for (const sandbox::SnapshotInfo& each : list->snapshots)
       views.push_back({.name = each.name, .created = static_cast<Nanos>(each.created)});
     reply(std::move(views));
