@@ -157,10 +157,14 @@ std::optional<Denial> Exchange::judge() {
   judged_.reason = decision.reason;
   if (!decision.entry.empty()) judged_.entry = decision.entry;
   judged_.target = std::move(decision.canonical_target);
+  // Entries that share the destination may differ by path in what they add and where they may lead.
+  std::optional<policy::Endpoint> exact;
+  if (!judged_.target.empty()) exact = config_->policy.endpoint(to_.host, to_.port, judged_.target);
+  if (exact) judged_.protocol = exact->protocol;
+  read_operation();
   if (decision.effect == policy::Effect::deny) return from_decision(decision);
   if (judged_.target.empty()) return malformed("malformed:target");
-  // Entries that share the destination may differ by path in what they add and where they may lead.
-  if (auto exact = config_->policy.endpoint(to_.host, to_.port, judged_.target)) {
+  if (exact) {
     judged_.credential = exact->credential;
     allow_ranges(*exact);
   }
@@ -236,17 +240,12 @@ Denial Exchange::malformed(std::string_view problem) const {
           .reason = std::string(problem),
           .layer = "runtime",
           .rule = {},
-          .ask = "send an unambiguous HTTP/1.1 request",
+          .ask = ask_for(problem),
           .review = {}};
 }
 
 Denial Exchange::denied(std::string code, std::string reason) const {
-  std::string_view path = std::string_view(target_).substr(0, target_.find('?'));
-  std::string ask =
-      fmt::format("ask the workspace's owner to add host {} port {} method {} path {} to the policy, ",
-                  to_.host, to_.port, head_.method, path);
-  ask += judged_.entry.empty() ? std::string("in a network entry of its own")
-                               : fmt::format("network entry '{}'", judged_.entry);
+  std::string ask = ask_for(reason);
   return {.status = 403,
           .code = std::move(code),
           .reason = std::move(reason),

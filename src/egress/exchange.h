@@ -18,6 +18,7 @@
 #include "egress/egress_protocol.h"
 #include "egress/http1_body.h"
 #include "egress/http1_message.h"
+#include "egress/operation.h"
 #include "egress/services.h"
 
 namespace saw::egress {
@@ -68,6 +69,8 @@ class Exchange {
     policy::Effect effect = policy::Effect::deny;
     std::string rule, reason, entry, target;  // target: canonical
     policy::Limits limits;
+    policy::Protocol protocol = policy::Protocol::http;
+    Operation operation;
     std::string_view credential;  // the endpoint's, or empty
     const policy::Credential* inject = nullptr;
   };
@@ -89,6 +92,10 @@ class Exchange {
   Denial policy_changed() const;
   Denial from_decision(const policy::Decision& decision) const;
   Denial misuse(const std::string& secret);
+
+  // what the protocol adds (exchange_protocol.cc)
+  void read_operation();
+  std::string ask_for(std::string_view reason) const;
 
   // review (exchange_review.cc)
   Task<std::optional<Denial>> hold_for_review();

@@ -21,6 +21,7 @@ uint64_t Exchange::record(audit::Verdict verdict, std::string_view rule, std::st
   event.target = target;
   event.status = status;
   event.review = review_;
+  event.operation = judged_.operation.summary;
   if (whole_body_)
     event.bytes_out = whole_body_->size();
   else if (head_.framing == Framing::length)
@@ -29,9 +30,10 @@ uint64_t Exchange::record(audit::Verdict verdict, std::string_view rule, std::st
   std::string_view verb = verdict == audit::Verdict::allowed  ? "was allowed"
                           : verdict == audit::Verdict::denied ? "was denied"
                                                               : "waits for review of";
-  event.message = fmt::format("agent '{}' {} {} {} ({})", who_.agent, verb,
+  const std::string operation = event.operation.empty() ? "" : fmt::format(" [{}]", event.operation);
+  event.message = fmt::format("agent '{}' {} {} {}{} ({})", who_.agent, verb,
                               head_.method.empty() ? "a malformed request to" : head_.method,
-                              to_.url(std::string_view(target).substr(0, audit::kMaxText)), reason);
+                              to_.url(std::string_view(target).substr(0, audit::kMaxText)), operation, reason);
   return services_.audit.record(audit::http_activity(event));
 }
 

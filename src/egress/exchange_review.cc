@@ -16,11 +16,13 @@ bool is_private(std::string_view name) {
 
 std::string Exchange::preview() const {
   std::string out = fmt::format("{} {}\n", head_.method, to_.url(judged_.target));
+  if (!judged_.operation.detail.empty()) out += "\n" + judged_.operation.detail + "\n";
+  const size_t most = out.size() + kPreviewBytes;
   for (const Field& f : head_.fields) {
     if (is_hop_by_hop(f.name, head_.fields) || is_framing(f.name)) continue;
     out += fmt::format("{}: {}\n", f.name, is_private(f.name) ? "(not shown)" : printable(f.value));
-    if (out.size() > kPreviewBytes) {
-      out.resize(kPreviewBytes);
+    if (out.size() > most) {
+      out.resize(most);
       out += "\n(the rest of the header fields is not shown)\n";
       break;
     }
