@@ -134,8 +134,8 @@ void Exchange::allow_ranges(const policy::Endpoint& endpoint) {
   for (const policy::AddressRange& range : endpoint.addresses) ranges_.push_back(range_text(range));
 }
 
-std::optional<Denial> Exchange::judge() {
-  std::vector<policy::Header> headers;
+// What is judged; the fields go to `headers`, which the answer borrows.
+policy::Request Exchange::request(std::vector<policy::Header>& headers) const {
   headers.reserve(head_.fields.size());
   // Only what will be sent may argue for the request; what frames it is judged too.
   for (const Field& f : head_.fields)
@@ -151,7 +151,12 @@ std::optional<Denial> Exchange::judge() {
                           .time = services_.net.clock.now(),
                           .agent = who_.agent};
   if (whole_body_) request.body = *whole_body_;
-  policy::Decision decision = config_->policy.decide(request);
+  return request;
+}
+
+std::optional<Denial> Exchange::judge() {
+  std::vector<policy::Header> headers;
+  policy::Decision decision = config_->policy.decide(request(headers));
   judged_.effect = decision.effect;
   judged_.rule = decision.rule;
   judged_.reason = decision.reason;

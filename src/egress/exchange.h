@@ -8,16 +8,19 @@
 // event. The decision's event is recorded before anything goes upstream.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "audit/event.h"
+#include "egress/answer_filter.h"
 #include "egress/credentials.h"
 #include "egress/destination.h"
 #include "egress/egress_protocol.h"
 #include "egress/http1_body.h"
 #include "egress/http1_message.h"
+#include "egress/mcp_answer.h"
 #include "egress/operation.h"
 #include "egress/services.h"
 
@@ -28,6 +31,8 @@ struct AgentSide {
   AgentSide(Net& net, std::unique_ptr<Stream> s) : stream(std::move(s)), in(net, *stream) {}
   std::unique_ptr<Stream> stream;
   Inbound in;
+  // Set while an answer lasts that a later policy may end: whether the one in force still admits it.
+  std::move_only_function<bool()> still_admitted;
 };
 
 // The connection upstream that belongs to an agent's connection: dialled by the first request, kept for the
@@ -80,6 +85,7 @@ class Exchange {
   Task<std::optional<Denial>> admit();
   std::optional<Denial> check_form();
   std::optional<Denial> check_endpoint();
+  policy::Request request(std::vector<policy::Header>& headers) const;
   std::optional<Denial> judge();
   void allow_ranges(const policy::Endpoint& endpoint);
   std::optional<Denial> check_placeholders();
@@ -96,6 +102,14 @@ class Exchange {
   // what the protocol adds (exchange_protocol.cc)
   void read_operation();
   std::string ask_for(std::string_view reason) const;
+  class McpAnswers;
+  std::string_view path() const;  // as it will be sent, once that is known
+  bool reads_answer() const;
+  std::optional<Denial> prepare_filter();
+  std::optional<Denial> filter_mcp(std::string_view type);
+  Task<std::optional<Denial>> filter_whole_answer();
+  bool still_admitted() const;
+  Denial unreadable_answer(std::string code, std::string reason) const;
 
   // review (exchange_review.cc)
   Task<std::optional<Denial>> hold_for_review();
@@ -117,10 +131,13 @@ class Exchange {
   std::optional<Denial> check_answer() const;
   Task<Persistence> relay_answer(Upload& state);
   Task<bool> relay_body(std::string out, BodyPlan plan);
+  Task<bool> relay_whole(std::string out);
+  std::optional<std::string> for_agent(BodyReader::Part part);
 
   // events (exchange_events.cc)
   uint64_t record(audit::Verdict verdict, std::string_view rule, std::string_view reason, uint16_t status);
-  void record_finding(std::string title, std::string kind, std::string_view reason);
+  void record_finding(std::string title, std::string kind, std::string_view reason,
+                      audit::Verdict verdict = audit::Verdict::denied);
 
   Services& services_;
   const ChannelIdentity& who_;
@@ -142,6 +159,9 @@ class Exchange {
   std::string review_;  // id
   RenderedCredential credential_;
   std::optional<Redactor> redactor_;
+  std::unique_ptr<McpView> mcp_view_;  // before the filter that borrows it
+  std::unique_ptr<AnswerFilter> filter_;
+  std::optional<std::string> whole_answer_;
   std::string answer_reason_;
   bool began_ = false, answer_started_ = false, continued_ = false;
 };

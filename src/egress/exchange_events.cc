@@ -31,17 +31,20 @@ uint64_t Exchange::record(audit::Verdict verdict, std::string_view rule, std::st
                           : verdict == audit::Verdict::denied ? "was denied"
                                                               : "waits for review of";
   const std::string operation = event.operation.empty() ? "" : fmt::format(" [{}]", event.operation);
-  event.message = fmt::format("agent '{}' {} {} {}{} ({})", who_.agent, verb,
-                              head_.method.empty() ? "a malformed request to" : head_.method,
-                              to_.url(std::string_view(target).substr(0, audit::kMaxText)), operation, reason);
+  event.message =
+      fmt::format("agent '{}' {} {} {}{} ({})", who_.agent, verb,
+                  head_.method.empty() ? "a malformed request to" : head_.method,
+                  to_.url(std::string_view(target).substr(0, audit::kMaxText)), operation, reason);
   return services_.audit.record(audit::http_activity(event));
 }
 
-void Exchange::record_finding(std::string title, std::string kind, std::string_view reason) {
+void Exchange::record_finding(std::string title, std::string kind, std::string_view reason,
+                              audit::Verdict verdict) {
+  if (!services_.audit.has_room()) return;
   audit::Finding event;
   event.time = services_.net.clock.now();
   event.layer = audit::Layer::runtime;
-  event.verdict = audit::Verdict::denied;
+  event.verdict = verdict;
   event.who = who(who_);
   event.reason = reason;
   if (config_) event.policy_digest = digest_text(config_->policy.digest());

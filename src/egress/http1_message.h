@@ -44,6 +44,8 @@ struct UpstreamRequest {
   // would let an answer come in a form that cannot be searched for the secret: another coding, or piece by
   // piece.
   std::string_view credential_header, credential_value;
+  // readable: nothing that would let the answer come in another coding, or piece by piece.
+  enum class Answer : uint8_t { any, readable } answer = Answer::any;
 };
 std::string upstream_head(const UpstreamRequest& request, const Fields& fields);
 

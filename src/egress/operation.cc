@@ -41,7 +41,8 @@ void show_values(Lines& out, const std::string& pointer, const Json& value) {
   if (out.full()) return;
   const bool empty = value.items.empty() && value.members.empty();
   if (value.scalar() || empty) {
-    const std::string text = value.kind == Json::Kind::text     ? "\"" + printable(value.text, kMaxShownValue) + "\""
+    const std::string text = value.kind == Json::Kind::text
+                                 ? "\"" + printable(value.text, kMaxShownValue) + "\""
                              : value.kind == Json::Kind::list   ? "[]"
                              : value.kind == Json::Kind::object ? "{}"
                                                                 : value.text;
@@ -196,7 +197,8 @@ std::string_view remedy(std::string_view reason) {
       {"malformed:body-encoded", "send the body as it is, without Content-Encoding"},
       {"malformed:body-missing", "send the call in the request's body"},
       {"malformed:content-type", "send JSON in UTF-8, with one Content-Type: application/json"},
-      {"malformed:json", "send one JSON document in UTF-8, with no byte order mark before and nothing after it"},
+      {"malformed:json",
+       "send one JSON document in UTF-8, with no byte order mark before and nothing after it"},
       {"malformed:json-duplicate", "name each member of a JSON object once"},
       {"malformed:json-oversized", "send a smaller document: fewer values, less depth"},
       {"malformed:rpc",
@@ -205,9 +207,12 @@ std::string_view remedy(std::string_view reason) {
       {"malformed:graphql", "send an executable GraphQL document: its syntax could not be read"},
       {"malformed:graphql-oversized", "send a smaller GraphQL document"},
       {"malformed:graphql-member",
-       "send query, operationName and variables only: stored documents and persisted queries cannot be judged"},
-      {"malformed:graphql-parameters", "send the query once: in the body of a POST, or in the target of a GET"},
-      {"graphql-query-missing", "send the whole query: stored documents and persisted queries cannot be judged"},
+       "send query, operationName and variables only: stored documents and persisted queries cannot be "
+       "judged"},
+      {"malformed:graphql-parameters",
+       "send the query once: in the body of a POST, or in the target of a GET"},
+      {"graphql-query-missing",
+       "send the whole query: stored documents and persisted queries cannot be judged"},
       {"graphql-operation-ambiguous", "name the operation that is to run in operationName"},
       {"graphql-operation-unknown", "operationName must be one of the document's operations"},
       {"graphql-mutation-by-get", "send mutations by POST"},
