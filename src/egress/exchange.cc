@@ -99,7 +99,12 @@ std::optional<Denial> Exchange::check_form() {
   if (head_.method == "CONNECT")
     return denied("request.connect",
                   "CONNECT is not needed: connections are captured and judged without a proxy setting");
-  if (find_field(head_.fields, "upgrade")) return denied("request.upgrade", "Upgrade is not available");
+  if (auto upgrade = find_field(head_.fields, "upgrade")) {
+    if (!same_token(*upgrade, "websocket"))
+      return denied("request.upgrade", "no Upgrade but that to websocket is available");
+    if (auto problem = check_ws_request(head_); !problem.empty()) return malformed(problem);
+    kind_ = policy::Request::Kind::websocket;
+  }
   if (!to_.is_named_by(head_.host)) return malformed("malformed:host-mismatch");
   if (to_.tls && !to_.literal && to_.sni != to_.host)
     return malformed(to_.sni.empty() ? "malformed:sni-missing" : "malformed:sni-mismatch");
@@ -141,7 +146,8 @@ policy::Request Exchange::request(std::vector<policy::Header>& headers) const {
   for (const Field& f : head_.fields)
     if (is_framing(f.name) || same_token(f.name, "host") || !is_hop_by_hop(f.name, head_.fields))
       headers.push_back({f.name, f.value});
-  policy::Request request{.host = to_.host,
+  policy::Request request{.kind = kind_,
+                          .host = to_.host,
                           .port = to_.port,
                           .tls = to_.tls,
                           .sni = to_.sni,

@@ -23,6 +23,7 @@
 #include "egress/mcp_answer.h"
 #include "egress/operation.h"
 #include "egress/services.h"
+#include "egress/websocket.h"
 
 namespace saw::egress {
 
@@ -113,9 +114,11 @@ class Exchange {
 
   // review (exchange_review.cc)
   Task<std::optional<Denial>> hold_for_review();
-  ReviewAsk review_ask() const;
+  Task<std::optional<Denial>> ask_person(ReviewAsk ask);
+  ReviewAsk review_ask(std::string_view payload) const;
   std::string preview() const;
-  std::optional<Denial> after_verdict(const std::optional<ReviewVerdict>& verdict);
+  Denial not_approved(const std::optional<ReviewVerdict>& verdict);
+  std::optional<Denial> after_approval();
 
   // forwarding (exchange_forward.cc)
   struct Upload;
@@ -134,8 +137,21 @@ class Exchange {
   Task<bool> relay_whole(std::string out);
   std::optional<std::string> for_agent(BodyReader::Part part);
 
+  // an upgraded connection (exchange_websocket.cc)
+  struct Tunnel;
+  Task<Persistence> run_websocket(Upload& sending);
+  std::string upgrade_answer() const;
+  Task<> relay_from_agent(Tunnel& tunnel);
+  Task<> relay_from_server(Tunnel& tunnel);
+  Task<bool> pass_from_agent(Tunnel& tunnel, WsMessage message);
+  Task<bool> pass_from_server(Tunnel& tunnel, WsMessage message);
+  Task<std::optional<Denial>> admit_message(Tunnel& tunnel, const WsMessage& message);
+  Task<std::optional<Denial>> review_message(const WsMessage& message);
+  policy::Decision decide_message(const WsMessage& message) const;
+
   // events (exchange_events.cc)
   uint64_t record(audit::Verdict verdict, std::string_view rule, std::string_view reason, uint16_t status);
+  audit::HttpActivity event(audit::Verdict verdict, std::string_view rule, std::string_view reason) const;
   void record_finding(std::string title, std::string kind, std::string_view reason,
                       audit::Verdict verdict = audit::Verdict::denied);
 
@@ -150,7 +166,8 @@ class Exchange {
   std::string head_bytes_, answer_bytes_;  // what the heads' views point into
   RequestHead head_;
   ResponseHead answer_;
-  std::string target_;  // origin-form
+  std::string target_;                                        // origin-form
+  policy::Request::Kind kind_ = policy::Request::Kind::http;  // or an upgrade to websocket
   std::optional<BodyReader> body_;
   std::optional<std::string> whole_body_;
   Judged judged_;

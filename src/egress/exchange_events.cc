@@ -3,8 +3,8 @@
 
 namespace saw::egress {
 
-uint64_t Exchange::record(audit::Verdict verdict, std::string_view rule, std::string_view reason,
-                          uint16_t status) {
+audit::HttpActivity Exchange::event(audit::Verdict verdict, std::string_view rule,
+                                    std::string_view reason) const {
   audit::HttpActivity event;
   event.time = services_.net.clock.now();
   event.layer = audit::Layer::runtime;
@@ -19,7 +19,6 @@ uint64_t Exchange::record(audit::Verdict verdict, std::string_view rule, std::st
   event.host = to_.host;
   event.port = to_.port;
   event.target = target;
-  event.status = status;
   event.review = review_;
   event.operation = judged_.operation.summary;
   if (whole_body_)
@@ -35,7 +34,14 @@ uint64_t Exchange::record(audit::Verdict verdict, std::string_view rule, std::st
       fmt::format("agent '{}' {} {} {}{} ({})", who_.agent, verb,
                   head_.method.empty() ? "a malformed request to" : head_.method,
                   to_.url(std::string_view(target).substr(0, audit::kMaxText)), operation, reason);
-  return services_.audit.record(audit::http_activity(event));
+  return event;
+}
+
+uint64_t Exchange::record(audit::Verdict verdict, std::string_view rule, std::string_view reason,
+                          uint16_t status) {
+  audit::HttpActivity told = event(verdict, rule, reason);
+  told.status = status;
+  return services_.audit.record(audit::http_activity(told));
 }
 
 void Exchange::record_finding(std::string title, std::string kind, std::string_view reason,

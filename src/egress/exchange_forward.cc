@@ -75,6 +75,7 @@ std::string Exchange::request_head(std::string_view credential_value) const {
     request.credential_header = judged_.inject->header;
     request.credential_value = credential_value;
   }
+  if (kind_ == policy::Request::Kind::websocket) request.upgrade = UpstreamRequest::Upgrade::websocket;
   if (reads_answer()) request.answer = UpstreamRequest::Answer::readable;
   return upstream_head(request, head_.fields);
 }
@@ -163,6 +164,7 @@ Task<Persistence> Exchange::forward() {
     Upload sending(services_.net);
     spawn(upload(sending));
     std::optional<Denial> denial = co_await read_answer_head();
+    if (!denial && answer_.status == 101) co_return co_await run_websocket(sending);
     if (!denial) denial = co_await filter_whole_answer();
     if (!denial) co_return co_await relay_answer(sending);
 
@@ -199,8 +201,14 @@ Task<std::optional<Denial>> Exchange::read_answer_head() {
       co_return failure("upstream.malformed", fmt::format("the destination's answer is {}", parsed.problem));
     answer_bytes_ = upstream_->in.view().substr(0, parsed.consumed);
     upstream_->in.consume(parsed.consumed);
-    if (parsed.head.status == 101)
-      co_return failure("upstream.upgrade", "the destination wants another protocol");
+    if (parsed.head.status == 101) {
+      if (kind_ != policy::Request::Kind::websocket)
+        co_return failure("upstream.upgrade", "the destination wants another protocol");
+      answer_ = parse_response_head(answer_bytes_, head_.method).head;
+      auto problem = check_ws_answer(head_, answer_);
+      if (problem.empty()) co_return std::nullopt;
+      co_return failure("upstream.handshake", fmt::format("the destination's handshake is {}", problem));
+    }
     if (parsed.head.status < 200) continue;
     answer_ = parse_response_head(answer_bytes_, head_.method).head;
     if (auto denial = check_answer()) co_return denial;

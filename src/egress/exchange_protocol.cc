@@ -48,8 +48,15 @@ Denial Exchange::unreadable_answer(std::string code, std::string reason) const {
 // Whether the policy in force would still let this request out. For an answer that lasts.
 bool Exchange::still_admitted() const {
   if (services_.config == config_) return true;
+  if (!services_.config) return false;
   std::vector<policy::Header> headers;
-  return services_.config && services_.config->policy.decide(request(headers)).effect != policy::Effect::deny;
+  if (services_.config->policy.decide(request(headers)).effect > judged_.effect) return false;
+  if (!judged_.inject) return true;
+  // What lasts does not outlive the secret it was opened with.
+  const policy::Credential* now = services_.config->credential(judged_.inject->name, judged_.entry);
+  if (now == nullptr || now->secret != judged_.inject->secret) return false;
+  auto before = config_->secrets.find(now->secret), after = services_.config->secrets.find(now->secret);
+  return after != services_.config->secrets.end() && before->second == after->second;
 }
 
 namespace {

@@ -95,6 +95,7 @@ std::string denial_response(const Denial& denial, std::string_view request_metho
 
 std::string upstream_head(const UpstreamRequest& request, const Fields& fields) {
   const bool credential = !request.credential_header.empty();
+  const bool websocket = request.upgrade == UpstreamRequest::Upgrade::websocket;
   const bool readable = credential || request.answer == UpstreamRequest::Answer::readable;
   std::string out = fmt::format("{} {} HTTP/1.1\r\n", request.method, request.target);
   add(out, "Host", request.authority);
@@ -105,10 +106,15 @@ std::string upstream_head(const UpstreamRequest& request, const Fields& fields) 
     auto is = [&](std::string_view name) { return may_be_taken_for(f.name, name); };
     if (credential && (is(request.credential_header) || is("authorization"))) continue;
     if (readable && std::ranges::any_of(kDroppedForReading, is)) continue;
+    if (websocket && is("sec-websocket-extensions")) continue;
     add(out, f.name, f.value);
   }
   if (credential) add(out, request.credential_header, request.credential_value);
   if (readable) add(out, "Accept-Encoding", "identity");
+  if (websocket) {
+    add(out, "Connection", "Upgrade");
+    add(out, "Upgrade", "websocket");
+  }
   // A method that usually has a body says so even when it is empty (RFC 9110 §8.6).
   if (request.body.framing == Framing::none &&
       (request.method == "POST" || request.method == "PUT" || request.method == "PATCH"))

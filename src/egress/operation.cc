@@ -182,9 +182,10 @@ Operation describe_operation(const OperationSource& source) {
     case Protocol::graphql:
       return source.method == "GET" ? describe_graphql_get(source.target)
                                     : describe_graphql_post(source.body);
+    case Protocol::websocket:
+      return {.summary = "open a WebSocket", .detail = {}};
     case Protocol::http:
     case Protocol::git:
-    case Protocol::websocket:
     case Protocol::registry:
     case Protocol::tcp:
       break;
@@ -215,11 +216,12 @@ std::string_view remedy(std::string_view reason) {
        "send the whole query: stored documents and persisted queries cannot be judged"},
       {"graphql-operation-ambiguous", "name the operation that is to run in operationName"},
       {"graphql-operation-unknown", "operationName must be one of the document's operations"},
+      {"websocket-binary", "send text: the rules for this destination do not admit binary messages"},
       {"graphql-mutation-by-get", "send mutations by POST"},
   };
   for (const auto& [code, text] : kRemedies)
     if (code == reason) return text;
-  return {};
+  return reason.starts_with("websocket:") ? "send the handshake of RFC 6455 §4.1, and frames as in §5" : "";
 }
 
 }  // namespace saw::egress

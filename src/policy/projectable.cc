@@ -58,7 +58,6 @@ struct Line {
 
 // The programs of this version enforce everything in the language but this. Whoever builds the enforcement of one deletes its line.
 constexpr Line kNotEnforced[] = {
-    {"protocol: websocket", speaking<Protocol::websocket>},
     {"protocol: registry", speaking<Protocol::registry>},
     {"protocol: tcp", speaking<Protocol::tcp>},
     {"tls: passthrough", passthrough},
