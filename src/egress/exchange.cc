@@ -112,6 +112,7 @@ std::optional<Denial> Exchange::check_form() {
     if (!to_.is_named_by(absolute->authority)) return malformed("malformed:absolute-target");
     target_ = absolute->path.starts_with('/') ? absolute->path : "/" + std::string(absolute->path);
   }
+  if (judged_.protocol == policy::Protocol::registry) target_ = plain_scope(std::move(target_));
   return std::nullopt;
 }
 
@@ -121,6 +122,7 @@ std::optional<Denial> Exchange::check_endpoint() {
     return denied("policy.default_deny", "no network entry of the policy names this destination");
   judged_.entry = endpoint->entry;
   judged_.limits = endpoint->limits;
+  judged_.protocol = endpoint->protocol;
   judged_.credential = endpoint->credential;
   body_need_ = endpoint->body;
   allow_ranges(*endpoint);
@@ -161,12 +163,12 @@ policy::Request Exchange::request(std::vector<policy::Header>& headers) const {
 }
 
 std::optional<Denial> Exchange::judge() {
-  std::vector<policy::Header> headers;
-  policy::Decision decision = config_->policy.decide(request(headers));
+  policy::Decision decision = decide();
   judged_.effect = decision.effect;
   judged_.rule = decision.rule;
   judged_.reason = decision.reason;
   if (!decision.entry.empty()) judged_.entry = decision.entry;
+  judged_.min_age_days = decision.min_age_days;
   judged_.target = std::move(decision.canonical_target);
   // Entries that share the destination may differ by path in what they add and where they may lead.
   std::optional<policy::Endpoint> exact;

@@ -27,6 +27,13 @@
 
 namespace saw::egress {
 
+// What a registry is asked for where the ages of versions matter: the forms that tell them.
+constexpr std::string_view kVersionLists = "application/vnd.pypi.simple.v1+json, application/json;q=0.9";
+
+// npm's clients write "/@scope%2fname" for "/@scope/name", which every registry reads alike: put plainly, so that it is judged, and sent, as
+// what it is. Any other encoded slash stays, and is refused (docs/decisions/0042).
+std::string plain_scope(std::string target);
+
 // The agent's side of a connection.
 struct AgentSide {
   AgentSide(Net& net, std::unique_ptr<Stream> s) : stream(std::move(s)), in(net, *stream) {}
@@ -77,6 +84,7 @@ class Exchange {
     policy::Limits limits;
     policy::Protocol protocol = policy::Protocol::http;
     Operation operation;
+    uint16_t min_age_days = 0;    // the answer is a list of versions: younger ones are left out
     std::string_view credential;  // the endpoint's, or empty
     const policy::Credential* inject = nullptr;
   };
@@ -108,6 +116,9 @@ class Exchange {
   bool reads_answer() const;
   std::optional<Denial> prepare_filter();
   std::optional<Denial> filter_mcp(std::string_view type);
+  std::optional<Denial> filter_registry(std::string_view type);
+  void learn_age(std::string_view url, Nanos published);
+  policy::Decision decide();
   Task<std::optional<Denial>> filter_whole_answer();
   bool still_admitted() const;
   Denial unreadable_answer(std::string code, std::string reason) const;

@@ -76,6 +76,7 @@ std::string Exchange::request_head(std::string_view credential_value) const {
     request.credential_value = credential_value;
   }
   if (kind_ == policy::Request::Kind::websocket) request.upgrade = UpstreamRequest::Upgrade::websocket;
+  if (judged_.min_age_days != 0) request.accept = kVersionLists;
   if (reads_answer()) request.answer = UpstreamRequest::Answer::readable;
   return upstream_head(request, head_.fields);
 }

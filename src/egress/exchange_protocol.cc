@@ -35,7 +35,7 @@ std::string_view Exchange::path() const {
 
 // Whether the answer must come in a form that can be read.
 bool Exchange::reads_answer() const {
-  return judged_.protocol == policy::Protocol::mcp;
+  return judged_.protocol == policy::Protocol::mcp || judged_.min_age_days != 0;
 }
 
 Denial Exchange::unreadable_answer(std::string code, std::string reason) const {
@@ -89,7 +89,8 @@ std::optional<Denial> Exchange::prepare_filter() {
   filter_.reset();
   if (!reads_answer() || answer_.framing == Framing::none) return std::nullopt;
   std::optional<Denial> denial;
-  if (judged_.protocol == policy::Protocol::mcp) denial = filter_mcp(media_type(answer_.fields));
+  const std::string type = media_type(answer_.fields);
+  denial = judged_.protocol == policy::Protocol::mcp ? filter_mcp(type) : filter_registry(type);
   if (filter_) std::erase_if(answer_.fields, [](const Field& f) { return is_checksum(f.name); });
   return denial;
 }

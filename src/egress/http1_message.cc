@@ -13,6 +13,8 @@ constexpr std::array<std::string_view, 9> kHopByHop = {
     "connection", "keep-alive",        "proxy-connection", "proxy-authenticate", "proxy-authorization", "te",
     "trailer",    "transfer-encoding", "upgrade"};
 
+constexpr std::array<std::string_view, 3> kDroppedForAsking = {"accept", "if-none-match",
+                                                               "if-modified-since"};
 constexpr std::array<std::string_view, 3> kDroppedForReading = {"accept-encoding", "range", "if-range"};
 
 std::string_view standard_reason(uint16_t status) {
@@ -106,11 +108,13 @@ std::string upstream_head(const UpstreamRequest& request, const Fields& fields) 
     auto is = [&](std::string_view name) { return may_be_taken_for(f.name, name); };
     if (credential && (is(request.credential_header) || is("authorization"))) continue;
     if (readable && std::ranges::any_of(kDroppedForReading, is)) continue;
+    if (!request.accept.empty() && std::ranges::any_of(kDroppedForAsking, is)) continue;
     if (websocket && is("sec-websocket-extensions")) continue;
     add(out, f.name, f.value);
   }
   if (credential) add(out, request.credential_header, request.credential_value);
   if (readable) add(out, "Accept-Encoding", "identity");
+  if (!request.accept.empty()) add(out, "Accept", request.accept);
   if (websocket) {
     add(out, "Connection", "Upgrade");
     add(out, "Upgrade", "websocket");

@@ -217,6 +217,10 @@ std::string_view remedy(std::string_view reason) {
       {"graphql-operation-ambiguous", "name the operation that is to run in operationName"},
       {"graphql-operation-unknown", "operationName must be one of the document's operations"},
       {"websocket-binary", "send text: the rules for this destination do not admit binary messages"},
+      {"registry-too-young",
+       "ask for an older version: the policy admits none that was published so recently"},
+      {"registry-age-unknown",
+       "ask the registry for the package's list of versions first: it tells SAW when this one was published"},
       {"graphql-mutation-by-get", "send mutations by POST"},
   };
   for (const auto& [code, text] : kRemedies)

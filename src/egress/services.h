@@ -14,6 +14,7 @@
 #include "egress/review_desk.h"
 #include "egress/tls.h"
 #include "egress/tool_memory.h"
+#include "egress/version_ages.h"
 #include "os/socket.h"
 #include "policy/policy.h"
 
@@ -67,6 +68,7 @@ struct Services {
   std::shared_ptr<Config> config;  // null until the first Configure
   size_t connections = 0;          // of all channels
   ToolMemory tools;
+  VersionAges ages;
 };
 
 }  // namespace saw::egress

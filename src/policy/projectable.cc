@@ -41,6 +41,12 @@ void conditional(const Document& d, Uses& uses) {
     for (const Rule& rule : entry.rules)
       if (rule.when != LabelCondition()) uses.push_back({rule.place, rule.id});
 }
+void ages_elsewhere(const Document& d, Uses& uses) {
+  for (const Entry& entry : d.network)
+    for (const Rule& rule : entry.rules)
+      if (rule.min_age_days != 0 && rule.ecosystem != Ecosystem::npm && rule.ecosystem != Ecosystem::pypi)
+        uses.push_back({rule.place, rule.id});
+}
 void file_labels(const Document& d, Uses& uses) {
   if (!d.filesystem.labels.empty()) uses.push_back({d.labels_place, ""});
 }
@@ -58,7 +64,7 @@ struct Line {
 
 // The programs of this version enforce everything in the language but this. Whoever builds the enforcement of one deletes its line.
 constexpr Line kNotEnforced[] = {
-    {"protocol: registry", speaking<Protocol::registry>},
+    {"minAgeDays (of another ecosystem than npm and pypi)", ages_elsewhere},
     {"protocol: tcp", speaking<Protocol::tcp>},
     {"tls: passthrough", passthrough},
     {"limits.requestsPerMinute", limited<&Limits::requests_per_minute>},

@@ -20,7 +20,7 @@ std::string entry(std::string_view fields) {
 
 TEST(Unprojectable, the_language_has_it_but_no_program_enforces_it_yet) {
   const std::pair<std::string, std::string_view> cases[] = {
-      {entry("protocol: registry, allow: [{ecosystem: npm, op: read, minAgeDays: 7}]"), "protocol: registry"},
+      {entry("protocol: registry, allow: [{ecosystem: cargo, op: read, minAgeDays: 7}]"), "minAgeDays"},
       {entry("protocol: tcp, allow: all"), "protocol: tcp"},
       {entry("tls: passthrough, allow: all"), "tls: passthrough"},
       {entry("data: private, allow: all"), "data: private"},
@@ -63,6 +63,9 @@ TEST(Unprojectable, what_is_enforced_today_passes) {
         entry("protocol: mcp, allow: [{methods: [tools/call], tools: [search_*], arguments: {/path: "
               "\"/public/**\"}}]"),
         entry("protocol: websocket, allow: [{paths: [\"/a\"], messages: [\"b*\"], binary: allow}]"),
+        entry(
+            "protocol: registry, allow: [{ecosystem: npm, op: read, minAgeDays: 7}, {ecosystem: debian, op: "
+            "read}]"),
         entry("protocol: jsonrpc, allow: [{methods: [\"a*\"], params: {/x: y}}]"),
         std::string("network:\n  - {name: e, to: {hosts: [h.example]}, tls: none, allow: all}\n"),
         std::string("dataClassification: {name: acme, version: 4, sha256: "
