@@ -173,7 +173,10 @@ std::optional<Denial> Exchange::judge() {
   // Entries that share the destination may differ by path in what they add and where they may lead.
   std::optional<policy::Endpoint> exact;
   if (!judged_.target.empty()) exact = config_->policy.endpoint(to_.host, to_.port, judged_.target);
-  if (exact) judged_.protocol = exact->protocol;
+  if (exact) {
+    judged_.protocol = exact->protocol;
+    judged_.body = exact->body;
+  }
   read_operation();
   if (decision.effect == policy::Effect::deny) return from_decision(decision);
   if (judged_.target.empty()) return malformed("malformed:target");

@@ -83,6 +83,7 @@ class Exchange {
     std::string rule, reason, entry, target;  // target: canonical
     policy::Limits limits;
     policy::Protocol protocol = policy::Protocol::http;
+    policy::BodyNeed body = policy::BodyNeed::none;  // of the entries that the path leads to
     Operation operation;
     uint16_t min_age_days = 0;    // the answer is a list of versions: younger ones are left out
     std::string_view credential;  // the endpoint's, or empty
@@ -117,6 +118,8 @@ class Exchange {
   std::optional<Denial> prepare_filter();
   std::optional<Denial> filter_mcp(std::string_view type);
   std::optional<Denial> filter_registry(std::string_view type);
+  void filter_question();
+  bool asks_model() const;
   void learn_age(std::string_view url, Nanos published);
   policy::Decision decide();
   Task<std::optional<Denial>> filter_whole_answer();

@@ -238,7 +238,7 @@ Task<Persistence> Exchange::relay_answer(Upload& sending) {
   BodyPlan plan{answer_.framing, answer_.content_length};
   if (whole_answer_)
     plan = {Framing::length, whole_answer_->size()};
-  else if (filter_ && plan.framing == Framing::length)
+  else if (filter_ && filter_->pace() == AnswerFilter::Pace::stream && plan.framing == Framing::length)
     plan = {Framing::chunked, 0};
   const bool agent_takes_chunks = head_.version == Version::http11;
   if (plan.framing == Framing::until_close && agent_takes_chunks) plan.framing = Framing::chunked;

@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "egress/exchange.h"
+#include "egress/token_usage.h"
 
 namespace saw::egress {
 
@@ -12,7 +13,8 @@ void Exchange::read_operation() {
   judged_.operation = describe_operation({.protocol = judged_.protocol,
                                           .method = head_.method,
                                           .target = judged_.target,
-                                          .body = whole_body_ ? *whole_body_ : std::string_view()});
+                                          .body = whole_body_ ? *whole_body_ : std::string_view(),
+                                          .body_need = judged_.body});
 }
 
 // What the agent can do about a refusal: put the request right where it was unreadable, ask for more otherwise.
@@ -35,7 +37,12 @@ std::string_view Exchange::path() const {
 
 // Whether the answer must come in a form that can be read.
 bool Exchange::reads_answer() const {
-  return judged_.protocol == policy::Protocol::mcp || judged_.min_age_days != 0;
+  return judged_.protocol == policy::Protocol::mcp || judged_.min_age_days != 0 || asks_model();
+}
+
+bool Exchange::asks_model() const {
+  return judged_.protocol == policy::Protocol::http && judged_.body == policy::BodyNeed::whole &&
+         !judged_.operation.summary.empty();
 }
 
 Denial Exchange::unreadable_answer(std::string code, std::string reason) const {
@@ -90,8 +97,12 @@ std::optional<Denial> Exchange::prepare_filter() {
   if (!reads_answer() || answer_.framing == Framing::none) return std::nullopt;
   std::optional<Denial> denial;
   const std::string type = media_type(answer_.fields);
-  denial = judged_.protocol == policy::Protocol::mcp ? filter_mcp(type) : filter_registry(type);
-  if (filter_) std::erase_if(answer_.fields, [](const Field& f) { return is_checksum(f.name); });
+  if (asks_model())
+    filter_question();
+  else
+    denial = judged_.protocol == policy::Protocol::mcp ? filter_mcp(type) : filter_registry(type);
+  if (filter_ && filter_->pace() != AnswerFilter::Pace::watch)
+    std::erase_if(answer_.fields, [](const Field& f) { return is_checksum(f.name); });
   return denial;
 }
 
@@ -153,6 +164,20 @@ std::optional<Denial> Exchange::filter_mcp(std::string_view type) {
     return unreadable_answer("upstream.unreadable_answer",
                              "an MCP server answers with application/json or text/event-stream, in UTF-8");
   return std::nullopt;
+}
+
+// ---- models
+
+void Exchange::filter_question() {
+  if (answer_.status >= 300) return;
+  filter_ = token_filter(whole_body_ ? whole_body_->size() : 0, [this](TokenUse used) {
+    if (!services_.audit.has_room()) return;
+    audit::HttpActivity told = event(audit::Verdict::allowed, judged_.rule, judged_.reason);
+    told.status = answer_.status;
+    const std::string_view exact = used.source == TokenUse::Source::told ? "" : "about ";
+    told.operation += fmt::format(", {}{} tokens asked and {} answered", exact, used.asked, used.answered);
+    services_.audit.record(audit::http_activity(told));
+  });
 }
 
 // Reads an answer that may still turn into a refusal.

@@ -154,10 +154,10 @@ Operation describe_graphql_post(std::string_view body) {
 }
 
 Operation describe_graphql_get(std::string_view target) {
-  const size_t mark = target.find('?');
-  if (mark == std::string_view::npos) return {};
+  policy::Target canonical;  // as the reader of parameters needs it
+  if (!policy::canonicalise(target, canonical).empty()) return {};
   std::string document, name;
-  policy::ParameterReader reader(target.substr(mark + 1));
+  policy::ParameterReader reader(canonical.query());
   while (auto parameter = reader.next()) {
     if (parameter->key == "query") document = parameter->value;
     if (parameter->key == "operationName") name = parameter->value;
@@ -167,6 +167,19 @@ Operation describe_graphql_get(std::string_view target) {
       {.document = document, .name = name.empty() ? std::nullopt : std::optional<std::string_view>(name)},
       detail);
   return {.summary = std::move(summary), .detail = detail.take()};
+}
+
+}  // namespace
+
+namespace {
+
+Operation describe_question(std::string_view body) {
+  auto json = policy::parse_json(body);
+  const auto model = json ? text_of(*json, "model") : std::nullopt;
+  if (!model) return {};
+  Lines detail;
+  show_values(detail, "", *json);
+  return {.summary = "ask model " + printable(*model), .detail = detail.take()};
 }
 
 }  // namespace
@@ -185,6 +198,7 @@ Operation describe_operation(const OperationSource& source) {
     case Protocol::websocket:
       return {.summary = "open a WebSocket", .detail = {}};
     case Protocol::http:
+      return source.body_need == policy::BodyNeed::whole ? describe_question(source.body) : Operation{};
     case Protocol::git:
     case Protocol::registry:
     case Protocol::tcp:
@@ -221,6 +235,9 @@ std::string_view remedy(std::string_view reason) {
        "ask for an older version: the policy admits none that was published so recently"},
       {"registry-age-unknown",
        "ask the registry for the package's list of versions first: it tells SAW when this one was published"},
+      {"inference-model-missing", "name the model in the member \"model\" of the JSON body"},
+      {"inference-model-unlisted",
+       "ask another model, or ask the workspace's owner to list this one under inference"},
       {"graphql-mutation-by-get", "send mutations by POST"},
   };
   for (const auto& [code, text] : kRemedies)

@@ -23,6 +23,8 @@ struct Operation {
 struct OperationSource {
   policy::Protocol protocol = policy::Protocol::http;
   std::string_view method, target, body;  // target: canonical
+  policy::BodyNeed body_need =
+      policy::BodyNeed::none;  // plain HTTP judged by its body is a question to a model
 };
 Operation describe_operation(const OperationSource& source);
 

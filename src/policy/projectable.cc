@@ -50,9 +50,6 @@ void ages_elsewhere(const Document& d, Uses& uses) {
 void file_labels(const Document& d, Uses& uses) {
   if (!d.filesystem.labels.empty()) uses.push_back({d.labels_place, ""});
 }
-void inference(const Document& d, Uses& uses) {
-  for (const InferenceRule& rule : d.inference) uses.push_back({rule.place, ""});
-}
 void budget(const Document& d, Uses& uses) {
   if (d.budget_place.line != 0) uses.push_back({d.budget_place, ""});
 }
@@ -73,7 +70,6 @@ constexpr Line kNotEnforced[] = {
     {"when.labels (labels that follow process trees)", conditional},
     {"data: private (labels that follow process trees)", private_data},
     {"filesystem.labels (labels that follow process trees)", file_labels},
-    {"inference (routed models)", inference},
     {"budget", budget},
 };
 

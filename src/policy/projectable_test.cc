@@ -28,7 +28,6 @@ TEST(Unprojectable, the_language_has_it_but_no_program_enforces_it_yet) {
       {entry("limits: {concurrent: 1}, allow: all"), "limits.concurrent"},
       {entry("limits: {uploadBytesPerHour: 1MiB}, allow: all"), "limits.uploadBytesPerHour"},
       {entry("allow: [{methods: [GET], when: {labels: {none: [private]}}}]"), "when.labels"},
-      {entry("allow: all") + "inference: [{model: \"acme-*\", via: e, data: [public]}]\n", "inference"},
       {"budget: {perDay: {calls: 20000, uploadBytes: 1GiB, tokens: 5}}\n", "budget"},
       {"filesystem: {read: [/w], labels: [{path: /w/c, add: private}]}\n", "filesystem.labels"},
   };
@@ -66,6 +65,7 @@ TEST(Unprojectable, what_is_enforced_today_passes) {
         entry(
             "protocol: registry, allow: [{ecosystem: npm, op: read, minAgeDays: 7}, {ecosystem: debian, op: "
             "read}]"),
+        entry("allow: all") + "inference: [{model: \"acme-*\", via: e, data: [public]}]\n",
         entry("protocol: jsonrpc, allow: [{methods: [\"a*\"], params: {/x: y}}]"),
         std::string("network:\n  - {name: e, to: {hosts: [h.example]}, tls: none, allow: all}\n"),
         std::string("dataClassification: {name: acme, version: 4, sha256: "
