@@ -112,7 +112,7 @@ std::optional<Denial> Exchange::check_form() {
     if (!to_.is_named_by(absolute->authority)) return malformed("malformed:absolute-target");
     target_ = absolute->path.starts_with('/') ? absolute->path : "/" + std::string(absolute->path);
   }
-  if (judged_.protocol == policy::Protocol::registry) target_ = plain_scope(std::move(target_));
+  spell_scope_plainly();
   return std::nullopt;
 }
 
@@ -122,7 +122,6 @@ std::optional<Denial> Exchange::check_endpoint() {
     return denied("policy.default_deny", "no network entry of the policy names this destination");
   judged_.entry = endpoint->entry;
   judged_.limits = endpoint->limits;
-  judged_.protocol = endpoint->protocol;
   judged_.credential = endpoint->credential;
   body_need_ = endpoint->body;
   allow_ranges(*endpoint);

@@ -122,6 +122,7 @@ class Exchange {
   bool asks_model() const;
   void learn_age(std::string_view url, Nanos published);
   policy::Decision decide();
+  void spell_scope_plainly();
   Task<std::optional<Denial>> filter_whole_answer();
   bool still_admitted() const;
   Denial unreadable_answer(std::string code, std::string reason) const;

@@ -72,6 +72,16 @@ std::optional<Denial> Exchange::filter_registry(std::string_view type) {
   return std::nullopt;
 }
 
+// Only if it is a registry's that the plain spelling leads to.
+void Exchange::spell_scope_plainly() {
+  std::string plain = plain_scope(target_);
+  if (plain == target_) return;
+  policy::Target canonical;
+  if (!policy::canonicalise(plain, canonical).empty()) return;
+  auto endpoint = config_->policy.endpoint(to_.host, to_.port, canonical.path());
+  if (endpoint && endpoint->protocol == policy::Protocol::registry) target_ = std::move(plain);
+}
+
 std::string plain_scope(std::string target) {
   const size_t query = std::min(target.find('?'), target.size());
   const size_t scope = target.find("/@");

@@ -23,6 +23,14 @@ network:
       - {{methods: [initialize, ping, "notifications/*", tools/list]}}
       - {{methods: [tools/call], tools: ["search_*"]}}
     review: [{{methods: [tools/call], tools: [create_ticket]}}]
+  - name: npm
+    to: {{hosts: [{API}], paths: ["/npm/**"]}}
+    protocol: registry
+    allow: [{{ecosystem: npm, op: read, minAgeDays: 7}}]
+  - name: pypi
+    to: {{hosts: [{API}], paths: ["/pypi/**"]}}
+    protocol: registry
+    allow: [{{ecosystem: pypi, op: read, minAgeDays: 7}}]
   - name: chat
     to: {{hosts: [{CHAT}]}}
     protocol: websocket
@@ -103,6 +111,29 @@ class Protocols(SawCase):
         self.assertEqual(out.stdout.splitlines(), ["echo hello", "echo hello again", "closed 1008 policy.default_deny: default-deny"])
         wait_for("what was said", lambda: len(self.origin.said) >= 2)
         self.assertEqual(self.origin.said, ["hello", "hello again"])
+
+    def installed(self, script):
+        return self.sh("run", script).strip().splitlines()[-1]
+
+    def test_npm_installs_the_newest_version_that_is_old_enough(self):
+        if not pathlib.Path("/usr/bin/npm").exists():
+            self.skipTest("missing: npm")
+        ask = f"--registry https://{API}/npm/ --no-audit --no-fund --no-update-notifier --cache /tmp/c"
+        for name in ("left-pad", "@acme/ui"):
+            version = self.installed(f"mkdir /tmp/p && cd /tmp/p && echo '{{}}' >package.json && npm install {ask} {name} >&2 && node -p 'require(\"./node_modules/{name}/package.json\").version'")
+            self.assertEqual(version, "1.0.0")
+            self.assertNotEqual(self.saw("run", "dev", "--", "sh", "-c", f"mkdir /tmp/p && cd /tmp/p && echo '{{}}' >package.json && npm install {ask} {name}@2.0.0").returncode, 0)
+        refused = json.loads(self.sh("run", f"curl -sS https://{API}/npm/left-pad/-/left-pad-2.0.0.tgz"))["error"]
+        self.assertEqual(refused["reason"], "registry-too-young")
+        self.assertFalse([p for _, p, _ in self.origin.received if p.endswith("2.0.0.tgz")])
+
+    def test_pip_installs_the_newest_version_that_is_old_enough(self):
+        if not pathlib.Path("/usr/bin/pip3").exists():
+            self.skipTest("missing: python3-pip")
+        ask = f"--index-url https://{API}/pypi/simple --no-cache-dir --disable-pip-version-check --target /tmp/t"
+        version = self.installed(f"/usr/bin/pip3 install {ask} leftpad >&2 && PYTHONPATH=/tmp/t /usr/bin/python3 -c 'import leftpad; print(leftpad.version)'")
+        self.assertEqual(version, "1.0")
+        self.assertNotEqual(self.saw("run", "dev", "--", "sh", "-c", f"/usr/bin/pip3 install {ask} leftpad==2.0").returncode, 0)
 
 
 if __name__ == "__main__":

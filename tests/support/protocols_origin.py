@@ -1,13 +1,61 @@
-"""An origin that speaks GraphQL, JSON-RPC, MCP (streamable HTTP) and WebSocket, over HTTPS on loopback, with certificates of demo/origin.py.
+"""An origin that speaks GraphQL, JSON-RPC, MCP (streamable HTTP), WebSocket, and the registries of npm and PyPI, over HTTPS on loopback, with certificates of demo/origin.py.
 
     origin = ProtocolsOrigin(certificates=demo_origin.dir); origin.start()
     origin.connectors()     # for the operator's perimeter file
     origin.received         # (host, path, body) of every request that arrived
 """
-import asyncio, http.server, json, ssl, threading
+import asyncio, base64, hashlib, http.server, io, json, ssl, tarfile, threading, time, zipfile
 
 API, CHAT = "api.demo.example", "paste.demo.example"  # names that the demo's certificate has
 TOOLS = [{"name": n, "description": f"{n} for the test", "inputSchema": {"type": "object"}} for n in ("search_code", "create_ticket", "delete_repo")]
+
+
+OLD, NEW = "2020-01-01T00:00:00.000Z", time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
+
+
+def npm_tarball(name, version):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as tar:
+        text = json.dumps({"name": name, "version": version}).encode()
+        entry = tarfile.TarInfo("package/package.json")
+        entry.size = len(text)
+        tar.addfile(entry, io.BytesIO(text))
+    return out.getvalue()
+
+
+def wheel(name, version):
+    out, info = io.BytesIO(), f"{name}-{version}.dist-info"
+    with zipfile.ZipFile(out, "w") as z:
+        z.writestr(f"{name}.py", f"version = '{version}'\n")
+        z.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        z.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        z.writestr(f"{info}/RECORD", "")
+    return out.getvalue()
+
+
+def packages():
+    """path → (type, bytes): an npm package, one in a scope, and a PyPI project, each with an old version and one of today."""
+    out = {}
+    for name in ("left-pad", "@acme/ui"):
+        versions = {}
+        for version in ("1.0.0", "2.0.0"):
+            path, data = f"/npm/{name}/-/{name.split('/')[-1]}-{version}.tgz", npm_tarball(name, version)
+            out[path] = ("application/octet-stream", data)
+            integrity = "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode()
+            versions[version] = {"name": name, "version": version, "dist": {"tarball": f"https://{API}{path}", "integrity": integrity}}
+        document = {"name": name, "dist-tags": {"latest": "2.0.0"}, "versions": versions, "time": {"1.0.0": OLD, "2.0.0": NEW}}
+        out[f"/npm/{name}"] = ("application/json", json.dumps(document).encode())
+    files = []
+    for version, when in (("1.0", OLD), ("2.0", NEW)):
+        file, data = f"leftpad-{version}-py3-none-any.whl", wheel("leftpad", version)
+        out[f"/pypi/packages/{file}"] = ("application/octet-stream", data)
+        files.append({"filename": file, "url": f"../../packages/{file}", "hashes": {"sha256": hashlib.sha256(data).hexdigest()}, "upload-time": when})
+    simple = {"meta": {"api-version": "1.1"}, "name": "leftpad", "versions": ["1.0", "2.0"], "files": files}
+    out["/pypi/simple/leftpad/"] = ("application/vnd.pypi.simple.v1+json", json.dumps(simple).encode())
+    return out
+
+
+PACKAGES = packages()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -25,6 +73,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         self.server.received.append((self.headers["Host"], self.path, b""))
+        if self.path in PACKAGES:
+            kind, body = PACKAGES[self.path]
+            return self.send(kind, body)
+        if self.path.startswith(("/npm/", "/pypi/")):
+            return self.answer({"error": "not found"}, 404)
         self.answer({"data": {"echo": self.path}})
 
     def mcp(self, message):
@@ -46,9 +99,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(text)
 
     def answer(self, value, status=200):
-        text = json.dumps(value).encode()
+        self.send("application/json", json.dumps(value).encode(), status)
+
+    def send(self, kind, text, status=200):
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text)
