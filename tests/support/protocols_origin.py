@@ -4,7 +4,7 @@
     origin.connectors()     # for the operator's perimeter file
     origin.received         # (host, path, body) of every request that arrived
 """
-import asyncio, base64, hashlib, http.server, io, json, ssl, tarfile, threading, time, zipfile
+import asyncio, base64, hashlib, http.server, importlib.util, io, json, ssl, tarfile, threading, time, zipfile
 
 API, CHAT = "api.demo.example", "paste.demo.example"  # names that the demo's certificate has
 TOOLS = [{"name": n, "description": f"{n} for the test", "inputSchema": {"type": "object"}} for n in ("search_code", "create_ticket", "delete_repo")]
@@ -120,6 +120,9 @@ class ProtocolsOrigin:
         self.http.received = self.received
         self.http.socket = self.context.wrap_socket(self.http.socket, server_side=True)
         threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        self.chat_port = None
+        if not self.chats():
+            return
         self.loop, ready = asyncio.new_event_loop(), threading.Event()
         threading.Thread(target=self._serve_chat, args=(ready,), daemon=True).start()
         if not ready.wait(10):
@@ -128,10 +131,17 @@ class ProtocolsOrigin:
     def stop(self):
         self.http.shutdown()
         self.http.server_close()
-        self.loop.call_soon_threadsafe(self.loop.stop)
+        if self.chat_port:
+            self.loop.call_soon_threadsafe(self.loop.stop)
+
+    @staticmethod
+    def chats():
+        """Whether this Python has what WebSocket needs (Debian: python3-websockets)."""
+        return importlib.util.find_spec("websockets") is not None
 
     def connectors(self):
-        return [{"host": API, "port": 443, "to": f"127.0.0.1:{self.http.server_address[1]}"}, {"host": CHAT, "port": 443, "to": f"127.0.0.1:{self.chat_port}"}]
+        ports = {API: self.http.server_address[1], CHAT: self.chat_port}
+        return [{"host": host, "port": 443, "to": f"127.0.0.1:{port}"} for host, port in ports.items() if port]
 
     def _serve_chat(self, ready):
         import websockets
