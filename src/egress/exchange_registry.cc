@@ -65,7 +65,7 @@ std::optional<Denial> Exchange::filter_registry(std::string_view type) {
   if (!json)
     return unreadable_answer("upstream.unreadable_answer",
                              "the registry's answer is no JSON, so the ages of versions cannot be told");
-  constexpr Nanos kDay = 24 * 60 * kMinute;
+  constexpr Nanos kDay = Nanos{24} * 60 * kMinute;
   filter_ =
       version_filter({.before = services_.net.clock.now() - judged_.min_age_days * kDay,
                       .learn = [this](std::string_view url, Nanos published) { learn_age(url, published); }});
