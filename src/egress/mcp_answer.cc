@@ -25,6 +25,7 @@ void canonical(const Json& value, std::string& out) {
     return;
   }
   std::vector<const policy::JsonMember*> members;
+  members.reserve(value.members.size());
   for (const policy::JsonMember& member : value.members) members.push_back(&member);
   std::ranges::sort(members, {}, [](const auto* m) -> std::string_view { return m->key; });
   out += value.kind == Json::Kind::list ? '[' : '{';

@@ -248,9 +248,8 @@ TEST_F(Verify, a_policy_that_does_not_compile_is_refused) {
 TEST_F(Verify, a_rule_that_nothing_enforces_refuses_the_whole_release) {
   EXPECT_EQ(verdict(c_.release_with_policy(c_.manifest(), kPolicyText + "isolation: vm\n")),
             "release.unprojectable");
-  EXPECT_EQ(
-      verdict(c_.release_with_policy(c_.manifest(), kPolicyText + "inference: [{model: \"m\", via: api}]\n")),
-      "release.unprojectable");
+  const std::string labels = "filesystem: {read: [/w], labels: [{path: /w/c, add: private}]}\n";
+  EXPECT_EQ(verdict(c_.release_with_policy(c_.manifest(), kPolicyText + labels)), "release.unprojectable");
 }
 
 }  // namespace
