@@ -28,10 +28,6 @@ template <auto kLimit> void limited(const Document& d, Uses& uses) {
   for (const Entry& entry : d.network)
     if (entry.limits.*kLimit != 0) add_entry(uses, entry, entry.limits_place);
 }
-void passthrough(const Document& d, Uses& uses) {
-  for (const Entry& entry : d.network)
-    if (entry.tls == TlsMode::passthrough) add_entry(uses, entry, entry.tls_place);
-}
 void private_data(const Document& d, Uses& uses) {
   for (const Entry& entry : d.network)
     if (entry.data == DataClass::private_data) add_entry(uses, entry, entry.data_place);
@@ -63,8 +59,6 @@ constexpr Line kNotEnforced[] = {
     {"protocol: mcp", speaking<Protocol::mcp>},
     {"protocol: websocket", speaking<Protocol::websocket>},
     {"protocol: registry", speaking<Protocol::registry>},
-    {"protocol: tcp", speaking<Protocol::tcp>},
-    {"tls: passthrough", passthrough},
     {"limits.requestsPerMinute", limited<&Limits::requests_per_minute>},
     {"limits.concurrent", limited<&Limits::concurrent>},
     {"limits.uploadBytesPerHour", limited<&Limits::upload_bytes_per_hour>},

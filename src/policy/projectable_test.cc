@@ -28,8 +28,6 @@ TEST(Unprojectable, the_language_has_it_but_no_program_enforces_it_yet) {
       {entry("protocol: websocket, allow: [{paths: [\"/a\"], messages: [\"b*\"], binary: allow}]"),
        "protocol: websocket"},
       {entry("protocol: registry, allow: [{ecosystem: npm, op: read, minAgeDays: 7}]"), "protocol: registry"},
-      {entry("protocol: tcp, allow: all"), "protocol: tcp"},
-      {entry("tls: passthrough, allow: all"), "tls: passthrough"},
       {entry("data: private, allow: all"), "data: private"},
       {entry("limits: {requestsPerMinute: 1}, allow: all"), "limits.requestsPerMinute"},
       {entry("limits: {concurrent: 1}, allow: all"), "limits.concurrent"},
@@ -65,6 +63,7 @@ TEST(Unprojectable, what_is_enforced_today_passes) {
   for (const std::string& yaml :
        {std::string("strict: true\ntrifecta: {privateAndUntrusted: deny}\n"),
         entry("allow: [{methods: [GET], paths: [\"/a/**\"], query: {a: b}, headers: {c: d}}]"),
+        entry("protocol: tcp, allow: all"), entry("tls: passthrough, allow: all"),
         entry("protocol: git, allow: [{op: fetch}], limits: {requestBytes: 64MiB}"),
         std::string("network:\n  - {name: e, to: {hosts: [h.example]}, tls: none, allow: all}\n"),
         std::string("dataClassification: {name: acme, version: 4, sha256: "
