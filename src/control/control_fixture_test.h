@@ -418,6 +418,7 @@ class ControlTest : public testing::Test {
                                       return std::unique_ptr<AuditSink>(std::make_unique<FakeSink>(disk_));
                                     },
                                     .audit_directory = directory_,
+                                    .host = {.ledgers = directory_ + "/allowance"},
                                     .releases = releases_,
                                     .on_node_lost = [this](std::string why) { lost_ = std::move(why); }},
                                    std::move(ours));

@@ -69,6 +69,7 @@ Task<std::optional<Denial>> Exchange::admit() {
   }
   if (auto denial = judge()) co_return denial;
   if (auto denial = check_placeholders()) co_return denial;
+  if (auto denial = take_place()) co_return denial;
   if (judged_.effect == policy::Effect::review) {
     if (auto denial = co_await buffer_body()) co_return denial;
     if (auto denial = check_placeholders()) co_return denial;  // now with the whole body

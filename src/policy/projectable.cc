@@ -24,10 +24,6 @@ template <Protocol kProtocol> void speaking(const Document& d, Uses& uses) {
   for (const Entry& entry : d.network)
     if (entry.protocol == kProtocol) add_entry(uses, entry, entry.protocol_place);
 }
-template <auto kLimit> void limited(const Document& d, Uses& uses) {
-  for (const Entry& entry : d.network)
-    if (entry.limits.*kLimit != 0) add_entry(uses, entry, entry.limits_place);
-}
 void private_data(const Document& d, Uses& uses) {
   for (const Entry& entry : d.network)
     if (entry.data == DataClass::private_data) add_entry(uses, entry, entry.data_place);
@@ -43,8 +39,9 @@ void file_labels(const Document& d, Uses& uses) {
 void inference(const Document& d, Uses& uses) {
   for (const InferenceRule& rule : d.inference) uses.push_back({rule.place, ""});
 }
-void budget(const Document& d, Uses& uses) {
-  if (d.budget_place.line != 0) uses.push_back({d.budget_place, ""});
+// Nothing reads how many tokens an answer says it cost.
+void token_budget(const Document& d, Uses& uses) {
+  if (d.budget.tokens != 0) uses.push_back({d.budget_place, ""});
 }
 
 struct Line {
@@ -59,14 +56,11 @@ constexpr Line kNotEnforced[] = {
     {"protocol: mcp", speaking<Protocol::mcp>},
     {"protocol: websocket", speaking<Protocol::websocket>},
     {"protocol: registry", speaking<Protocol::registry>},
-    {"limits.requestsPerMinute", limited<&Limits::requests_per_minute>},
-    {"limits.concurrent", limited<&Limits::concurrent>},
-    {"limits.uploadBytesPerHour", limited<&Limits::upload_bytes_per_hour>},
     {"when.labels (labels that follow process trees)", conditional},
     {"data: private (labels that follow process trees)", private_data},
     {"filesystem.labels (labels that follow process trees)", file_labels},
     {"inference (routed models)", inference},
-    {"budget", budget},
+    {"budget.perDay.tokens", token_budget},
 };
 
 }  // namespace
