@@ -118,6 +118,11 @@ Task<> Connection::run() {
     co_return reset();
   }
   if (to_.port == kDnsPort) co_return co_await serve_dns();
+  if (!to_.literal && to_.host == kProxyName) co_return co_await serve_proxy();
+  co_await go_on();
+}
+
+Task<> Connection::go_on() {
   const auto endpoint = services_.config->policy.endpoint(to_.host, to_.port);
   admitted_ = endpoint.has_value();
   if (endpoint &&

@@ -13,6 +13,7 @@
 
 #include "egress/dns_answerer.h"
 #include "egress/exchange.h"
+#include "egress/proxy_request.h"
 #include "egress/tunnel.h"
 
 namespace saw::egress {
@@ -42,6 +43,19 @@ class Connection {
   Task<> linger();
   void reset();
   void record_denied(std::string_view reason);
+
+  Task<> go_on();  // once it is known where it leads
+
+  // A program that insists on a proxy (connection_proxy.cc)
+  Task<> serve_proxy();
+  Task<> serve_socks();
+  Task<> serve_connect();
+  Task<> serve_absolute();
+  Task<std::string> look(size_t had);
+  Task<bool> say(std::string_view bytes);
+  bool take(size_t bytes);
+  void lead_to(const ProxyTarget& target);
+  Task<bool> next_absolute();
 
   // What is passed on unread (connection_tunnel.cc)
   struct Passing {  // as it was judged
