@@ -84,6 +84,7 @@ class FakeEgress {
   bool mute = false;   // it answers nothing
   std::map<std::string, egress::ChannelIdentity> channels;
   std::vector<egress::ReviewVerdict> verdicts;
+  int ledgers = 0;
   uint64_t acked = 0;
   bool audit_closed = false;
 
@@ -102,6 +103,10 @@ class FakeEgress {
       channels.erase(u->channel);
     } else if (auto* v = std::get_if<egress::ReviewVerdict>(&message)) {
       verdicts.push_back(*v);
+    } else if (std::holds_alternative<egress::UseLedger>(message)) {
+      EXPECT_EQ(fds.size(), 1u);
+      EXPECT_EQ(configured, 0) << "before anything is counted in it";
+      ++ledgers;
     } else {
       EXPECT_EQ(fds.size(), 1u);
       ++perimeters;

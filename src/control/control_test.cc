@@ -88,7 +88,7 @@ TEST_F(ControlTest, what_cannot_be_given_is_refused_before_anything_exists) {
   bad.policy_yaml.insert(bad.policy_yaml.find("    credential: github"), "    data: private\n");
   refused = create(bad);
   EXPECT_EQ(refused.error().code, "policy.not_available_yet");
-  EXPECT_NE(refused.error().message.find("network.api: limits.concurrent"), std::string::npos)
+  EXPECT_NE(refused.error().message.find("network.api: data: private"), std::string::npos)
       << refused.error().message;
   bad = spec();
   bad.isolation = "vm";
