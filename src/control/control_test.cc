@@ -21,6 +21,7 @@ TEST_F(ControlTest, a_workspace_runs_with_storage_egress_and_a_bound_channel_whe
   run_quiet();
   EXPECT_EQ(egress().channels.at(created->workspace.sandbox).sponsor, "uid:1001");
   EXPECT_EQ(egress().perimeters, 1);
+  EXPECT_EQ(egress().ledgers, 1);
   EXPECT_EQ(node_->clients, 1u);
 }
 

@@ -13,6 +13,10 @@ using State = ProxyTarget::State;
 constexpr uint8_t kConnect = 1, kIpv4 = 1, kName = 3, kIpv6 = 4;
 constexpr size_t kSocksHead = 4, kPort = 2, kMaxAuthority = 300;
 
+ProxyTarget malformed() {
+  return {.state = State::malformed, .consumed = 0, .host = {}, .port = 0};
+}
+
 uint8_t byte(std::string_view bytes, size_t at) {
   return static_cast<uint8_t>(bytes[at]);
 }
@@ -24,11 +28,10 @@ ProxyTarget target(std::string_view host, uint16_t port, size_t consumed) {
 }
 
 ProxyTarget authority(std::string_view text, uint16_t otherwise) {
-  const ProxyTarget bad{.state = State::malformed, .consumed = 0, .host = {}, .port = 0};
-  if (text.size() > kMaxAuthority) return bad;
+  if (text.size() > kMaxAuthority) return malformed();
   auto parsed = policy::parse_authority(text);
   return parsed ? target(parsed->host.text(), parsed->port != 0 ? parsed->port : otherwise, text.size())
-                : bad;
+                : malformed();
 }
 
 }  // namespace
@@ -43,16 +46,15 @@ SocksGreeting parse_socks_greeting(std::string_view bytes) {
 }
 
 ProxyTarget parse_socks_request(std::string_view bytes) {
-  const ProxyTarget bad{.state = State::malformed, .consumed = 0, .host = {}, .port = 0};
-  if (!bytes.empty() && bytes[0] != kSocksVersion) return bad;
+  if (!bytes.empty() && bytes[0] != kSocksVersion) return malformed();
   if (bytes.size() <= kSocksHead) return {};
-  if (bytes[2] != 0) return bad;
+  if (bytes[2] != 0) return malformed();
   const uint8_t kind = byte(bytes, 3);
-  if (kind != kIpv4 && kind != kIpv6 && kind != kName) return bad;
+  if (kind != kIpv4 && kind != kIpv6 && kind != kName) return malformed();
   const size_t lead = kind == kName ? 1 : 0;
   const size_t length = kind == kIpv4 ? 4 : kind == kIpv6 ? 16 : byte(bytes, kSocksHead);
   const size_t whole = kSocksHead + lead + length + kPort;
-  if (length == 0) return bad;
+  if (length == 0) return malformed();
   if (bytes.size() < whole) return {};
   const std::string_view host = bytes.substr(kSocksHead + lead, length);
   const auto port = static_cast<uint16_t>(byte(bytes, whole - 2) * 256 + byte(bytes, whole - 1));
