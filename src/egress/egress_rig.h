@@ -46,6 +46,9 @@ class Agent {
   Answer read_answer(std::string_view method = "GET");
   Answer get(std::string_view target, std::string_view extra_fields = "");
   Answer post(std::string_view target, std::string_view body, std::string_view extra_fields = "");
+  // What comes, up to and with that text, or as much as comes within a moment.
+  std::string read_until(std::string_view text);
+  std::string read_bytes(size_t count);
   bool ended();  // the peer has closed, within a moment
   void hang_up();
   std::string host = "";
@@ -59,6 +62,21 @@ struct OriginRequest {
   std::string field(std::string_view name) const;
 };
 using Handler = std::function<std::string(const OriginRequest&)>;  // raw answer; "" closes the connection
+// For a handler that wants to go on talking on the connection after the request's head (and body) instead of answering once.
+class OriginStream {
+ public:
+  explicit OriginStream(Conversation& stream) : stream_(stream) {}
+  bool send(std::string_view bytes);
+  std::string read_until(std::string_view text);
+  std::string read_bytes(size_t count);
+  bool ended();
+  void close();
+
+ private:
+  Conversation& stream_;
+};
+using StreamHandler =
+    std::function<void(const OriginRequest&, OriginStream&)>;  // the connection ends with it
 std::string ok(std::string_view body, std::string_view extra_fields = "");
 
 struct ConnectOptions {
@@ -94,6 +112,7 @@ class Rig {
   // An origin of bytes: `answer` to each piece that comes; "" closes.
   using Bytes = std::function<std::string(std::string_view piece)>;
   void serve_bytes(const std::string& host, uint16_t port, Bytes answer);
+  void serve_stream(const std::string& host, uint16_t port, StreamHandler handler);
   std::vector<OriginRequest> received() const;
   int dials() const;
 

@@ -14,6 +14,8 @@
 #include "egress/net.h"
 #include "egress/review_desk.h"
 #include "egress/tls.h"
+#include "egress/tool_memory.h"
+#include "egress/version_ages.h"
 #include "os/shared_map.h"
 #include "os/socket.h"
 #include "os/splice.h"
@@ -73,6 +75,8 @@ struct Services {
   os::PipePool pipes = {};
   std::shared_ptr<Config> config;  // null until the first Configure
   size_t connections = 0;          // of all channels
+  ToolMemory tools;
+  VersionAges ages;
 };
 
 }  // namespace saw::egress
