@@ -48,7 +48,6 @@ class Agent {
   Answer post(std::string_view target, std::string_view body, std::string_view extra_fields = "");
   // What comes, up to and with that text, or as much as comes within a moment.
   std::string read_until(std::string_view text);
-  std::string read_bytes(size_t count);
   bool ended();  // the peer has closed, within a moment
   void hang_up();
   std::string host = "";

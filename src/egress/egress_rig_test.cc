@@ -228,9 +228,6 @@ std::string take_bytes(Conversation& stream, size_t count) {
 std::string Agent::read_until(std::string_view text) {
   return take_until(*stream_, text);
 }
-std::string Agent::read_bytes(size_t count) {
-  return take_bytes(*stream_, count);
-}
 bool OriginStream::send(std::string_view bytes) {
   return stream_.write(bytes);
 }

@@ -16,17 +16,9 @@ struct Use {
 };
 using Uses = std::vector<Use>;
 
-void add_entry(Uses& uses, const Entry& entry, Place place) {
-  uses.push_back({place.line != 0 ? place : entry.place, "network." + entry.name});
-}
-
-template <Protocol kProtocol> void speaking(const Document& d, Uses& uses) {
-  for (const Entry& entry : d.network)
-    if (entry.protocol == kProtocol) add_entry(uses, entry, entry.protocol_place);
-}
 void private_data(const Document& d, Uses& uses) {
   for (const Entry& entry : d.network)
-    if (entry.data == DataClass::private_data) add_entry(uses, entry, entry.data_place);
+    if (entry.data == DataClass::private_data) uses.push_back({entry.data_place, "network." + entry.name});
 }
 void conditional(const Document& d, Uses& uses) {
   for (const Entry& entry : d.network)
