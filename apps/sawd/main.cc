@@ -98,6 +98,7 @@ Result<> run(const Options& options) {
   const std::string directory = options.directory + "/control", audit_directory = directory + "/audit";
   SAW_TRY(make_directories(directory, 0700));
   control::HostFacts facts = host_facts(options.directory);
+  facts.ledgers = directory + "/allowance";
   control::Keys keys = SAW_TRY(control::Keys::open(directory + "/keys"));
   auto store = SAW_TRY(store::SqliteStore::open(directory + "/saw.db"));
   os::Loop loop = SAW_TRY(os::Loop::create());

@@ -228,10 +228,18 @@ std::string http_activity(const HttpActivity& e) {
 }
 
 std::string network_activity(const NetworkActivity& e) {
-  Json j = start(kNetwork, e.verdict == Verdict::denied ? Activity{5, "Refuse"} : Activity{1, "Open"}, e);
+  const bool close = e.activity == NetworkActivity::Activity::close;
+  Json j = start(kNetwork,
+                 close                          ? Activity{2, "Close"}
+                 : e.verdict == Verdict::denied ? Activity{5, "Refuse"}
+                                                : Activity{1, "Open"},
+                 e);
   j["dst_endpoint"] = endpoint(e.host, e.address, e.port);
   j["connection_info"] = {
       {"direction_id", 2}, {"direction", "Outbound"}, {"protocol_name", bounded(e.protocol, kMaxId)}};
+  if (close)
+    j["traffic"] = {
+        {"bytes_in", e.bytes_in}, {"bytes_out", e.bytes_out}, {"bytes", e.bytes_in + e.bytes_out}};
   return render(j);
 }
 

@@ -52,11 +52,14 @@ struct HttpActivity : Base {
 };
 std::string http_activity(const HttpActivity&);
 
-// 4001 Network Activity: a TCP connection (or a dial by the perimeter) that never became HTTP.
+// 4001 Network Activity: a TCP connection (or a dial by the perimeter) that never became HTTP, and the end of one that was let
+// through unread.
 struct NetworkActivity : Base {
   std::string host, address;
   uint16_t port = 0;
   std::string protocol = "tcp";
+  enum class Activity : uint8_t { open, close } activity = Activity::open;
+  uint64_t bytes_out = 0, bytes_in = 0;  // with close
 };
 std::string network_activity(const NetworkActivity&);
 

@@ -86,6 +86,7 @@ class FakeEgress {
   bool mute = false;   // it answers nothing
   std::map<std::string, egress::ChannelIdentity> channels;
   std::vector<egress::ReviewVerdict> verdicts;
+  int ledgers = 0;
   uint64_t acked = 0;
   bool audit_closed = false;
 
@@ -104,6 +105,10 @@ class FakeEgress {
       channels.erase(u->channel);
     } else if (auto* v = std::get_if<egress::ReviewVerdict>(&message)) {
       verdicts.push_back(*v);
+    } else if (std::holds_alternative<egress::UseLedger>(message)) {
+      EXPECT_EQ(fds.size(), 1u);
+      EXPECT_EQ(configured, 0) << "before anything is counted in it";
+      ++ledgers;
     } else {
       EXPECT_EQ(fds.size(), 1u);
       ++perimeters;
@@ -479,6 +484,7 @@ class ControlTest : public testing::Test {
                                       return std::unique_ptr<AuditSink>(std::make_unique<FakeSink>(disk_));
                                     },
                                     .audit_directory = directory_,
+                                    .host = {.ledgers = directory_ + "/allowance"},
                                     .releases = releases_,
                                     .on_node_lost = [this](std::string why) { lost_ = std::move(why); }},
                                    std::move(ours));

@@ -21,6 +21,7 @@ TEST_F(ControlTest, a_workspace_runs_with_storage_egress_and_a_bound_channel_whe
   run_quiet();
   EXPECT_EQ(egress().channels.at(created->workspace.sandbox).sponsor, "uid:1001");
   EXPECT_EQ(egress().perimeters, 1);
+  EXPECT_EQ(egress().ledgers, 1);
   EXPECT_EQ(node_->clients, 1u);
 }
 
@@ -85,10 +86,10 @@ TEST_F(ControlTest, what_cannot_be_given_is_refused_before_anything_exists) {
   EXPECT_EQ(refused.error().code, "policy.invalid");
   EXPECT_NE(refused.error().message.find("test.yaml:"), std::string::npos) << refused.error().message;
   bad = spec();
-  bad.policy_yaml.insert(bad.policy_yaml.find("    credential: github"), "    limits: {concurrent: 8}\n");
+  bad.policy_yaml.insert(bad.policy_yaml.find("    credential: github"), "    data: private\n");
   refused = create(bad);
   EXPECT_EQ(refused.error().code, "policy.not_available_yet");
-  EXPECT_NE(refused.error().message.find("network.api: limits.concurrent"), std::string::npos)
+  EXPECT_NE(refused.error().message.find("network.api: data: private"), std::string::npos)
       << refused.error().message;
   bad = spec();
   bad.isolation = "vm";

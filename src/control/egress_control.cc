@@ -43,6 +43,12 @@ void EgressControl::on_launched(std::vector<Fd> fds) {
                                          EventSource{.layer = "runtime", .workspace = workspace_},
                                          std::move(*audit), [] {});
   state_ = State::configuring;
+  auto ledger = callbacks_.ledger();
+  if (!ledger)  // what has a limit is refused then, request by request
+    log_error("what workspace '{}' uses up cannot be counted: {}", name_, ledger.error().message);
+  std::vector<Fd> file;
+  if (ledger) file.push_back(std::move(*ledger));
+  if (!file.empty()) send(UseLedger{}, std::move(file));
   configure();
   connect_perimeter();
 }

@@ -28,7 +28,8 @@ class EgressControl {
 
   struct Callbacks {
     std::move_only_function<Result<egress::Configure>()> configuration;  // all but the epoch
-    std::move_only_function<void()> on_ready;  // after each start: bind the channels that live
+    std::move_only_function<Result<Fd>()> ledger;  // where what its agents use up is counted
+    std::move_only_function<void()> on_ready;      // after each start: bind the channels that live
     std::move_only_function<void(egress::ReviewAsk)> on_ask;
     std::move_only_function<void(uint64_t ask)> on_abandoned;
     std::move_only_function<void()> on_lost;  // open asks are void

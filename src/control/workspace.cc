@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
+#include "control/ledger.h"
 #include "control/workspace_spec.h"
 
 namespace saw::control {
@@ -45,6 +46,7 @@ Workspace::Workspace(Surroundings around, store::Workspace record, policy::Polic
       policy_(std::move(policy), record_.policy_yaml),
       egress_(around.plane, around.perimeter, record_.id, record_.name,
               {.configuration = [this] { return egress_configuration(); },
+               .ledger = [this] { return open_ledger(around_.host.ledgers, record_.id); },
                .on_ready = [this] { on_egress_ready(); },
                .on_ask = [this](egress::ReviewAsk ask) { on_ask(std::move(ask)); },
                .on_abandoned = [this](uint64_t ask) { around_.reviews.abandon(record_.id, ask); },

@@ -34,6 +34,7 @@ namespace saw::control {
 struct HostFacts {
   std::string system_ca_bundle;  // PEM, shown inside sandboxes with the workspace's CA added
   std::string upstream_trust;    // PEM, what saw-egress trusts: the system's CAs and the operator's
+  std::string ledgers;           // directory for what agents use up (ledger.h)
 };
 
 // What a workspace needs to know of the commands that run in it (commands.h).

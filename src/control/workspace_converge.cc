@@ -2,6 +2,7 @@
 // Down: commands, sessions, sandbox, saw-egress and, when it is to be gone, its storage and its record. Each
 // step's answer leads to the next.
 #include "base/log.h"
+#include "control/ledger.h"
 #include "control/workspace.h"
 
 namespace saw::control {
@@ -150,6 +151,7 @@ void Workspace::remove_storage() {
   around_.plane.node.request(sandbox::RemoveStorage{.workspace = record_.id},
                              alive_.guard([this](Result<NodeClient::Answer> answer) {
                                if (!answer) return settle(std::unexpected(std::move(answer).error()));
+                               remove_ledger(around_.host.ledgers, record_.id);
                                auto removed = around_.plane.store.remove_workspace(record_.id);
                                gone_ = removed.has_value();
                                settle(std::move(removed));

@@ -2,11 +2,12 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 namespace saw::egress {
 namespace {
 
-constexpr uint16_t kServerNameExtension = 0;
+constexpr uint16_t kServerNameExtension = 0, kEncryptedHello = 0xfe0d, kEncryptedName = 0xffce;
 constexpr size_t kMaxServerName = 253;
 
 // Reads big-endian numbers and length-prefixed blocks; after the first lack of bytes everything is empty and
@@ -51,7 +52,7 @@ std::optional<std::string> host_name(std::string_view text) {
 }
 
 ClientHello malformed() {
-  return {ClientHello::State::malformed, {}};
+  return {ClientHello::State::malformed, {}, false};
 }
 
 ClientHello read_server_name(std::string_view extension) {
@@ -59,17 +60,19 @@ ClientHello read_server_name(std::string_view extension) {
   if (!outer.ok() || !outer.empty() || list.number(1) != 0) return malformed();
   auto name = host_name(list.prefixed(2));
   if (!list.ok() || !list.empty() || !name) return malformed();
-  return {ClientHello::State::complete, std::move(*name)};
+  return {ClientHello::State::complete, std::move(*name), false};
 }
 
-ClientHello read_hello(std::string_view body) {
+}  // namespace
+
+ClientHello parse_client_hello_body(std::string_view body) {
   Cursor in(body);
   in.block(2 + 32);  // version, random
   in.prefixed(1);    // session id
   in.prefixed(2);    // cipher suites
   in.prefixed(1);    // compression methods
   if (!in.ok()) return malformed();
-  ClientHello out{ClientHello::State::complete, {}};
+  ClientHello out{ClientHello::State::complete, {}, false};
   if (in.empty()) return out;
   Cursor extensions(in.prefixed(2));
   if (!in.ok() || !in.empty()) return malformed();
@@ -78,23 +81,24 @@ ClientHello read_hello(std::string_view body) {
     size_t type = extensions.number(2);
     std::string_view data = extensions.prefixed(2);
     if (!extensions.ok()) return malformed();
+    if (type == kEncryptedHello || type == kEncryptedName) out.encrypted = true;
     if (type != kServerNameExtension) continue;
-    if (named) return malformed();
-    named = true;
-    out = read_server_name(data);
-    if (out.state != ClientHello::State::complete) return out;
+    if (std::exchange(named, true)) return malformed();
+    ClientHello name = read_server_name(data);
+    if (name.state != ClientHello::State::complete) return name;
+    out.server_name = std::move(name.server_name);
   }
   return out;
 }
 
-}  // namespace
-
 ClientHello parse_client_hello(std::string_view bytes) {
   constexpr size_t kRecordHeader = 5, kHandshakeHeader = 4;
   if (bytes.empty()) return {};
-  if (bytes[0] != kTlsHandshakeRecord) return {ClientHello::State::not_tls, {}};
+  if (bytes[0] != kTlsHandshakeRecord) return {ClientHello::State::not_tls, {}, false};
   const ClientHello more{
-      bytes.size() < kMaxClientHello ? ClientHello::State::incomplete : ClientHello::State::malformed, {}};
+      bytes.size() < kMaxClientHello ? ClientHello::State::incomplete : ClientHello::State::malformed,
+      {},
+      false};
 
   std::string message;  // the handshake stream, without record headers
   for (std::string_view rest = bytes.substr(0, kMaxClientHello); !rest.empty();) {
@@ -112,7 +116,7 @@ ClientHello parse_client_hello(std::string_view bytes) {
                   static_cast<unsigned char>(message[3]);
     if (body + kHandshakeHeader > kMaxClientHello) return malformed();
     if (message.size() >= kHandshakeHeader + body)
-      return read_hello(std::string_view(message).substr(kHandshakeHeader, body));
+      return parse_client_hello_body(std::string_view(message).substr(kHandshakeHeader, body));
   }
   return more;
 }

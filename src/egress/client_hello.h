@@ -20,8 +20,12 @@ constexpr char kTlsHandshakeRecord = 0x16;
 struct ClientHello {
   enum class State : uint8_t { incomplete, not_tls, malformed, complete } state = State::incomplete;
   std::string server_name;  // empty: none was sent
+  // The real name may be another, sealed for the server (Encrypted Client Hello, RFC 9849, or its draft ESNI).
+  bool encrypted = false;
 };
 
 ClientHello parse_client_hello(std::string_view bytes);
+// The message itself, without record and handshake headers: complete or malformed.
+ClientHello parse_client_hello_body(std::string_view body);
 
 }  // namespace saw::egress

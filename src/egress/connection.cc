@@ -37,11 +37,16 @@ Connection::Connection(Services& services, const std::string& channel, const Cha
 void Connection::close() {
   closed_ = true;
   // During a handshake the socket belongs to the stream that is being made; it expires within kFirstBytesMs.
+  if (tunnel_) return tunnel_->cut("unbound");
   if (socket_ || agent_) socket().close();
   if (upstream_) upstream_->stream->socket().close();
 }
 
 void Connection::recheck() {
+  if (passing_) {
+    if (!may_still_pass()) tunnel_ ? tunnel_->cut("policy.changed") : close();
+    return;
+  }
   if (!admitted_ || !services_.config) return;
   const bool lasting = agent_ && agent_->still_admitted;
   if (!services_.config->policy.endpoint(to_.host, to_.port) || (lasting && !agent_->still_admitted()))
@@ -81,6 +86,7 @@ Task<Connection::Speaks> Connection::peek() {
         co_return is_token(seen.substr(0, 1)) ? Speaks::plain : Speaks::unknown;
       if (hello.state == ClientHello::State::complete) {
         to_.sni = std::move(hello.server_name);
+        to_.sealed_name = hello.encrypted;
         co_return Speaks::tls;
       }
     }
@@ -115,7 +121,16 @@ Task<> Connection::run() {
     co_return reset();
   }
   if (to_.port == kDnsPort) co_return co_await serve_dns();
-  admitted_ = services_.config->policy.endpoint(to_.host, to_.port).has_value();
+  if (!to_.literal && to_.host == kProxyName) co_return co_await serve_proxy();
+  co_await go_on();
+}
+
+Task<> Connection::go_on() {
+  const auto endpoint = services_.config->policy.endpoint(to_.host, to_.port);
+  admitted_ = endpoint.has_value();
+  if (endpoint &&
+      (endpoint->protocol == policy::Protocol::tcp || endpoint->tls == policy::TlsMode::passthrough))
+    co_return co_await pass_through(endpoint->tls);
   if (!admitted_) socket_->expire_after(kDeniedFirstBytesMs);
   Speaks speaks = co_await peek();
   if (speaks == Speaks::nothing || speaks == Speaks::unknown) {

@@ -4,7 +4,8 @@
 //   auto connection = std::make_shared<Connection>(services, binding_view, std::move(accepted));
 //   spawn(Connection::run(connection, …));
 //
-// What speaks neither HTTP nor TLS, or never says anything, is reset and recorded as network activity.
+// What speaks neither HTTP nor TLS, or never says anything, is reset and recorded as network activity. Where the policy says
+// `protocol: tcp` or `tls: passthrough` the connection becomes a Tunnel (connection_tunnel.cc).
 #pragma once
 
 #include <memory>
@@ -12,6 +13,8 @@
 
 #include "egress/dns_answerer.h"
 #include "egress/exchange.h"
+#include "egress/proxy_request.h"
+#include "egress/tunnel.h"
 
 namespace saw::egress {
 
@@ -40,6 +43,37 @@ class Connection {
   Task<> linger();
   void reset();
   void record_denied(std::string_view reason);
+
+  Task<> go_on();  // once it is known where it leads
+
+  // A program that insists on a proxy (connection_proxy.cc)
+  Task<> serve_proxy();
+  Task<> serve_socks();
+  Task<> serve_connect();
+  Task<> serve_absolute();
+  Task<std::string> look(size_t had);
+  Task<bool> say(std::string_view bytes);
+  bool take(size_t bytes);
+  void lead_to(const ProxyTarget& target);
+  Task<bool> next_absolute();
+
+  // What is passed on unread (connection_tunnel.cc)
+  struct Passing {  // as it was judged
+    std::shared_ptr<Config> config;
+    std::string rule, reason, entry;
+    policy::Limits limits;
+    std::vector<std::string> ranges;
+  };
+  Task<> pass_through(policy::TlsMode tls);
+  Task<bool> name_in_hello();
+  policy::Decision judge_connection(const Config& config) const;
+  Task<std::optional<std::string>> admit_passing(Passing& passing);
+  Task<> run_tunnel(Passing& passing);
+  bool may_still_pass() const;
+  Allowance::Subject subject(const Passing& passing) const;
+  void record_passing(const Passing& passing);
+  void fill(audit::NetworkActivity& event, const Passing& passing, std::string_view reason) const;
+
   Socket& socket() { return agent_ ? agent_->stream->socket() : *socket_; }
 
   Services& services_;
@@ -49,6 +83,8 @@ class Connection {
   std::unique_ptr<Socket> socket_;  // until agent_ takes it
   std::optional<AgentSide> agent_;
   std::unique_ptr<UpstreamSide> upstream_;
+  const Passing* passing_ = nullptr;
+  Tunnel* tunnel_ = nullptr;
   Destination to_;
   bool admitted_ = false, closed_ = false;
 };

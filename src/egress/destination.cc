@@ -38,4 +38,11 @@ bool Destination::is_named_by(std::string_view text) const {
   return same_host(*this, text);
 }
 
+std::string range_text(const policy::AddressRange& range) {
+  constexpr int kMappedBits = 96;
+  const std::string base = policy::to_text(range.base);
+  const bool mapped = base.find(':') == std::string::npos;
+  return fmt::format("{}/{}", base, mapped ? range.prefix - kMappedBits : range.prefix);
+}
+
 }  // namespace saw::egress

@@ -1,6 +1,7 @@
 #include "egress/dns_answerer.h"
 
 #include "egress/channel_who.h"
+#include "egress/proxy_request.h"
 
 namespace saw::egress {
 namespace {
@@ -15,7 +16,7 @@ std::string DnsAnswerer::answer(std::string_view bytes) {
   DnsQuery query = parse_query(bytes);
   if (query.state == DnsQuery::State::not_dns || !services_.config) return {};
   if (query.state == DnsQuery::State::refused) return answer_nothing(query, query.code);
-  if (!services_.config->policy.may_resolve(query.name)) return deny(query);
+  if (query.name != kProxyName && !services_.config->policy.may_resolve(query.name)) return deny(query);
   if (query.type != kTypeA) return answer_nothing(query, DnsCode::no_error);
   auto address = names_.address_of(query.name);
   if (!address) return answer_nothing(query, DnsCode::server_failure);

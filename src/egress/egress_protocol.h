@@ -41,6 +41,10 @@ struct Configure {
       placeholders);
   }
 };
+// With [a file of Allowance::kLedgerBytes]: where what agents use up is counted (allowance.h). Before the first Configure, once.
+struct UseLedger {
+  template <class A> void members(A&) {}
+};
 // With [channel to saw-perimeter]; replaces the one before.
 struct ConnectPerimeter {
   template <class A> void members(A&) {}
@@ -67,7 +71,7 @@ struct ReviewVerdict {
   std::string why;
   template <class A> void members(A& a) { a(ask, review, outcome, why); }
 };
-using ToEgress = std::variant<Configure, ConnectPerimeter, BindChannel, UnbindChannel, ReviewVerdict>;
+using ToEgress = std::variant<Configure, ConnectPerimeter, BindChannel, UnbindChannel, ReviewVerdict, UseLedger>;
 
 // ---- saw-egress → sawd
 struct Configured {  // answer to each Configure

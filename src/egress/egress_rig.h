@@ -20,6 +20,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/fd.h"
 #include "egress/egress_protocol.h"
 
 namespace saw::egress::rig {
@@ -40,12 +41,13 @@ class Agent {
   ~Agent();
   bool connected() const;  // and the TLS handshake done
   void send(std::string_view bytes);
+  std::string read_bytes(size_t count);  // fewer at the end
+  void finish();                         // no more comes from here
   Answer read_answer(std::string_view method = "GET");
   Answer get(std::string_view target, std::string_view extra_fields = "");
   Answer post(std::string_view target, std::string_view body, std::string_view extra_fields = "");
   // What comes, up to and with that text, or as much as comes within a moment.
   std::string read_until(std::string_view text);
-  std::string read_bytes(size_t count);
   bool ended();  // the peer has closed, within a moment
   void hang_up();
   std::string host = "";
@@ -80,11 +82,21 @@ struct ConnectOptions {
   std::optional<std::string> sni;      // instead of the host; "" sends none
   std::optional<std::string> address;  // connect to this literal instead of asking DNS
   std::optional<bool> tls;             // instead of: port 443 speaks TLS
+  enum class Expect {
+    workspace,
+    origin
+  } expect = Expect::workspace;  // whose authority signed what the agent sees
 };
 
 class Rig {
  public:
-  explicit Rig(size_t max_connections = 1024);  // of all channels
+  struct Options {
+    size_t max_connections = 1024;  // of all channels
+    Fd ledger = {};                 // of a saw-egress that was there before; none: a new one
+  };
+  Rig();
+  explicit Rig(Options options);
+  Fd ledger() const;
   ~Rig();
   Rig(const Rig&) = delete;
 
@@ -96,6 +108,9 @@ class Rig {
 
   enum class Trust { yes, no };
   void serve(const std::string& host, uint16_t port, Handler handler, Trust trust = Trust::yes);
+  // An origin of bytes: `answer` to each piece that comes; "" closes.
+  using Bytes = std::function<std::string(std::string_view piece)>;
+  void serve_bytes(const std::string& host, uint16_t port, Bytes answer);
   void serve_stream(const std::string& host, uint16_t port, StreamHandler handler);
   std::vector<OriginRequest> received() const;
   int dials() const;

@@ -18,57 +18,16 @@
 #include <unistd.h>
 
 #include "egress/dns.h"
+#include "egress/egress_rig_ca_test.h"
 #include "egress/engine.h"
 #include "egress/http1_chunked.h"
+#include "os/memory_file.h"
 
 namespace saw::egress::rig {
 namespace {
 
 using namespace std::chrono_literals;
 constexpr auto kPatience = 5s;
-
-struct Ca {
-  std::string certificate, key;
-};
-
-std::string take_pem(BIO* bio) {
-  char* data = nullptr;
-  long size = BIO_get_mem_data(bio, &data);
-  std::string out(data, static_cast<size_t>(size));
-  BIO_free(bio);
-  return out;
-}
-
-Ca make_ca(const char* name) {
-  EVP_PKEY* key = EVP_EC_gen("P-256");
-  X509* cert = X509_new();
-  X509_set_version(cert, 2);
-  ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
-  X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
-  X509_gmtime_adj(X509_getm_notAfter(cert), 86400);
-  X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC,
-                             reinterpret_cast<const unsigned char*>(name), -1, -1, 0);
-  X509_set_issuer_name(cert, X509_get_subject_name(cert));
-  X509_set_pubkey(cert, key);
-  X509V3_CTX context;
-  X509V3_set_ctx_nodb(&context);
-  X509V3_set_ctx(&context, cert, cert, nullptr, nullptr, 0);
-  for (auto [kind, value] : {std::pair{NID_basic_constraints, "critical,CA:TRUE"},
-                             {NID_subject_key_identifier, "hash"},
-                             {NID_key_usage, "critical,keyCertSign"}}) {
-    X509_EXTENSION* extension = X509V3_EXT_conf_nid(nullptr, &context, kind, value);
-    X509_add_ext(cert, extension, -1);
-    X509_EXTENSION_free(extension);
-  }
-  X509_sign(cert, key, EVP_sha256());
-  BIO* c = BIO_new(BIO_s_mem());
-  PEM_write_bio_X509(c, cert);
-  BIO* k = BIO_new(BIO_s_mem());
-  PEM_write_bio_PrivateKey(k, key, nullptr, nullptr, 0, nullptr, nullptr);
-  X509_free(cert);
-  EVP_PKEY_free(key);
-  return {take_pem(c), take_pem(k)};
-}
 
 bool wait_readable(int fd, std::chrono::milliseconds limit) {
   pollfd p{fd, POLLIN, 0};
@@ -205,6 +164,17 @@ bool Agent::ended() {
   return !stream_->read_more() || ended();
 }
 
+std::string Agent::read_bytes(size_t count) {
+  while (stream_->buffer.size() < count && stream_->read_more()) {
+  }
+  std::string out = stream_->buffer.substr(0, count);
+  stream_->buffer.erase(0, out.size());
+  return out;
+}
+void Agent::finish() {
+  ::shutdown(stream_->fd(), SHUT_WR);
+}
+
 Answer Agent::read_answer(std::string_view method) {
   Answer answer;
   while (true) {
@@ -258,9 +228,6 @@ std::string take_bytes(Conversation& stream, size_t count) {
 std::string Agent::read_until(std::string_view text) {
   return take_until(*stream_, text);
 }
-std::string Agent::read_bytes(size_t count) {
-  return take_bytes(*stream_, count);
-}
 bool OriginStream::send(std::string_view bytes) {
   return stream_.write(bytes);
 }
@@ -297,7 +264,9 @@ struct Rig::State {
   std::vector<ReviewAsk> asks;
   uint64_t epoch = 0;
   std::vector<std::thread> threads;
-  SSL_CTX* agent_context = SSL_CTX_new(TLS_client_method());
+  SSL_CTX *agent_context = SSL_CTX_new(TLS_client_method()),
+          *origin_context = SSL_CTX_new(TLS_client_method());  // trusts the workspace's CA, or the internet's
+  Fd ledger = std::move(*os::memory_file("ledger"));
 
   static os::Channel adopt() { return std::move(os::Channel::pair()->first); }
   void run_engine(os::Channel engine_control, os::Channel engine_audit);
@@ -438,10 +407,16 @@ template <class Function> bool Rig::State::poll_control(std::chrono::millisecond
   return true;
 }
 
-Rig::Rig(size_t max_connections) : state_(std::make_unique<State>()) {
+Fd Rig::ledger() const {
+  return std::move(*state_->ledger.duplicate());
+}
+
+Rig::Rig() : Rig(Options()) {}
+Rig::Rig(Options options) : state_(std::make_unique<State>()) {
   std::signal(SIGPIPE, SIG_IGN);
   State& s = *state_;
-  s.max_connections = max_connections;
+  s.max_connections = options.max_connections;
+  if (options.ledger) s.ledger = std::move(options.ledger);
   auto [control, engine_control] = std::move(*os::Channel::pair());
   auto [audit, engine_audit] = std::move(*os::Channel::pair());
   auto [perimeter, engine_perimeter] = std::move(*os::Channel::pair());
@@ -461,6 +436,9 @@ Rig::Rig(size_t max_connections) : state_(std::make_unique<State>()) {
   ::getsockname(dns.get(), reinterpret_cast<sockaddr*>(&at), &size);
   s.dns_port = ntohs(at.sin6_port);
 
+  EXPECT_TRUE(os::preallocate(s.ledger, Allowance::kLedgerBytes));
+  const int ledger = s.ledger.get();
+  (void)s.control.send(wire::encode(ToEgress{UseLedger{}}), {&ledger, 1});
   const int perimeter_fd = engine_perimeter.fd();
   (void)s.control.send(wire::encode(ToEgress{ConnectPerimeter{}}), {&perimeter_fd, 1});
   const int sockets[] = {capture.get(), dns.get()};
@@ -474,13 +452,8 @@ Rig::Rig(size_t max_connections) : state_(std::make_unique<State>()) {
                            .trace = "trace-1"};
   (void)s.control.send(wire::encode(ToEgress{BindChannel{"sb-1", identity}}), sockets);
 
-  BIO* bio =
-      BIO_new_mem_buf(s.workspace_ca.certificate.data(), static_cast<int>(s.workspace_ca.certificate.size()));
-  X509* ca = PEM_read_bio_X509(bio, nullptr, nullptr, nullptr);
-  X509_STORE_add_cert(SSL_CTX_get_cert_store(s.agent_context), ca);
-  X509_free(ca);
-  BIO_free(bio);
-  SSL_CTX_set_verify(s.agent_context, SSL_VERIFY_PEER, nullptr);
+  trust(s.agent_context, s.workspace_ca);
+  trust(s.origin_context, s.internet_ca);
 
   s.threads.emplace_back([&s, c = std::make_shared<os::Channel>(std::move(engine_control)),
                           a = std::make_shared<os::Channel>(std::move(engine_audit))] {
@@ -494,6 +467,7 @@ Rig::~Rig() {
   state_->stop = true;
   for (auto& t : state_->threads) t.join();
   SSL_CTX_free(state_->agent_context);
+  SSL_CTX_free(state_->origin_context);
 }
 
 std::string Rig::policy(std::string_view network) {
@@ -549,6 +523,32 @@ void Rig::State::serve(const std::string& host, uint16_t port, StreamHandler han
       });
 }
 
+void Rig::serve_bytes(const std::string& host, uint16_t port, Bytes answer) {
+  State& s = *state_;
+  uint16_t listening = 0;
+  Fd listener = listen_loopback(listening);
+  {
+    std::lock_guard guard(s.lock);
+    s.routes[fmt::format("{}:{}", host, port)] = listening;
+  }
+  s.threads.emplace_back([&s, answer, fd = std::make_shared<Fd>(std::move(listener))] {
+    std::vector<std::thread> conversations;
+    while (!s.stop) {
+      if (!wait_readable(fd->get(), 50ms)) continue;
+      auto accepted = std::make_shared<Fd>(::accept4(fd->get(), nullptr, nullptr, SOCK_CLOEXEC));
+      if (*accepted)
+        conversations.emplace_back([answer, accepted] {
+          Conversation stream(std::move(*accepted));
+          while (stream.read_more())
+            if (std::string reply = answer(std::exchange(stream.buffer, {}));
+                reply.empty() || !stream.write(reply))
+              return;
+        });
+    }
+    for (auto& t : conversations) t.join();
+  });
+}
+
 std::vector<OriginRequest> Rig::received() const {
   std::lock_guard guard(state_->lock);
   return state_->received;
@@ -594,7 +594,9 @@ Agent Rig::connect(const std::string& host, uint16_t port, const ConnectOptions&
   }
   auto stream = std::make_unique<Conversation>(connect_loopback(s.capture_port));
   if (options.tls.value_or(port == 443))
-    stream->ready = stream->start_tls(s.agent_context, options.sni.value_or(host).c_str(), false);
+    stream->ready = stream->start_tls(
+        options.expect == ConnectOptions::Expect::origin ? s.origin_context : s.agent_context,
+        options.sni.value_or(host).c_str(), false);
   Agent agent(std::move(stream));
   agent.host = host;
   return agent;

@@ -14,6 +14,7 @@ Engine::Engine(os::Loop& loop, const Clock& clock, Callbacks callbacks, Seams se
                           }},
                 .reviews = {services_.net, [this](FromEgress message) { tell(std::move(message)); }},
                 .dialer = Dialer(services_.net),
+                .allowance = Allowance(clock),
                 .config = nullptr} {}
 
 Engine::~Engine() = default;
@@ -77,6 +78,15 @@ void Engine::handle(Configure message, std::vector<Fd>) {
   answer.policy_digest = digest_text(services_.config->policy.digest());
   for (auto& [name, binding] : bindings_) binding->recheck();
   tell(answer);
+}
+
+// What was counted before this process was there goes on counting.
+void Engine::handle(UseLedger, std::vector<Fd> fds) {
+  if (fds.size() != 1 || services_.ledger) return end("UseLedger came without its descriptor, or twice");
+  auto map = os::SharedMap::create(fds[0], Allowance::kLedgerBytes);
+  if (!map) return end(map.error().message);
+  services_.ledger = std::move(*map);
+  if (auto used = services_.allowance.use(services_.ledger->bytes()); !used) end(used.error().message);
 }
 
 void Engine::handle(ConnectPerimeter, std::vector<Fd> fds) {

@@ -38,6 +38,7 @@ class Engine {
   void on_control(std::string payload, std::vector<Fd> fds);
   void on_audit(std::string payload);
   void handle(Configure message, std::vector<Fd> fds);
+  void handle(UseLedger message, std::vector<Fd> fds);
   void handle(ConnectPerimeter message, std::vector<Fd> fds);
   void handle(BindChannel message, std::vector<Fd> fds);
   void handle(UnbindChannel message, std::vector<Fd> fds);

@@ -84,7 +84,7 @@ TEST_F(Attack, a_secret_is_not_shown_by_another_entry_or_in_another_spelling) {
 }
 
 TEST(AttackOnDescriptors, when_they_run_out_each_channel_still_gets_its_few_and_no_more) {
-  Rig rig(4);
+  Rig rig({.max_connections = 4});
   rig.serve("api.example.com", 80, echo);
   ASSERT_EQ(rig.configure(
                 Rig::policy("  - name: api\n    to: {hosts: [api.example.com], ports: [80]}\n    tls: none\n"

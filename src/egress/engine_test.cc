@@ -279,7 +279,7 @@ TEST(Engine, a_bad_policy_changes_nothing) {
   ASSERT_EQ(rig.configure(Rig::policy(kApi)), "");
   EXPECT_NE(rig.configure("nonsense: true"), "");
   // Valid, but with a rule that saw-egress does not enforce.
-  EXPECT_NE(rig.configure(Rig::policy(std::string(kApi) + "budget: {perDay: {calls: 1}}\n"))
+  EXPECT_NE(rig.configure(Rig::policy(std::string(kApi) + "budget: {perDay: {tokens: 1}}\n"))
                 .find("policy.not_available_yet"),
             std::string::npos);
   EXPECT_EQ(rig.connect("api.example.com", 443).get("/").status, 200);

@@ -1,7 +1,5 @@
 #include "egress/exchange.h"
 
-#include "policy/address.h"
-
 namespace saw::egress {
 namespace {
 
@@ -18,13 +16,6 @@ std::optional<Absolute> split_absolute(std::string_view target, std::string_view
   size_t slash = target.find_first_of("/?#");
   return Absolute{target.substr(0, slash),
                   slash == std::string_view::npos ? std::string_view() : target.substr(slash)};
-}
-
-std::string range_text(const policy::AddressRange& range) {
-  constexpr int kMappedBits = 96;
-  const std::string base = policy::to_text(range.base);
-  const bool mapped = base.find(':') == std::string::npos;
-  return fmt::format("{}/{}", base, mapped ? range.prefix - kMappedBits : range.prefix);
 }
 
 }  // namespace
@@ -78,6 +69,7 @@ Task<std::optional<Denial>> Exchange::admit() {
   }
   if (auto denial = judge()) co_return denial;
   if (auto denial = check_placeholders()) co_return denial;
+  if (auto denial = take_place()) co_return denial;
   if (judged_.effect == policy::Effect::review) {
     if (auto denial = co_await buffer_body()) co_return denial;
     if (auto denial = check_placeholders()) co_return denial;  // now with the whole body

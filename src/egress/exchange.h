@@ -109,6 +109,12 @@ class Exchange {
   Denial from_decision(const policy::Decision& decision) const;
   Denial misuse(const std::string& secret);
 
+  // how much (exchange_limits.cc)
+  Allowance::Subject subject() const;
+  Denial too_much(Excess excess) const;
+  std::optional<Denial> take_place();
+  std::optional<Denial> charge(uint64_t bytes);
+
   // what the protocol adds (exchange_protocol.cc)
   void read_operation();
   std::string ask_for(std::string_view reason) const;
@@ -186,7 +192,8 @@ class Exchange {
   std::optional<BodyReader> body_;
   std::optional<std::string> whole_body_;
   Judged judged_;
-  std::vector<std::string> ranges_;  // private ranges the entry may reach
+  std::optional<Allowance::Place> place_;  // among those under way at its entry
+  std::vector<std::string> ranges_;        // private ranges the entry may reach
   policy::BodyNeed body_need_ = policy::BodyNeed::none;
   std::string review_;  // id
   RenderedCredential credential_;

@@ -84,7 +84,10 @@ std::string Exchange::request_head(std::string_view credential_value) const {
 Task<> Exchange::upload(Upload& state) {
   std::string out = request_head(credential_.value);
   if (whole_body_) out += *whole_body_;
-  if (whole_body_ || head_.framing == Framing::none) {
+  state.denial = charge(out.size());
+  if (state.denial) {
+    state.end = Upload::End::refused;
+  } else if (whole_body_ || head_.framing == Framing::none) {
     bool sent = co_await upstream_->stream->write(out);
     state.end = sent ? Upload::End::sent : Upload::End::upstream_gone;
   } else {
@@ -116,6 +119,7 @@ Task<> Exchange::upload_parts(Upload& state, std::string out) {
       scanned += part.data.size();
       if (auto found = scanner.feed(part.data)) state.denial = misuse(*found);
     }
+    if (!state.denial && !part.data.empty()) state.denial = charge(part.data.size());
     if (state.denial) co_return void(state.end = Upload::End::refused);
     if (part.state == BodyReader::State::end && chunked) out += kLastChunk;
     if (part.state == BodyReader::State::data) {

@@ -91,6 +91,7 @@ std::string denial_response(const Denial& denial, std::string_view request_metho
   add(out, "Content-Type", "application/json");
   add(out, "Saw-Denied", denial.code);
   add(out, "Cache-Control", "no-store");
+  if (denial.retry_after_s > 0) add(out, "Retry-After", fmt::to_string(denial.retry_after_s));
   out += framing_fields({Framing::length, body.size()}, persistence) + "\r\n";
   return request_method == "HEAD" ? out : out + body;
 }

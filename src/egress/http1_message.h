@@ -20,9 +20,10 @@ struct Denial {
   std::string code;    // "policy.default_deny": stable
   std::string reason;  // for a reader
   std::string layer = "runtime";
-  std::string rule;    // or empty
-  std::string ask;     // how to ask for it
-  std::string review;  // id, when a person decided
+  std::string rule;           // or empty
+  std::string ask;            // how to ask for it
+  std::string review;         // id, when a person decided
+  int64_t retry_after_s = 0;  // 0: waiting does not help
 };
 std::string denial_response(const Denial& denial, std::string_view request_method, Persistence persistence);
 

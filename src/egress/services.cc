@@ -5,6 +5,7 @@
 #include <openssl/crypto.h>
 #include <sys/resource.h>
 
+#include "policy/document.h"
 #include "policy/projectable.h"
 
 namespace saw::egress {
@@ -78,6 +79,12 @@ const policy::Credential* Config::credential(std::string_view name, std::string_
     return c.only.empty() || std::ranges::find(c.only, entry) != c.only.end() ? &c : nullptr;
   }
   return nullptr;
+}
+
+policy::Limits Config::limits(std::string_view entry) const {
+  const auto& entries = policy.document().network;
+  auto found = std::ranges::find(entries, entry, &policy::Entry::name);
+  return found == entries.end() ? policy::Limits() : found->limits;
 }
 
 }  // namespace saw::egress

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "egress/allowance.h"
 #include "egress/audit_trail.h"
 #include "egress/credentials.h"
 #include "egress/dialer.h"
@@ -15,7 +16,9 @@
 #include "egress/tls.h"
 #include "egress/tool_memory.h"
 #include "egress/version_ages.h"
+#include "os/shared_map.h"
 #include "os/socket.h"
+#include "os/splice.h"
 #include "policy/policy.h"
 
 namespace saw::egress {
@@ -43,6 +46,8 @@ struct Config {
 
   // The credential of that name if the entry may use it.
   const policy::Credential* credential(std::string_view name, std::string_view entry) const;
+  // What the entry says of how much; an entry that is not there says nothing.
+  policy::Limits limits(std::string_view entry) const;
   // The forms of a rendered credential, with what the agent sees instead.
   std::vector<Needle> needles_of(const policy::Credential& credential,
                                  const RenderedCredential& rendered) const;
@@ -65,6 +70,9 @@ struct Services {
   AuditTrail audit;
   ReviewDesk reviews;
   Dialer dialer;
+  std::optional<os::SharedMap> ledger = {};  // before what counts in it
+  Allowance allowance;
+  os::PipePool pipes = {};
   std::shared_ptr<Config> config;  // null until the first Configure
   size_t connections = 0;          // of all channels
   ToolMemory tools;

@@ -16,25 +16,9 @@ struct Use {
 };
 using Uses = std::vector<Use>;
 
-void add_entry(Uses& uses, const Entry& entry, Place place) {
-  uses.push_back({place.line != 0 ? place : entry.place, "network." + entry.name});
-}
-
-template <Protocol kProtocol> void speaking(const Document& d, Uses& uses) {
-  for (const Entry& entry : d.network)
-    if (entry.protocol == kProtocol) add_entry(uses, entry, entry.protocol_place);
-}
-template <auto kLimit> void limited(const Document& d, Uses& uses) {
-  for (const Entry& entry : d.network)
-    if (entry.limits.*kLimit != 0) add_entry(uses, entry, entry.limits_place);
-}
-void passthrough(const Document& d, Uses& uses) {
-  for (const Entry& entry : d.network)
-    if (entry.tls == TlsMode::passthrough) add_entry(uses, entry, entry.tls_place);
-}
 void private_data(const Document& d, Uses& uses) {
   for (const Entry& entry : d.network)
-    if (entry.data == DataClass::private_data) add_entry(uses, entry, entry.data_place);
+    if (entry.data == DataClass::private_data) uses.push_back({entry.data_place, "network." + entry.name});
 }
 void conditional(const Document& d, Uses& uses) {
   for (const Entry& entry : d.network)
@@ -50,8 +34,9 @@ void ages_elsewhere(const Document& d, Uses& uses) {
 void file_labels(const Document& d, Uses& uses) {
   if (!d.filesystem.labels.empty()) uses.push_back({d.labels_place, ""});
 }
-void budget(const Document& d, Uses& uses) {
-  if (d.budget_place.line != 0) uses.push_back({d.budget_place, ""});
+// Nothing reads how many tokens an answer says it cost.
+void token_budget(const Document& d, Uses& uses) {
+  if (d.budget.tokens != 0) uses.push_back({d.budget_place, ""});
 }
 
 struct Line {
@@ -62,15 +47,10 @@ struct Line {
 // The programs of this version enforce everything in the language but this. Whoever builds the enforcement of one deletes its line.
 constexpr Line kNotEnforced[] = {
     {"minAgeDays (of another ecosystem than npm and pypi)", ages_elsewhere},
-    {"protocol: tcp", speaking<Protocol::tcp>},
-    {"tls: passthrough", passthrough},
-    {"limits.requestsPerMinute", limited<&Limits::requests_per_minute>},
-    {"limits.concurrent", limited<&Limits::concurrent>},
-    {"limits.uploadBytesPerHour", limited<&Limits::upload_bytes_per_hour>},
     {"when.labels (labels that follow process trees)", conditional},
     {"data: private (labels that follow process trees)", private_data},
     {"filesystem.labels (labels that follow process trees)", file_labels},
-    {"budget", budget},
+    {"budget.perDay.tokens", token_budget},
 };
 
 }  // namespace

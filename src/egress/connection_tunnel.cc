@@ -1,0 +1,161 @@
+// Connections that pass unread: protocol: tcp and tls: passthrough. What can be judged is judged before the first byte goes out: the
+// name that was resolved, the port, and for passthrough the name in the ClientHello, which must be there and be the same.
+#include <sys/socket.h>
+
+#include "egress/channel_who.h"
+#include "egress/connection.h"
+
+namespace saw::egress {
+namespace {
+
+constexpr uint64_t kSlotsOfATunnel = 2;  // its pipes need descriptors, like two connections more
+
+// Counts in services.connections while it lives.
+class MoreDescriptors {
+ public:
+  explicit MoreDescriptors(size_t& count) : count_(count) { count_ += kSlotsOfATunnel; }
+  ~MoreDescriptors() { count_ -= kSlotsOfATunnel; }
+  MoreDescriptors(const MoreDescriptors&) = delete;
+  MoreDescriptors& operator=(const MoreDescriptors&) = delete;
+
+ private:
+  size_t& count_;
+};
+
+}  // namespace
+
+policy::Decision Connection::judge_connection(const Config& config) const {
+  return config.policy.decide({.kind = policy::Request::Kind::tcp,
+                               .host = to_.host,
+                               .port = to_.port,
+                               .tls = to_.tls,
+                               .sni = to_.sni,
+                               .time = services_.net.clock.now(),
+                               .agent = who_.agent});
+}
+
+// false: this is no TLS client, or one whose name cannot be believed.
+Task<bool> Connection::name_in_hello() {
+  if (co_await peek() != Speaks::tls) {
+    record_denied("tls.required");
+    co_return false;
+  }
+  to_.tls = true;
+  if (to_.sealed_name) {
+    record_denied("tls.encrypted_hello");
+    co_return false;
+  }
+  co_return true;
+}
+
+Task<> Connection::pass_through(policy::TlsMode tls) {
+  if (tls == policy::TlsMode::passthrough && !co_await name_in_hello()) co_return reset();
+  Passing passing{
+      .config = services_.config, .rule = {}, .reason = {}, .entry = {}, .limits = {}, .ranges = {}};
+  passing_ = &passing;
+  std::optional<std::string> refusal = co_await admit_passing(passing);
+  if (!refusal) co_await run_tunnel(passing);
+  passing_ = nullptr;
+  if (!refusal) co_return;
+  record_denied(*refusal);
+  reset();
+}
+
+// A stable code when it may not pass.
+Task<std::optional<std::string>> Connection::admit_passing(Passing& passing) {
+  const bool recordable = co_await services_.audit.room();
+  if (!recordable) co_return "audit.unavailable";
+  const policy::Decision decision = judge_connection(*passing.config);
+  // Only labels can ask a person about a connection, and nothing labels process trees yet.
+  if (decision.effect == policy::Effect::review) co_return "review.not_available";
+  if (decision.effect == policy::Effect::deny)
+    co_return decision.rule.empty() && decision.reason == "default-deny" ? "policy.default_deny"
+                                                                         : std::string(decision.reason);
+  passing.rule = decision.rule;
+  passing.reason = decision.reason;
+  passing.entry = decision.entry;
+  passing.limits = passing.config->limits(decision.entry);
+  if (auto endpoint = passing.config->policy.endpoint(to_.host, to_.port))
+    for (const policy::AddressRange& range : endpoint->addresses) passing.ranges.push_back(range_text(range));
+  co_return std::nullopt;
+}
+
+// By the policy that is loaded now.
+bool Connection::may_still_pass() const {
+  const Config& now = *services_.config;
+  auto endpoint = now.policy.endpoint(to_.host, to_.port);
+  const bool unread = endpoint && (endpoint->protocol == policy::Protocol::tcp ||
+                                   endpoint->tls == policy::TlsMode::passthrough);
+  if (!unread) return false;
+  const policy::Decision decision = judge_connection(now);
+  return decision.effect == policy::Effect::allow && decision.entry == passing_->entry;
+}
+
+Allowance::Subject Connection::subject(const Passing& passing) const {
+  // Limits are the present policy's, also for what was opened under another.
+  const Config& now = *services_.config;
+  return {.agent = who_.agent,
+          .entry = passing.entry,
+          .limits = now.limits(passing.entry),
+          .budget = now.policy.budget()};
+}
+
+Task<> Connection::run_tunnel(Passing& passing) {
+  auto refuse = [this](std::string_view code) {
+    record_denied(code);
+    reset();
+  };
+  auto place = services_.allowance.admit(subject(passing));
+  if (!place) co_return refuse(place.error().code);
+  Dialer::Outcome dialed = co_await services_.dialer.dial(
+      {.host = to_.host, .port = to_.port, .ranges = passing.ranges, .trace = who_.trace});
+  if (!dialed) co_return refuse(dialed.error().code);
+  if (!socket_->is_open() || closed_) co_return;  // unbound meanwhile, or the policy has changed
+  if (services_.config != passing.config && !may_still_pass()) co_return refuse("policy.changed");
+  record_passing(passing);
+  MoreDescriptors descriptors(services_.connections);
+  Socket upstream(services_.net, std::move(dialed->socket));
+  Tunnel tunnel(services_.net, services_.pipes, *socket_, upstream,
+                [&](uint64_t bytes) -> std::optional<std::string> {
+                  auto excess = services_.allowance.spend_upload(subject(passing), bytes);
+                  if (!excess) return std::nullopt;
+                  return std::move(excess->code);
+                });
+  if (to_.tls) tunnel.watch(HelloGuard(to_.host));
+  tunnel_ = &tunnel;
+  co_await tunnel.run();
+  tunnel_ = nullptr;
+  audit::NetworkActivity event;
+  event.activity = audit::NetworkActivity::Activity::close;
+  event.bytes_out = tunnel.bytes_out();
+  event.bytes_in = tunnel.bytes_in();
+  const bool cut = tunnel.why().find('.') != std::string::npos;  // by a rule of ours
+  event.verdict = cut ? audit::Verdict::denied : audit::Verdict::none;
+  event.message = fmt::format("the connection of agent '{}' to {} port {} ended ({}): {} bytes out, {} in",
+                              who_.agent, to_.host, to_.port, tunnel.why(), event.bytes_out, event.bytes_in);
+  fill(event, passing, tunnel.why());
+  services_.audit.record(audit::network_activity(event));
+}
+
+void Connection::record_passing(const Passing& passing) {
+  audit::NetworkActivity event;
+  event.verdict = audit::Verdict::allowed;
+  event.message = fmt::format("agent '{}' was allowed a connection to {} port {} ({})", who_.agent, to_.host,
+                              to_.port, passing.reason);
+  fill(event, passing, passing.reason);
+  services_.audit.record(audit::network_activity(event));
+}
+
+void Connection::fill(audit::NetworkActivity& event, const Passing& passing, std::string_view reason) const {
+  event.time = services_.net.clock.now();
+  event.layer = audit::Layer::runtime;
+  event.who = who(who_);
+  event.rule = passing.rule;
+  event.reason = reason;
+  event.policy_digest = digest_text(passing.config->policy.digest());
+  event.host = to_.host;
+  event.port = to_.port;
+  event.protocol = to_.tls ? "tls" : "tcp";
+}
+
+}  // namespace saw::egress
