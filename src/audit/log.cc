@@ -8,6 +8,7 @@
 
 #include "audit/checkpoint.h"
 #include "audit/disk.h"
+#include "audit/index.h"
 #include "audit/journal.h"
 #include "audit/tile.h"
 #include "audit/tree.h"
@@ -19,6 +20,9 @@ struct Bundle {
   uint64_t index = 0;
   std::string entries;
 };
+
+constexpr size_t kMaxIndexFile = 256u << 20;
+enum class Segments : uint8_t { stored, recomputed };
 
 // What became full and is not published yet.
 struct Grown {
@@ -50,6 +54,8 @@ struct Log::State {
   Fd lock, journal;
   uint64_t journal_size = 0;
   Tree tree;
+  LogIndex keys;                   // by which absence is proved
+  size_t stored_segments = 0;      // of the index, on disk
   std::string bundle;              // entries of the incomplete bundle
   std::set<std::string> partials;  // published partial tiles, by path below `directory`
   uint64_t journal_start = 0;
@@ -61,7 +67,7 @@ struct Log::State {
   bool failed = false;
 
   std::string at(std::string_view path) const { return fmt::format("{}/{}", directory, path); }
-  Checkpoint checkpoint() const { return {origin, tree.size(), tree.root()}; }
+  Checkpoint checkpoint() const { return {origin, tree.size(), tree.root(), {}}; }
 
   Result<> usable() const {
     if (!failed) return {};
@@ -71,7 +77,8 @@ struct Log::State {
   void add(std::string_view entry);
   Result<> create();
   Result<> recover();
-  Result<> replay(const Journal& journal, const std::optional<Checkpoint>& known);
+  Result<bool> replay(const Journal& journal, const std::optional<Checkpoint>& known, Segments from);
+  Result<> restore_index(uint64_t start, Segments from);
   Result<std::optional<Checkpoint>> read_checkpoint() const;
   Result<> check_last_bundle(uint64_t start) const;
   Result<> commit(std::span<const std::string> lines);
@@ -83,6 +90,7 @@ struct Log::State {
 
 void Log::State::add(std::string_view entry) {
   append_entry(bundle, entry);
+  keys.add(entry);
   tree.add(leaf_hash(entry), grown.tiles);
   if (tree.size() % kTileWidth == 0)
     grown.bundles.push_back({tree.size() / kTileWidth - 1, std::exchange(bundle, {})});
@@ -116,8 +124,10 @@ Result<> Log::State::recover() {
   if (known && known->size < parsed.header.start)
     return Error::make("audit.rollback", "the checkpoint says {} entries, the journal starts at {}",
                        known->size, parsed.header.start);
-  SAW_TRY(replay(parsed, known));
   SAW_TRY(check_last_bundle(parsed.header.start));
+  if (!SAW_TRY(replay(parsed, known, Segments::stored)) &&
+      !SAW_TRY(replay(parsed, known, Segments::recomputed)))
+    return Error::make("audit.forked", "the checkpoint's index is not that of the entries on disk");
   journal = SAW_TRY(Fd::open(at("journal"), O_WRONLY));
   journal_size = parsed.good_bytes, journal_start = parsed.header.start;
   if (bytes.size() > parsed.good_bytes) SAW_TRY(disk->truncate(journal, journal_size));
@@ -126,22 +136,56 @@ Result<> Log::State::recover() {
   return sweep();
 }
 
-Result<> Log::State::replay(const Journal& parsed, const std::optional<Checkpoint>& known) {
-  auto agrees = [&] { return !known || known->size != tree.size() || known->root == tree.root(); };
+// The index of the entries before the journal: its finished segments from the file where they are, and the
+// entries after those. A file that was lost or changed shows in the index's root, and all is recomputed.
+Result<> Log::State::restore_index(uint64_t start, Segments from) {
+  std::vector<Digest> sealed;
+  const auto bytes = from == Segments::stored ? read_file(at("index"), kMaxIndexFile) : std::string();
+  const size_t known = bytes ? bytes->size() / kHashSize : 0;
+  for (size_t i = 0; i < std::min<uint64_t>(known, start / kSegmentEntries); ++i) {
+    Digest& commitment = sealed.emplace_back();
+    bytes->copy(reinterpret_cast<char*>(commitment.data()), kHashSize, i * kHashSize);
+  }
+  keys = LogIndex::restore(std::move(sealed));
+  stored_segments = keys.sealed().size();
+  while (keys.size() < start) {
+    const std::string path = bundle_path(keys.size() / kTileWidth);
+    const std::string entries = SAW_TRY(read_file(at(path), kMaxJournal), "restoring the audit log's index");
+    BundleReader reader(entries);
+    const uint64_t before = keys.size();
+    while (auto entry = reader.next()) keys.add(*entry);
+    if (keys.size() - before != kTileWidth)
+      return Error::make("audit.damaged", "'{}' does not hold {} entries", path, kTileWidth);
+  }
+  return {};
+}
+
+// False when the entries are right and the index is not that of the checkpoint.
+Result<bool> Log::State::replay(const Journal& parsed, const std::optional<Checkpoint>& known,
+                                Segments from) {
+  bool agreed = true, indexed = true;
+  auto compare = [&] {
+    if (!known || known->size != tree.size()) return;
+    agreed = known->root == tree.root();
+    indexed = !known->index || *known->index == keys.root();
+  };
+  grown = {}, bundle.clear();
+  SAW_TRY(restore_index(parsed.header.start, from));
   tree = SAW_TRY(Tree::restore(parsed.header.start, parsed.header.levels), "the journal's header");
-  bool agreed = agrees();
+  compare();
   for (const JournalFrame& frame : parsed.frames) {
     BundleReader reader(frame.entries);
     while (auto entry = reader.next()) {
       add(*entry);
-      agreed = agreed && agrees();
+      compare();
     }
   }
   if (!agreed)
     return Error::make("audit.forked", "the entries on disk are not those that the checkpoint signs");
   if (!verify_signature(key.public_key(), checkpoint_body(checkpoint()), parsed.signature()))
     return Error::make("audit.signature", "the journal is not signed by this log's key");
-  return {};
+  // Without a checkpoint nothing vouches for the file.
+  return indexed && (known || from == Segments::recomputed);
 }
 
 // The bundle before the journal must be there and be what the tree was made of: a cheap sign that tiles and
@@ -189,12 +233,22 @@ Result<> Log::State::publish() {
   };
   for (const Bundle& b : grown.bundles) SAW_TRY(write(bundle_path(b.index), b.entries));
   for (const HashTile& t : grown.tiles) SAW_TRY(write(tile_path(t.level, t.index), t.hashes));
+  if (keys.sealed().size() != stored_segments) {
+    std::string commitments;
+    for (const Digest& commitment : keys.sealed()) commitments += view(commitment);
+    SAW_TRY(write("index", commitments));
+    stored_segments = keys.sealed().size();
+  }
   std::set<std::string> current;
   SAW_TRY(publish_partials(current));
   const bool full = tree.size() - journal_start >= limits.settle_entries ||
                     (journal_size >= limits.settle_bytes && !unflushed.empty());
   const Durability durability = full ? Durability::fsync : Durability::none;
-  SAW_TRY(disk->replace(at("checkpoint"), checkpoint_note(durable, key.public_key(), signature), durability));
+  Checkpoint signed_now = durable;
+  signed_now.index = keys.root();
+  SAW_TRY(disk->replace(at("checkpoint"),
+                        checkpoint_note(signed_now, key.public_key(), key.sign(checkpoint_body(signed_now))),
+                        durability));
   if (full) SAW_TRY(settle());
   for (const std::string& old : partials)
     if (!current.contains(old)) SAW_TRY(disk->remove(at(old)));

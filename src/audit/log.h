@@ -46,7 +46,8 @@ class Log {
   ~Log();
 
   static constexpr size_t kMaxBatchBytes = 16u << 20;
-  static constexpr size_t kMaxUnpublishedBytes = 32u << 20;  // of journal; a record beyond them publishes first
+  static constexpr size_t kMaxUnpublishedBytes = 32u
+                                                 << 20;  // of journal; a record beyond them publishes first
 
   // Index of the first of `lines`. Each line: no '\n', at most 64 KiB - 1; all together at most
   // kMaxBatchBytes. Lines that are not so are refused ("audit.line") without harm to the log.
@@ -72,10 +73,14 @@ struct VerifyReport {
   std::optional<uint64_t> first_bad_entry;  // where the record stops being what was signed
   std::string problem;                      // a sentence: what is wrong and where
 };
-// Recomputes every hash from the entries, compares with tiles, checkpoint and signature (by `public_key`, 32
-// bytes), and the journal where there is one (a copy of the log may lack it). Also while a daemon appends.
-// Memory does not grow with the log.
-VerifyReport verify(const std::string& directory, std::string_view origin, std::string_view public_key);
+// A copy of a log may lack the journal. The directory in which a writer works may not, and one with a writer's
+// lock in it is taken for such.
+enum class JournalNeed : uint8_t { optional, required };
+// Recomputes every hash from the entries, compares with tiles, index, checkpoint and signature (by `public_key`,
+// 32 bytes), and the journal. Also while a daemon appends. Memory does not grow with the log, but for 32 bytes
+// per kSegmentEntries (index.h).
+VerifyReport verify(const std::string& directory, std::string_view origin, std::string_view public_key,
+                    JournalNeed journal);
 
 // Entries [first, first + count) as they are on disk, at most what the checkpoint covers. Errors name the
 // entry.

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "audit/checkpoint.h"
+#include "audit/index.h"
 #include "audit/journal.h"
 #include "audit/log.h"
 #include "audit/tile.h"
@@ -80,7 +81,7 @@ class Walk {
   Walk(const std::string& directory, const Checkpoint& cp, const Snapshot& snapshot)
       : directory_(directory), cp_(cp), snapshot_(snapshot) {}
 
-  VerifyReport run();
+  VerifyReport run(JournalNeed need);
 
  private:
   bool walk_bundle(uint64_t index);
@@ -89,7 +90,7 @@ class Walk {
   void partial_tiles();
   void compare(size_t level, uint64_t index, std::string_view computed,
                const std::optional<std::string>& stored, const std::string& path);
-  void journal();
+  void journal(JournalNeed need);
   std::optional<uint64_t> differs_from_journal() const;
   std::optional<std::string> load_bundle(uint64_t index) const;
   VerifyReport conclude() const;
@@ -101,6 +102,7 @@ class Walk {
   const Checkpoint& cp_;
   const Snapshot& snapshot_;
   Tree tree_;
+  LogIndex index_;
   std::optional<uint64_t> lost_;  // the entry at which the walk had to stop
   std::string lost_problem_;
   std::optional<uint64_t> mismatch_;    // the first entry whose hash is not the stored one
@@ -118,6 +120,7 @@ void Walk::entry(uint64_t index, std::string_view text, const std::optional<std:
     if (std::string_view(*stored).substr(at, kHashSize) != view(leaf)) mismatch_ = index, mismatch_level_ = 0;
   }
   tree_.add(leaf, completed);
+  if (cp_.index) index_.add(text);
   for (const HashTile& tile : completed) completed_tile(tile);
 }
 
@@ -181,8 +184,13 @@ bool Walk::walk_bundle(uint64_t index) {
 }
 
 // A journal that knows fewer entries than the checkpoint, or more, or others.
-void Walk::journal() {
-  if (!snapshot_.journal) return;
+void Walk::journal(JournalNeed need) {
+  if (!snapshot_.journal) {
+    // Where there is a writer's lock, this is the writer's directory and no copy.
+    if (need == JournalNeed::required || ::access((directory_ + "/lock").c_str(), F_OK) == 0)
+      journal_problem_ = "the journal is missing: what was recorded last may have been removed";
+    return;
+  }
   auto journal = parse_journal(*snapshot_.journal);
   if (!journal) {
     journal_problem_ = journal.error().message;
@@ -245,22 +253,26 @@ VerifyReport Walk::conclude() const {
                "the entries are not those that the checkpoint signs, and all hash tiles were rewritten to "
                "match them");
   if (extra_) return bad(extra_, extra_problem_);
+  if (cp_.index && *cp_.index != index_.root())
+    return bad({},
+               "the index that the checkpoint signs is not that of the entries: absence cannot be proved");
   if (!tile_problem_.empty()) return bad({}, tile_problem_);
   if (!journal_problem_.empty()) return bad({}, journal_problem_);
   return {true, cp_.size, digest_text(cp_.root), {}, ""};
 }
 
-VerifyReport Walk::run() {
+VerifyReport Walk::run(JournalNeed need) {
   for (uint64_t index = 0; index * kTileWidth < cp_.size; ++index)
     if (!walk_bundle(index)) return conclude();
   partial_tiles();
-  journal();
+  journal(need);
   return conclude();
 }
 
 }  // namespace
 
-VerifyReport verify(const std::string& directory, std::string_view origin, std::string_view public_key) {
+VerifyReport verify(const std::string& directory, std::string_view origin, std::string_view public_key,
+                    JournalNeed need) {
   Snapshot snapshot = take_snapshot(directory);
   if (snapshot.note.empty()) {
     auto why = read_file(directory + "/checkpoint", kMaxCheckpoint);
@@ -268,7 +280,7 @@ VerifyReport verify(const std::string& directory, std::string_view origin, std::
   }
   auto cp = open_checkpoint(snapshot.note, origin, public_key);
   if (!cp) return {.problem = cp.error().message};
-  return Walk(directory, *cp, snapshot).run();
+  return Walk(directory, *cp, snapshot).run(need);
 }
 
 Result<uint64_t> checkpoint_size(const std::string& directory) {
