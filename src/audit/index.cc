@@ -98,10 +98,6 @@ std::vector<Digest> merkle_path(const std::vector<Digest>& leaves, size_t index)
 
 IndexSegment::IndexSegment() : keys_{filled(0), filled(0xff)} {}
 
-void IndexSegment::add(std::string_view entry) {
-  for (const Digest& key : entry_keys(entry)) keys_.insert(key);
-}
-
 std::vector<Digest> IndexSegment::leaves() const {
   std::vector<Digest> out;
   out.reserve(keys_.size());
@@ -139,8 +135,8 @@ LogIndex LogIndex::restore(std::vector<Digest> sealed) {
   return index;
 }
 
-void LogIndex::add(std::string_view entry) {
-  open_.add(entry);
+void LogIndex::add_keys(const std::vector<Digest>& keys) {
+  open_.add_keys(keys);
   if (++open_entries_ < kSegmentEntries) return;
   std::vector<HashTile> tiles;
   sealed_.push_back(open_.commitment());

@@ -49,7 +49,8 @@ struct IndexGap {
 class IndexSegment {
  public:
   IndexSegment();
-  void add(std::string_view entry);
+  void add(std::string_view entry) { add_keys(entry_keys(entry)); }
+  void add_keys(const std::vector<Digest>& keys) { keys_.insert(keys.begin(), keys.end()); }
   Digest commitment() const;  // SHA-256(number of keys, 64 bits big-endian ‖ root of the keys' leaf hashes)
   bool contains(const Digest& key) const { return keys_.contains(key); }
   std::optional<IndexGap> gap(const Digest& key) const;  // nullopt: it is there
@@ -61,7 +62,8 @@ class IndexSegment {
 
 class LogIndex {
  public:
-  void add(std::string_view entry);
+  void add(std::string_view entry) { add_keys(entry_keys(entry)); }
+  void add_keys(const std::vector<Digest>& keys);  // entry_keys() of the next entry
   uint64_t size() const { return sealed_.size() * kSegmentEntries + open_entries_; }
   Digest root() const;
   // Of finished segments. restore() takes them back; the entries after them are to be added again.

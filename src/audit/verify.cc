@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <array>
+#include <deque>
+#include <future>
 
 #include <poll.h>
 #include <unistd.h>
@@ -19,6 +21,7 @@ namespace {
 constexpr size_t kMaxBundle = kTileWidth * (kMaxEntry + 2);
 constexpr int kSnapshotAttempts = 50, kSnapshotPauseMs = 2;
 constexpr int kReadAttempts = 16;
+constexpr size_t kAhead = 4;  // bundles that are read and hashed while the walk is at an earlier one
 
 // A file of the log, nothing when it cannot be read.
 std::optional<std::string> load(const std::string& directory, const std::string& path, size_t limit) {
@@ -75,6 +78,27 @@ Snapshot take_snapshot(const std::string& directory) {
   }
 }
 
+// A bundle with what can be worked out from it alone, on another thread than the walk's.
+struct Prepared {
+  std::optional<std::string> bytes, stored;  // its entries; the tile in which their hashes should be
+  std::vector<Digest> leaves;
+  std::vector<std::vector<Digest>> keys;
+  size_t rest_bytes = 0;  // behind the entries
+};
+
+Prepared prepare(std::optional<std::string> bytes, std::optional<std::string> stored, uint64_t count) {
+  Prepared out{.bytes = std::move(bytes), .stored = std::move(stored)};
+  BundleReader reader(out.bytes ? std::string_view(*out.bytes) : std::string_view());
+  while (out.leaves.size() < count) {
+    const auto entry = reader.next();
+    if (!entry) break;
+    out.leaves.push_back(leaf_hash(*entry));
+    out.keys.push_back(entry_keys(*entry));
+  }
+  out.rest_bytes = reader.rest().size();
+  return out;
+}
+
 // Walks the entries, rebuilds the tree, and remembers the first disagreement of each kind.
 class Walk {
  public:
@@ -84,8 +108,9 @@ class Walk {
   VerifyReport run(JournalNeed need);
 
  private:
-  bool walk_bundle(uint64_t index);
-  void entry(uint64_t index, std::string_view text, const std::optional<std::string>& stored);
+  std::future<Prepared> begin_bundle(uint64_t index) const;
+  bool walk_bundle(uint64_t index, const Prepared& bundle);
+  void entry(uint64_t index, const Digest& leaf, const std::optional<std::string>& stored);
   void completed_tile(const HashTile& tile);
   void partial_tiles();
   void compare(size_t level, uint64_t index, std::string_view computed,
@@ -112,15 +137,13 @@ class Walk {
 };
 
 // `stored`: the tile of leaf hashes in which this entry's hash should be.
-void Walk::entry(uint64_t index, std::string_view text, const std::optional<std::string>& stored) {
+void Walk::entry(uint64_t index, const Digest& leaf, const std::optional<std::string>& stored) {
   std::vector<HashTile> completed;
-  Digest leaf = leaf_hash(text);
   if (stored && mismatch_level_ > 0) {
     const size_t at = std::min<size_t>(index % kTileWidth * kHashSize, stored->size());
     if (std::string_view(*stored).substr(at, kHashSize) != view(leaf)) mismatch_ = index, mismatch_level_ = 0;
   }
   tree_.add(leaf, completed);
-  if (cp_.index) index_.add(text);
   for (const HashTile& tile : completed) completed_tile(tile);
 }
 
@@ -155,29 +178,35 @@ void Walk::partial_tiles() {
   }
 }
 
+std::future<Prepared> Walk::begin_bundle(uint64_t index) const {
+  return std::async(std::launch::async, [this, index] {
+    const uint64_t count = std::min<uint64_t>(kTileWidth, cp_.size - index * kTileWidth);
+    return prepare(load_bundle(index),
+                   count < kTileWidth ? snapshot_.hashes[0]
+                                      : load(directory_, tile_path(0, index), kTileWidth * kHashSize),
+                   count);
+  });
+}
+
 // False when the walk cannot go on.
-bool Walk::walk_bundle(uint64_t index) {
+bool Walk::walk_bundle(uint64_t index, const Prepared& bundle) {
   const uint64_t first = index * kTileWidth, count = std::min<uint64_t>(kTileWidth, cp_.size - first);
-  const bool partial = count < kTileWidth;
-  const std::string path = bundle_path(index) + (partial ? partial_suffix(count) : "");
-  const auto bytes = load_bundle(index);
-  const auto stored =
-      partial ? snapshot_.hashes[0] : load(directory_, tile_path(0, index), kTileWidth * kHashSize);
-  if (!bytes) {
+  const std::string path = bundle_path(index) + (count < kTileWidth ? partial_suffix(count) : "");
+  if (!bundle.bytes) {
     lost_ = first,
     lost_problem_ = fmt::format("'{}' with entries {} to {} is missing", path, first, first + count - 1);
     return false;
   }
-  BundleReader reader(*bytes);
-  for (uint64_t i = 0; i < count; ++i) {
-    auto text = reader.next();
-    if (!text) {
-      lost_ = first + i, lost_problem_ = fmt::format("'{}' ends before entry {}", path, first + i);
-      return false;
-    }
-    entry(first + i, *text, stored);
+  for (size_t i = 0; i < bundle.leaves.size(); ++i) {
+    entry(first + i, bundle.leaves[i], bundle.stored);
+    if (cp_.index) index_.add_keys(bundle.keys[i]);
   }
-  if (!reader.rest().empty() && !extra_)
+  if (bundle.leaves.size() < count) {
+    lost_ = first + bundle.leaves.size();
+    lost_problem_ = fmt::format("'{}' ends before entry {}", path, *lost_);
+    return false;
+  }
+  if (bundle.rest_bytes > 0 && !extra_)
     extra_ = first + count,
     extra_problem_ = fmt::format("'{}' goes on after entry {}", path, first + count - 1);
   return true;
@@ -262,8 +291,15 @@ VerifyReport Walk::conclude() const {
 }
 
 VerifyReport Walk::run(JournalNeed need) {
-  for (uint64_t index = 0; index * kTileWidth < cp_.size; ++index)
-    if (!walk_bundle(index)) return conclude();
+  std::deque<std::future<Prepared>> ahead;
+  const uint64_t bundles = (cp_.size + kTileWidth - 1) / kTileWidth;
+  for (uint64_t index = 0; index < bundles; ++index) {
+    while (ahead.size() < kAhead && index + ahead.size() < bundles)
+      ahead.push_back(begin_bundle(index + ahead.size()));
+    const Prepared bundle = ahead.front().get();
+    ahead.pop_front();
+    if (!walk_bundle(index, bundle)) return conclude();
+  }
   partial_tiles();
   journal(need);
   return conclude();
