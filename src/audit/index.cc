@@ -21,20 +21,20 @@ struct Named {
 };
 
 std::vector<std::string_view>* list_for(Named& named, std::string_view before) {
-  if (before.ends_with("\"hostname") || before.ends_with("\"ip")) return &named.destinations;
-  if (before.ends_with("\"session")) return &named.sessions;
-  if (before.ends_with("\"call")) return &named.calls;
+  if (before.ends_with("\"hostname\"") || before.ends_with("\"ip\"")) return &named.destinations;
+  if (before.ends_with("\"session\"")) return &named.sessions;
+  if (before.ends_with("\"call\"")) return &named.calls;
   return nullptr;
 }
 
-// Every string member begins like this, and inside a string it cannot stand: quotation marks are escaped there.
+// A member's name, a colon, and the value's quotation mark. Inside a string that cannot stand: its quotation marks
+// are escaped.
 Named find_named(std::string_view entry) {
-  constexpr std::string_view kMark = "\":\"";
+  constexpr std::string_view kMark = ":\"";  // two bytes: memmem is at its fastest
   Named named;
   const char* const end = entry.data() + entry.size();
   for (const char* at = entry.data();;) {
-    at = static_cast<const char*>(::memmem(at, static_cast<size_t>(end - at), kMark.data(),
-                                           kMark.size()));  // by the fastest way there is
+    at = static_cast<const char*>(::memmem(at, static_cast<size_t>(end - at), kMark.data(), kMark.size()));
     if (at == nullptr) return named;
     auto* list = list_for(named, entry.substr(0, static_cast<size_t>(at - entry.data())));
     at += kMark.size();
