@@ -18,6 +18,31 @@ std::string framed(const Json& json) {
   return static_cast<char>(Stream::control) + dump(json);
 }
 
+Result<Json> decode_spec(std::string_view base64url) {
+  if (base64url.size() > kMaxSpec)
+    return Error::make("request.spec", "a spec of more than {} bytes", kMaxSpec);
+  auto text = from_base64url(base64url);
+  if (!text) return Error::make("request.spec", "the spec is not base64url");
+  return SAW_TRY(parse_object(*text), "reading the spec");
+}
+
+// What every command is started with.
+void read_command(Members& members, control::ExecRequest& out, Need argv) {
+  members.text("session", out.session);
+  members.text("agent", out.agent);
+  members.texts("argv", out.argv, argv);
+  members.text_map("env", out.environment);
+  members.text("cwd", out.directory);
+}
+
+void read_size(Members& members, control::ExecRequest& out) {
+  uint64_t rows = out.rows, columns = out.columns;
+  members.number("rows", rows, kMaxRows);
+  members.number("cols", columns, kMaxRows);
+  out.rows = static_cast<uint16_t>(rows);
+  out.columns = static_cast<uint16_t>(columns);
+}
+
 }  // namespace
 
 std::optional<int> signal_number(std::string_view name) {
@@ -33,11 +58,8 @@ Result<CallSpec> parse_call_spec(std::string_view text) {
   CallSpec out;
   std::string input;
   uint64_t timeout = 0, max_output = control::WholeCalls::kMaxOutput;
-  members.text("session", out.exec.session);
-  members.text("agent", out.exec.agent);
-  members.texts("argv", out.exec.argv, Need::required);
-  members.text_map("env", out.exec.environment);
-  members.text("cwd", out.exec.directory);
+  read_command(members, out.exec, Need::required);
+  members.text("delegation", out.exec.delegation);
   members.flag("keep", out.exec.keep);
   members.text("stdin_base64", input);
   members.number("timeout_ms", timeout, control::WholeCalls::kMaxWallMs);
@@ -63,32 +85,16 @@ std::string call_result(const control::WholeResult& result) {
   return dump(out);
 }
 
-namespace {
-Result<Json> decode_spec(std::string_view base64url) {
-  if (base64url.size() > kMaxSpec)
-    return Error::make("request.spec", "a spec of more than {} bytes", kMaxSpec);
-  auto text = from_base64url(base64url);
-  if (!text) return Error::make("request.spec", "the spec is not base64url");
-  return SAW_TRY(parse_object(*text), "reading the spec");
-}
-}  // namespace
-
 Result<control::AttachRequest> parse_attach_spec(std::string_view base64url) {
   using Which = control::AttachRequest::Which;
   const Json json = SAW_TRY(decode_spec(base64url));
   Members members(json);
   control::AttachRequest out;
   std::string which = "either";
-  uint64_t rows = out.exec.rows, columns = out.exec.columns;
   members.text("name", out.name);
   members.text("which", which);
-  members.text("session", out.exec.session);
-  members.text("agent", out.exec.agent);
-  members.texts("argv", out.exec.argv);
-  members.text_map("env", out.exec.environment);
-  members.text("cwd", out.exec.directory);
-  members.number("rows", rows, kMaxRows);
-  members.number("cols", columns, kMaxRows);
+  read_command(members, out.exec, Need::optional);
+  read_size(members, out.exec);
   if (which == "existing")
     out.which = Which::existing;
   else if (which == "new")
@@ -98,8 +104,6 @@ Result<control::AttachRequest> parse_attach_spec(std::string_view base64url) {
   if (out.which == Which::existing && !out.exec.argv.empty())
     members.fail("a terminal that exists has its command already");
   SAW_TRY(members.finish());
-  out.exec.rows = static_cast<uint16_t>(rows);
-  out.exec.columns = static_cast<uint16_t>(columns);
   return out;
 }
 
@@ -108,18 +112,13 @@ Result<control::ExecRequest> parse_exec_spec(std::string_view base64url) {
   Members members(json);
   control::ExecRequest out;
   std::string kind;
-  uint64_t rows = out.rows, columns = out.columns, timeout = 0;
+  uint64_t timeout = 0;
   members.text("kind", kind, Need::required);
-  members.text("session", out.session);
-  members.text("agent", out.agent);
+  read_command(members, out, Need::required);
   members.text("delegation", out.delegation);
-  members.texts("argv", out.argv, Need::required);
-  members.text_map("env", out.environment);
-  members.text("cwd", out.directory);
   members.flag("tty", out.terminal);
   members.flag("keep", out.keep);
-  members.number("rows", rows, kMaxRows);
-  members.number("cols", columns, kMaxRows);
+  read_size(members, out);
   members.number("timeout_ms", timeout, INT64_MAX);
   if (kind == "workspace")
     out.kind = control::ExecKind::workspace;
@@ -132,8 +131,6 @@ Result<control::ExecRequest> parse_exec_spec(std::string_view base64url) {
   if (kind == "workspace" && !out.session.empty())
     members.fail("a command in the workspace itself names no session");
   SAW_TRY(members.finish());
-  out.rows = static_cast<uint16_t>(rows);
-  out.columns = static_cast<uint16_t>(columns);
   out.timeout_ms = static_cast<int64_t>(timeout);
   return out;
 }

@@ -88,15 +88,11 @@ Outcome attach(Context& context) {
   };
   const std::string target =
       fmt::format("/v1/workspaces/{}/attach?spec={}", url_segment(context.args.text("W")), encode_spec(spec));
-  const auto result = when_recovered(context, [&] { return context.api.exec(target, local); });
-  if (!result) return std::unexpected(failure_of(result.error(), context.places));
-  if (result->refused) return std::unexpected(before_the_command(failure_of(*result->refused)));
-  const int status = exit_status(*result);
-  context.out.json({{"exit", exit_json(*result)}});
-  if (result->end == "detached") context.out.note(fmt::format("detached; terminal '{}' goes on", name));
+  const ExecResult result = CLI_TRY(stream(context, target, local));
+  if (result.end == "detached") context.out.note(fmt::format("detached; terminal '{}' goes on", name));
   const std::string command = context.args.rest().empty() ? "a login shell" : context.args.rest().front();
-  if (const std::string why = explanation(*result, command); !why.empty()) context.out.note(why);
-  return status;
+  if (const std::string why = explanation(result, command); !why.empty()) context.out.note(why);
+  return exit_status(result);
 }
 
 Outcome attach_command(Context& context) {

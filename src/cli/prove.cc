@@ -15,18 +15,18 @@ namespace {
 using nlohmann::json;
 using policy::Claim;
 using policy::Confirmation;
-using policy::PolicyText;
+using policy::Policy;
 
 constexpr int64_t kProveWithinMs = 90'000;
 
 struct Given {
   std::string file, text;
-  PolicyText policy;
+  Policy policy;
 };
 
 Attempt<Given> read(Context& context, const std::string& file) {
   std::string text = CLI_TRY(read_file(absolute(context.places, file)));
-  auto read = PolicyText::read(text, file);
+  auto read = Policy::compile(text, file);
   if (read) return Given{file, std::move(text), std::move(*read)};
   std::string lines;
   for (const policy::Diagnostic& d : read.error()) lines += (lines.empty() ? "" : "\n") + d.text();
@@ -91,8 +91,8 @@ Outcome policy_prove(Context& context) {
   const std::string verdict = text_of(answer, "verdict");
   if (verdict == "proved") {
     context.out.json({{"verdict", "proved"},
-                      {"candidate", digest_text(candidate.policy.policy.digest())},
-                      {"ceiling", digest_text(ceiling.policy.policy.digest())}});
+                      {"candidate", digest_text(candidate.policy.digest())},
+                      {"ceiling", digest_text(ceiling.policy.digest())}});
     context.out.line(fmt::format("proved: nothing gets past '{}' with '{}'", ceiling.file, candidate.file));
     return 0;
   }

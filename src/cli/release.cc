@@ -141,11 +141,8 @@ Result<> check_policy(const FlatDirectory& found) {
   const auto policy = found.files.find(std::string(release::kPolicyFile));
   if (policy == found.files.end())
     return Error::make("release.missing_member", "the directory has no {}", release::kPolicyFile);
-  auto compiled = policy::Policy::compile(policy->second, release::kPolicyFile);
-  if (!compiled)
-    return Error::make("release.unparsable_policy", "{}",
-                       compiled.error().empty() ? "" : compiled.error().front().text());
-  return release::check_projectable(*compiled);
+  SAW_TRY(release::compile_policy(policy->second));
+  return {};
 }
 
 Result<> list_members(const FlatDirectory& found, Manifest& manifest) {

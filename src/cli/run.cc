@@ -46,6 +46,19 @@ bool is_utf8(std::string_view bytes) {
   }
 }
 
+json exit_json(const ExecResult& result) {
+  json out = {{"end", result.end}, {"status", result.status}, {"exit_code", exit_status(result)}};
+  if (!result.limit.empty()) out["limit"] = result.limit;
+  if (result.memory_kills > 0) out["limits_met"]["memory"] = result.memory_kills;
+  if (result.forks_refused > 0) out["limits_met"]["pids"] = result.forks_refused;
+  return out;
+}
+
+Failure before_the_command(Failure failure) {
+  if (failure.exit == Exit::failed) failure.exit = Exit::saw_failed;
+  return failure;
+}
+
 Outcome exec_command(Context& context) {
   return run_in_sandbox(context, context.args.text("W"), "workspace", std::nullopt);
 }
@@ -67,14 +80,6 @@ Attempt<json> environment_of(const Args& args) {
     environment[pair.substr(0, equals)] = pair.substr(equals + 1);
   }
   return environment;
-}
-
-json exit_json(const ExecResult& result) {
-  json out = {{"end", result.end}, {"status", result.status}, {"exit_code", exit_status(result)}};
-  if (!result.limit.empty()) out["limit"] = result.limit;
-  if (result.memory_kills > 0) out["limits_met"]["memory"] = result.memory_kills;
-  if (result.forks_refused > 0) out["limits_met"]["pids"] = result.forks_refused;
-  return out;
 }
 
 std::string encode_spec(const json& spec) {
@@ -109,11 +114,6 @@ void print_output(const Output& out, Stream stream, std::string_view bytes) {
     out.json({{name + "_base64", to_base64(bytes)}});
 }
 
-Failure before_the_command(Failure failure) {
-  if (failure.exit == Exit::failed) failure.exit = Exit::saw_failed;
-  return failure;
-}
-
 int exit_status(const ExecResult& result) {
   constexpr int kSignalBase = 128, kLargest = 255;
   if (result.end == "detached") return static_cast<int>(Exit::done);
@@ -124,6 +124,14 @@ int exit_status(const ExecResult& result) {
   for (const char* killed : {"timed_out", "out_of_memory", "file_too_large", "sandbox_gone"})
     if (result.end == killed) return kKilled;
   return static_cast<int>(Exit::saw_failed);
+}
+
+Attempt<ExecResult> stream(Context& context, const std::string& target, const ExecLocal& local) {
+  auto result = when_recovered(context, [&] { return context.api.exec(target, local); });
+  if (!result) return std::unexpected(failure_of(result.error(), context.places));
+  if (result->refused) return std::unexpected(before_the_command(failure_of(*result->refused)));
+  context.out.json({{"exit", exit_json(*result)}});
+  return std::move(*result);
 }
 
 std::vector<Option> exec_options() {
@@ -155,16 +163,12 @@ Outcome run_in_sandbox(Context& context, const std::string& workspace, std::stri
 
   const std::string target =
       fmt::format("/v1/workspaces/{}/exec?spec={}", url_segment(workspace), encode_spec(spec));
-  const auto result = when_recovered(context, [&] { return context.api.exec(target, local); });
-  if (!result) return std::unexpected(failure_of(result.error(), context.places));
-  if (result->refused) return std::unexpected(before_the_command(failure_of(*result->refused)));
-  const int status = exit_status(*result);
-  context.out.json({{"exit", exit_json(*result)}});
-  if (const std::string why = explanation(*result, context.args.rest().front()); !why.empty())
+  const ExecResult result = CLI_TRY(stream(context, target, local));
+  if (const std::string why = explanation(result, context.args.rest().front()); !why.empty())
     context.out.note(why);
   if (spec.contains("keep"))
     context.out.note(fmt::format("what it wrote is kept as {}: saw session diff, commit or discard", call));
-  return status;
+  return exit_status(result);
 }
 
 std::vector<Command> run_commands() {

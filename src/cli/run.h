@@ -20,12 +20,11 @@ Attempt<nlohmann::json> environment_of(const Args& args);
 void print_output(const Output& out, Stream stream, std::string_view bytes);
 // Why a command ended otherwise than by exiting, for people; empty where the status says it all.
 std::string explanation(const ExecResult& result, const std::string& command);
-// The end as `--json` says it, with the exit status that it stands for.
-nlohmann::json exit_json(const ExecResult& result);
 // The spec of a stream's target, as its query has it.
 std::string encode_spec(const nlohmann::json& spec);
-// Before the command ran, 1 would be taken for the command's own status.
-Failure before_the_command(Failure failure);
+// The stream at `target` to its end, which is told with --json. Before the command ran, a failure is never
+// Exit::failed: 1 would be taken for the command's own status.
+Attempt<ExecResult> stream(Context& context, const std::string& target, const ExecLocal& local);
 
 // `kind`: "workspace", "session" or "call". Failures are Exit::saw_failed, Exit::refused or Exit::usage and
 // never Exit::failed: 1 is the command's own to say.

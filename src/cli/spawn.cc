@@ -44,6 +44,19 @@ Result<pid_t> spawn(const std::string& program, const std::vector<std::string>& 
   return pid;
 }
 
+// Collects the child. What it said counts only if it ended well.
+Result<std::string> with_good_end(const std::string& program, pid_t pid, Result<std::string> said) {
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (!said) return said;
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+    return Error::make("spawn.failed", "{} ended with {} {}", program,
+                       WIFEXITED(status) ? "status" : "signal",
+                       WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+  return said;
+}
+
 }  // namespace
 
 Result<std::string> start_and_hear(const std::string& program, const std::vector<std::string>& arguments,
@@ -92,15 +105,7 @@ Result<std::string> output_of(const std::string& program, const std::vector<std:
   pipe.write.reset();
   auto output = read_all(pipe.read, kMaxOutput);
   pipe.read.reset();
-  int status = 0;
-  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (!output) return output;
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-    return Error::make("spawn.failed", "{} ended with {} {}", program,
-                       WIFEXITED(status) ? "status" : "signal",
-                       WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
-  return output;
+  return with_good_end(program, pid, std::move(output));
 }
 
 namespace {
@@ -151,15 +156,7 @@ Result<std::string> answer_of(const std::string& program, std::string_view input
   theirs.reset();
   auto answer = converse(mine, input, timeout_ms);
   if (!answer) ::kill(pid, SIGKILL);
-  int status = 0;
-  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (!answer) return answer;
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-    return Error::make("spawn.failed", "{} ended with {} {}", program,
-                       WIFEXITED(status) ? "status" : "signal",
-                       WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
-  return answer;
+  return with_good_end(program, pid, std::move(answer));
 }
 
 Error become(const std::string& program, const std::vector<std::string>& arguments) {

@@ -60,7 +60,7 @@ Control::Control(ControlOptions options, std::unique_ptr<AuditWriter> audit, os:
                  .gate =
                      [this](const std::string& channel) {
                        workspaces_.each([&](Workspace& w) {
-                         if (w.record().channel == channel) w.gate_changed();
+                         if (w.record().channel == channel) w.authority_changed();
                        });
                      }}),
       workspaces_({plane_, perimeter_, agents_, revocations_, secrets_, reviews_, commands_, releases_,

@@ -63,6 +63,11 @@ class Releases : public ControlTest {
   static WorkspaceSpec on_channel(std::string name = "dev") {
     return {.name = std::move(name), .channel = "stable"};
   }
+  void boot_with_workspace() {
+    boot_ready();
+    put_secret();
+    ASSERT_TRUE(create(on_channel()));
+  }
   ChannelView channel() { return control_->list_channels(kOperator)->at(0); }
   // Turns the loop until the channel enforces this release.
   bool enforces(const std::string& digest) {
@@ -101,9 +106,7 @@ TEST_F(Releases, a_workspace_on_a_channel_has_its_policy_and_follows_it) {
 
 TEST_F(Releases, static_sections_count_for_new_sandboxes_and_what_was_parked_goes) {
   publish(1, policy("one.example.com"));
-  boot_ready();
-  put_secret();
-  ASSERT_TRUE(create(on_channel()));
+  ASSERT_NO_FATAL_FAILURE(boot_with_workspace());
   run_quiet();
   const std::string two = publish(2, policy("one.example.com", "/var/tmp"));
   ASSERT_TRUE(enforces(two));
@@ -116,9 +119,7 @@ TEST_F(Releases, static_sections_count_for_new_sandboxes_and_what_was_parked_goe
 
 TEST_F(Releases, what_is_refused_changes_nothing_and_is_told_once) {
   const std::string two = publish(2, policy("two.example.com"));
-  boot_ready();
-  put_secret();
-  ASSERT_TRUE(create(on_channel()));
+  ASSERT_NO_FATAL_FAILURE(boot_with_workspace());
   ASSERT_TRUE(enforces(two));
   publish(1, policy("one.example.com"));
   ASSERT_TRUE(run_until([&] { return channel().refusal_code == "release.lower_revision"; }));
@@ -134,9 +135,7 @@ TEST_F(Releases, what_is_refused_changes_nothing_and_is_told_once) {
 
 TEST_F(Releases, altering_the_loaded_policy_on_disk_changes_nothing) {
   const std::string one = publish(1, policy("one.example.com"));
-  boot_ready();
-  put_secret();
-  ASSERT_TRUE(create(on_channel()));
+  ASSERT_NO_FATAL_FAILURE(boot_with_workspace());
   ASSERT_TRUE(enforces(one));
   const std::string file = tree_ + "/releases/2026-09-21.1/policy.yaml";
   ASSERT_TRUE(replace_file(file, policy("evil.example.com"), 0600, Durability::none));
@@ -149,9 +148,7 @@ TEST_F(Releases, altering_the_loaded_policy_on_disk_changes_nothing) {
 
 TEST_F(Releases, what_is_taken_back_is_shut_off_until_there_is_another) {
   const std::string one = publish(1, policy("one.example.com"));
-  boot_ready();
-  put_secret();
-  ASSERT_TRUE(create(on_channel()));
+  ASSERT_NO_FATAL_FAILURE(boot_with_workspace());
   ASSERT_TRUE(enforces(one));
   ASSERT_TRUE(run_until([&] { return !egress().channels.empty(); }));
   revoke(one);
@@ -170,9 +167,7 @@ TEST_F(Releases, what_is_taken_back_is_shut_off_until_there_is_another) {
 
 TEST_F(Releases, the_revision_survives_a_restart) {
   const std::string two = publish(2, policy("two.example.com"));
-  boot_ready();
-  put_secret();
-  ASSERT_TRUE(create(on_channel()));
+  ASSERT_NO_FATAL_FAILURE(boot_with_workspace());
   ASSERT_TRUE(enforces(two));
   publish(1, policy("one.example.com"));
   boot_ready();
@@ -187,9 +182,7 @@ TEST_F(Releases, the_revision_survives_a_restart) {
 
 TEST_F(Releases, a_crash_before_or_after_activation_leads_to_the_new_release) {
   publish(1, policy("one.example.com"));
-  boot_ready();
-  put_secret();
-  ASSERT_TRUE(create(on_channel()));
+  ASSERT_NO_FATAL_FAILURE(boot_with_workspace());
   const std::string two = publish(2, policy("two.example.com"));
   boot_ready();  // before anything was seen of it
   ASSERT_TRUE(enforces(two));
@@ -203,9 +196,7 @@ TEST_F(Releases, a_crash_before_or_after_activation_leads_to_the_new_release) {
 
 TEST_F(Releases, the_store_is_written_after_activation_only) {
   const std::string one = publish(1, policy("one.example.com"));
-  boot_ready();
-  put_secret();
-  ASSERT_TRUE(create(on_channel()));
+  ASSERT_NO_FATAL_FAILURE(boot_with_workspace());
   ASSERT_TRUE(enforces(one));
   egress().mute = true;
   publish(2, policy("two.example.com"));
@@ -215,9 +206,7 @@ TEST_F(Releases, the_store_is_written_after_activation_only) {
 
 TEST_F(Releases, a_workspace_whose_egress_refuses_is_shut_off) {
   const std::string one = publish(1, policy("one.example.com"));
-  boot_ready();
-  put_secret();
-  ASSERT_TRUE(create(on_channel()));
+  ASSERT_NO_FATAL_FAILURE(boot_with_workspace());
   ASSERT_TRUE(enforces(one));
   ASSERT_TRUE(run_until([&] { return !egress().channels.empty(); }));
   egress().refuse = "no memory";
@@ -235,9 +224,7 @@ TEST_F(Releases, under_profile_regulated_an_expired_release_denies) {
   regulated.replace(regulated.find("review: {hold: 2s}"), 18,
                     "review: {hold: 2s, approvers: other-than-requester}");
   publish(1, regulated, kMinute);
-  boot_ready();
-  put_secret();
-  ASSERT_TRUE(create(on_channel()));
+  ASSERT_NO_FATAL_FAILURE(boot_with_workspace());
   EXPECT_TRUE(exec(call())) << "in its time";
   clock_.time += 2 * kMinute;
   control_->look_at_channel("stable");
@@ -250,9 +237,7 @@ TEST_F(Releases, under_profile_regulated_an_expired_release_denies) {
 
 TEST_F(Releases, under_other_profiles_an_expired_release_stays_in_force_and_is_told) {
   publish(1, policy("one.example.com"), kMinute);
-  boot_ready();
-  put_secret();
-  ASSERT_TRUE(create(on_channel()));
+  ASSERT_NO_FATAL_FAILURE(boot_with_workspace());
   clock_.time += 2 * kMinute;
   control_->look_at_channel("stable");
   EXPECT_TRUE(channel().expired);
@@ -267,9 +252,7 @@ TEST_F(Releases, under_other_profiles_an_expired_release_stays_in_force_and_is_t
 
 TEST_F(Releases, a_release_of_another_profile_is_refused) {
   const std::string one = publish(1, policy("one.example.com"));
-  boot_ready();
-  put_secret();
-  ASSERT_TRUE(create(on_channel()));
+  ASSERT_NO_FATAL_FAILURE(boot_with_workspace());
   ASSERT_TRUE(enforces(one));
   std::string corporate = policy("one.example.com", "/tmp", "corporate");
   publish(2, corporate);
@@ -293,9 +276,7 @@ TEST_F(Releases, without_a_channel_or_a_usable_setup_nothing_is_made) {
 
 TEST_F(Releases, a_host_that_no_longer_follows_the_channel_shuts_its_workspaces_off) {
   const std::string one = publish(1, policy("one.example.com"));
-  boot_ready();
-  put_secret();
-  ASSERT_TRUE(create(on_channel()));
+  ASSERT_NO_FATAL_FAILURE(boot_with_workspace());
   ASSERT_TRUE(enforces(one));
   ReleaseSetup before = releases_;
   releases_ = {};

@@ -83,6 +83,11 @@ Terminals::Entry* Terminals::find(const std::string& workspace, const std::strin
   return nullptr;
 }
 
+Terminals::Entry* Terminals::of_seat(const std::string& key) {
+  auto seat = seats_.find(key);
+  return seat == seats_.end() ? nullptr : find(seat->second);
+}
+
 // ---- attaching
 
 void Terminals::attach(Workspace& workspace, AttachRequest request, HandleReply reply) {
@@ -257,21 +262,18 @@ void Terminals::resize(Entry& entry, Redraw redraw) {
 // ---- one of those who are attached
 
 void Terminals::handle_on_exit(const std::string& key, std::move_only_function<void(Exit)> callback) {
-  auto seat = seats_.find(key);
-  Entry* entry = seat == seats_.end() ? nullptr : find(seat->second);
+  Entry* entry = of_seat(key);
   if (!entry) return callback({ExitKind::sandbox_gone, 0});
   entry->terminal->on_exit(key, std::move(callback));
 }
 
 void Terminals::handle_signal(const std::string& key, int number) {
-  auto seat = seats_.find(key);
-  Entry* entry = seat == seats_.end() ? nullptr : find(seat->second);
+  Entry* entry = of_seat(key);
   if (entry && entry->command) entry->command->signal(number);
 }
 
 void Terminals::handle_resize(const std::string& key, uint16_t rows, uint16_t columns) {
-  auto seat = seats_.find(key);
-  Entry* entry = seat == seats_.end() ? nullptr : find(seat->second);
+  Entry* entry = of_seat(key);
   if (!entry) return;
   auto own = std::ranges::find(entry->seats, key, &Seat::key);
   own->rows = rows, own->columns = columns;

@@ -47,6 +47,7 @@ class Terminals final : private HandleOwner {
   struct Waiting;
   Entry* find(const std::string& id);
   Entry* find(const std::string& workspace, const std::string& session, const std::string& name);
+  Entry* of_seat(const std::string& key);
   Result<> make_room(const Workspace& workspace);
   void start(Workspace& workspace, const std::string& session, AttachRequest request,
              Reply<std::unique_ptr<CommandHandle>> reply);

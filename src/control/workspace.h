@@ -117,14 +117,14 @@ class Workspace {
   // Who may decide what waits for a person, by the policy.
   review::Approvers approvers() const;
   QuarantineDesk::Origin quarantine_origin() const;
-  void authority_changed();  // of an agent, or anything that was revoked: channels open or close
+  // Whether it may act is another question now (an agent, a revocation, its release): channels open or close.
+  void authority_changed();
   void secret_changed(std::string_view secret);
   // Its channel has a new release (workspace_policy.cc). Answers when saw-egress enforces it, or when the workspace is shut
   // off because it does not.
   void project(const release::Verified& release, Reply<> reply);
   // "release.expired", "policy.not_projected", …: why nothing of it may act now.
   Result<> may_act() const;
-  void gate_changed();
   // About the workspace itself, or one session of it.
   void lifecycle_event(audit::Lifecycle::Activity activity, audit::Verdict verdict,
                        const std::string& message, std::string by = {},

@@ -20,10 +20,6 @@ Result<> Workspace::may_act() const {
   return {};
 }
 
-void Workspace::gate_changed() {
-  each_cell([this](Cell& cell) { cell.use_channel(channel_use(cell)); });
-}
-
 // Its record with the release's policy; credentials that are new get their placeholders.
 Result<store::Workspace> Workspace::with_policy(const release::Verified& release) const {
   if (policy::name(release.policy.profile()) != record_.profile)
@@ -84,12 +80,12 @@ void Workspace::on_projected(Result<std::string> enforced, Reply<> reply) {
                           record_.channel, record_.name, enforced.error().message),
               0};
     log_error("{}", not_projected_->message);
-    gate_changed();
+    authority_changed();
     lifecycle_event(audit::Lifecycle::Activity::other, audit::Verdict::denied, not_projected_->message);
     return reply(std::unexpected(*not_projected_));
   }
   not_projected_.reset();
-  gate_changed();
+  authority_changed();
   prove_again();
   reply({});
 }

@@ -10,6 +10,7 @@
 #include <openssl/hmac.h>
 
 #include "base/bytes.h"
+#include "identity/fake_registry_test.h"
 
 namespace saw::identity {
 namespace {
@@ -19,28 +20,6 @@ using Json = nlohmann::json;
 constexpr Nanos kNow = 1'795'489'200 * kSecond + 500 * kMillisecond;
 constexpr std::string_view kChannel = "sb-1";
 
-// A registry on plain maps.
-struct FakeRegistry final : Registry {
-  std::map<std::string, Registration, std::less<>> agents;
-  std::map<std::string, Sponsor, std::less<>> sponsors;
-  std::map<std::string, WorkspaceRef, std::less<>> workspaces;
-  std::set<std::pair<Revocable, std::string>> revoked;
-  std::set<std::string, std::less<>> over;
-
-  template <class T>
-  static std::optional<T> find(const std::map<std::string, T, std::less<>>& map, std::string_view id) {
-    auto it = map.find(id);
-    return it == map.end() ? std::nullopt : std::optional(it->second);
-  }
-  std::optional<Registration> agent(std::string_view id) const override { return find(agents, id); }
-  std::optional<Sponsor> sponsor(std::string_view id) const override { return find(sponsors, id); }
-  std::optional<WorkspaceRef> workspace(std::string_view id) const override { return find(workspaces, id); }
-  bool is_revoked(Revocable what, std::string_view id) const override {
-    return revoked.contains({what, std::string(id)});
-  }
-  uint64_t epoch() const override { return revoked.size(); }
-  bool is_live(std::string_view call) const override { return !over.contains(call); }
-};
 struct NoDelegations final : DelegationSource {
   std::vector<std::string> records(std::string_view) const override { return {}; }
 };

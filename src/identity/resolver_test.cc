@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include "identity/identity.h"
+#include "identity/fake_registry_test.h"
 #include "identity/jws.h"
 
 namespace saw::identity {
@@ -16,27 +16,9 @@ using enum ActionClass;
 constexpr int64_t kSeconds = 1'795'489'200;
 constexpr Nanos kNow = kSeconds * kSecond;
 
-struct World final : Registry, DelegationSource {
-  std::map<std::string, Registration, std::less<>> agents;
-  std::map<std::string, Sponsor, std::less<>> sponsors;
-  std::map<std::string, WorkspaceRef, std::less<>> workspaces;
-  std::set<std::pair<Revocable, std::string>> revoked;
-  std::set<std::string, std::less<>> over;
+struct World final : FakeRegistry, DelegationSource {
   std::map<std::string, std::string, std::less<>> delegations;
 
-  template <class T>
-  static std::optional<T> find(const std::map<std::string, T, std::less<>>& map, std::string_view id) {
-    auto it = map.find(id);
-    return it == map.end() ? std::nullopt : std::optional(it->second);
-  }
-  std::optional<Registration> agent(std::string_view id) const override { return find(agents, id); }
-  std::optional<Sponsor> sponsor(std::string_view id) const override { return find(sponsors, id); }
-  std::optional<WorkspaceRef> workspace(std::string_view id) const override { return find(workspaces, id); }
-  bool is_revoked(Revocable what, std::string_view id) const override {
-    return revoked.contains({what, std::string(id)});
-  }
-  uint64_t epoch() const override { return revoked.size(); }
-  bool is_live(std::string_view call) const override { return !over.contains(call); }
   std::vector<std::string> records(std::string_view id) const override {
     auto record = find(delegations, id);
     return record ? std::vector{*record} : std::vector<std::string>();

@@ -6,9 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "policy/decide_json.h"
-#include "policy/read.h"
+#include "policy/vocabulary.h"
 #include "policy/within.h"
-#include "policy/yaml.h"
 
 namespace saw::policy {
 namespace {
@@ -60,61 +59,47 @@ Carriage carriage(const Document& document, const Destination& to, const Judged&
                      judged.canonical_path);
 }
 
-std::string_view name_of(DataClass data) {
-  return data == DataClass::public_data ? "public" : data == DataClass::internal ? "internal" : "private";
-}
-
-Confirmation confirm_request(const PolicyText& c, const PolicyText& l, const Claim& claim) {
-  const Judged mine = judge(c.policy, claim.request), limit = judge(l.policy, claim.request);
+Confirmation confirm_request(const Policy& c, const Policy& l, const Claim& claim) {
+  const Judged mine = judge(c, claim.request), limit = judge(l, claim.request);
   const bool passes = mine.effect != Effect::deny;
   if (claim.matter == "effect" || claim.matter == "dns")
     return {mine.effect < limit.effect, mine.line, limit.line};
   const Destination to = destination_of(claim.request);
   if (claim.matter == "credential") {
-    const std::string sent = injection(c.policy, to, mine), other = injection(l.policy, to, limit);
+    const std::string sent = injection(c, to, mine), other = injection(l, to, limit);
     return {passes && sent != "none" && sent != other, sent, other};
   }
-  const Carriage answer = carriage(c.document, to, mine), other = carriage(l.document, to, limit);
+  const Carriage answer = carriage(c.document(), to, mine), other = carriage(l.document(), to, limit);
   if (claim.matter == "content")
     return {passes && answer.carried && !answer.untrusted && other.untrusted,
             answer.untrusted ? "untrusted" : "trusted", other.untrusted ? "untrusted" : "trusted"};
   return {claim.matter == "data" && passes && answer.carried && answer.data < other.data,
-          std::string(name_of(answer.data)), std::string(name_of(other.data))};
+          std::string(name_of(kDataClasses, answer.data)), std::string(name_of(kDataClasses, other.data))};
 }
 
-Confirmation confirm_file(const PolicyText& c, const PolicyText& l, const Claim& claim) {
+Confirmation confirm_file(const Policy& c, const Policy& l, const Claim& claim) {
   auto may = [&](const Policy& policy) {
     const Filesystem& files = policy.filesystem();
     return claim.access == "write" ? may_write(files, claim.path) : may_read(files, claim.path);
   };
   auto word = [](bool yes) { return yes ? "allowed" : "not allowed"; };
-  return {may(c.policy) && !may(l.policy), word(may(c.policy)), word(may(l.policy))};
+  return {may(c) && !may(l), word(may(c)), word(may(l))};
 }
 
-Confirmation confirm_label(const PolicyText& c, const PolicyText& l, const Claim& claim) {
+Confirmation confirm_label(const Policy& c, const Policy& l, const Claim& claim) {
   const Labels label = claim.access == "private" ? kPrivate : kUntrusted;
   auto has = [&](const Policy& policy) { return (labels_at(policy.filesystem(), claim.path) & label) != 0; };
   auto word = [](bool yes) { return yes ? "labelled" : "not labelled"; };
-  return {may_read(c.policy.filesystem(), claim.path) && !has(c.policy) && has(l.policy), word(has(c.policy)),
-          word(has(l.policy))};
+  return {may_read(c.filesystem(), claim.path) && !has(c) && has(l), word(has(c)), word(has(l))};
 }
 
 }  // namespace
 
-std::expected<PolicyText, Diagnostics> PolicyText::read(std::string_view yaml, std::string_view file) {
-  auto compiled = Policy::compile(yaml, file);
-  if (!compiled) return std::unexpected(std::move(compiled.error()));
-  auto root = yaml::parse(yaml, file);
-  if (!root) return std::unexpected(std::move(root.error()));
-  Reader reader(file);
-  return PolicyText{std::move(*compiled), read_document(*root, reader)};
-}
-
-Confirmation confirm(const PolicyText& candidate, const PolicyText& ceiling, const Claim& claim) {
+Confirmation confirm(const Policy& candidate, const Policy& ceiling, const Claim& claim) {
   if (claim.matter == "file") return confirm_file(candidate, ceiling, claim);
   if (claim.matter == "label") return confirm_label(candidate, ceiling, claim);
   if (claim.matter != "setting") return confirm_request(candidate, ceiling, claim);
-  const auto weak = find_weakening(candidate.document, ceiling.document);
+  const auto weak = find_weakening(candidate.document(), ceiling.document());
   return {weak && weak->setting == claim.setting && !claim.setting.empty(), "weaker", "stricter"};
 }
 

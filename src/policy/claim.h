@@ -1,16 +1,15 @@
 // A claim that a candidate policy gets past its ceiling, and its confirmation by what really decides.
 //
-//   Confirmation c = confirm(*candidate, *ceiling, claim);   // two PolicyText, a Claim from saw-prove
+//   Confirmation c = confirm(candidate, ceiling, claim);     // two policies, a Claim from saw-prove
 //   if (!c.holds) …                                          // the prover is wrong: never show it as a fact
 //
 // The prover models the engine; this asks the engine itself: `decide` for requests, the endpoint's treatment
 // for credentials, the documents for files, labels and settings.
 #pragma once
 
-#include <expected>
 #include <string>
 
-#include "policy/document.h"
+#include "policy/policy.h"
 
 namespace saw::policy {
 
@@ -22,17 +21,10 @@ struct Claim {
   std::string setting;       // as it is written in a policy: "process.limits.memory"
 };
 
-// A policy in both forms, from one text.
-struct PolicyText {
-  Policy policy;
-  Document document;
-  static std::expected<PolicyText, Diagnostics> read(std::string_view yaml, std::string_view file);
-};
-
 struct Confirmation {
   bool holds = false;
   std::string candidate, ceiling;  // what each says: a decision in JSON, or a word
 };
-Confirmation confirm(const PolicyText& candidate, const PolicyText& ceiling, const Claim& claim);
+Confirmation confirm(const Policy& candidate, const Policy& ceiling, const Claim& claim);
 
 }  // namespace saw::policy

@@ -19,6 +19,38 @@ constexpr char separator(Glob::Kind kind) {
   return '\0';
 }
 
+// How two lists, of tokens or of segments, may go on from a pair of positions.
+using Moves = uint8_t;
+constexpr Moves kMine = 1, kTheirs = 2, kBoth = 4;
+
+// Whether the ends of both can be reached together: row by row over mine. No move leads past an end.
+template <class Step> bool end_together(size_t n, size_t m, const Step& step) {
+  std::vector<std::vector<bool>> reach(n + 1, std::vector<bool>(m + 1, false));
+  reach[0][0] = true;
+  for (size_t i = 0; i <= n; ++i) {
+    for (size_t j = 0; j <= m; ++j) {
+      if (!reach[i][j]) continue;
+      const Moves moves = step(i, j);
+      if (moves & kMine) reach[i + 1][j] = true;
+      if (moves & kTheirs) reach[i][j + 1] = true;
+      if (moves & kBoth) reach[i + 1][j + 1] = true;
+    }
+  }
+  return reach[n][m];
+}
+
+// A run ends, or takes what the other list has there.
+template <class Meet> Moves overlap_moves(bool inside, bool mine_runs, bool theirs_runs, const Meet& meet) {
+  Moves moves = (mine_runs ? kMine : 0) | (theirs_runs ? kTheirs : 0);
+  if (!inside || (mine_runs && theirs_runs) || !meet()) return moves;
+  return moves | (mine_runs ? kTheirs : theirs_runs ? kMine : kBoth);
+}
+
+template <class Take> Moves cover_moves(bool inside, bool mine_runs, const Take& take) {
+  if (mine_runs) return kMine | (inside ? kTheirs : 0);
+  return inside && take() ? kBoth : 0;
+}
+
 }  // namespace
 
 std::expected<Glob, std::string> Glob::create(std::string_view text, Kind kind) {
@@ -220,85 +252,46 @@ Glob::Set Glob::characters(const Token& token) const {
   return all;
 }
 
-// Reachability in the product of two segments' token lists: row by row over mine.
 bool Glob::segments_overlap(const Segment& mine, const Glob& other, const Segment& theirs) const {
-  const size_t n = mine.size, m = theirs.size;
-  std::vector<std::vector<bool>> reach(n + 1, std::vector<bool>(m + 1, false));
-  reach[0][0] = true;
-  for (size_t i = 0; i <= n; ++i) {
-    for (size_t j = 0; j <= m; ++j) {
-      if (!reach[i][j]) continue;
-      const Token* a = i < n ? &tokens_[mine.first + i] : nullptr;
-      const Token* b = j < m ? &other.tokens_[theirs.first + j] : nullptr;
-      const bool a_run = a && a->kind == Token::Kind::run, b_run = b && b->kind == Token::Kind::run;
-      if (a_run) reach[i + 1][j] = true;
-      if (b_run) reach[i][j + 1] = true;
-      if (!a || !b || (a_run && b_run) || (characters(*a) & other.characters(*b)).none()) continue;
-      reach[a_run ? i : i + 1][b_run ? j : j + 1] = true;
-    }
-  }
-  return reach[n][m];
+  return end_together(mine.size, theirs.size, [&](size_t i, size_t j) -> Moves {
+    const Token* a = i < mine.size ? &tokens_[mine.first + i] : nullptr;
+    const Token* b = j < theirs.size ? &other.tokens_[theirs.first + j] : nullptr;
+    const bool a_run = a && a->kind == Token::Kind::run, b_run = b && b->kind == Token::Kind::run;
+    return overlap_moves(a && b, a_run, b_run, [&] { return (characters(*a) & other.characters(*b)).any(); });
+  });
 }
 
 bool Glob::overlaps(const Glob& other) const {
   const size_t n = segments_.size(), m = other.segments_.size();
-  std::vector<std::vector<bool>> reach(n + 1, std::vector<bool>(m + 1, false));
-  reach[0][0] = true;
-  for (size_t i = 0; i <= n; ++i) {
-    for (size_t j = 0; j <= m; ++j) {
-      if (!reach[i][j]) continue;
-      const Segment* a = i < n ? &segments_[i] : nullptr;
-      const Segment* b = j < m ? &other.segments_[j] : nullptr;
-      const bool a_any = a && a->any_number, b_any = b && b->any_number;
-      if (a_any) reach[i + 1][j] = true;
-      if (b_any) reach[i][j + 1] = true;
-      if (!a || !b || (a_any && b_any)) continue;
-      if (!a_any && !b_any && !segments_overlap(*a, other, *b)) continue;
-      reach[a_any ? i : i + 1][b_any ? j : j + 1] = true;
-    }
-  }
-  return reach[n][m];
+  return end_together(n, m, [&](size_t i, size_t j) -> Moves {
+    const Segment* a = i < n ? &segments_[i] : nullptr;
+    const Segment* b = j < m ? &other.segments_[j] : nullptr;
+    const bool a_any = a && a->any_number, b_any = b && b->any_number;
+    return overlap_moves(a && b, a_any, b_any,
+                         [&] { return a_any || b_any || segments_overlap(*a, other, *b); });
+  });
 }
 
 // Their tokens as the text that mine are matched with: only a run of mine takes a run of theirs.
 bool Glob::segment_covers(const Segment& mine, const Glob& other, const Segment& theirs) const {
-  const size_t n = mine.size, m = theirs.size;
-  std::vector<std::vector<bool>> reach(n + 1, std::vector<bool>(m + 1, false));
-  reach[0][0] = true;
-  for (size_t i = 0; i <= n; ++i) {
-    for (size_t j = 0; j <= m; ++j) {
-      if (!reach[i][j] || i == n) continue;
-      const Token& a = tokens_[mine.first + i];
-      const Token* b = j < m ? &other.tokens_[theirs.first + j] : nullptr;
-      if (a.kind == Token::Kind::run) {
-        reach[i + 1][j] = true;
-        if (b) reach[i][j + 1] = true;
-      } else if (b && b->kind != Token::Kind::run && (other.characters(*b) & ~characters(a)).none()) {
-        reach[i + 1][j + 1] = true;
-      }
-    }
-  }
-  return reach[n][m];
+  return end_together(mine.size, theirs.size, [&](size_t i, size_t j) -> Moves {
+    if (i == mine.size) return 0;
+    const Token& a = tokens_[mine.first + i];
+    const Token* b = j < theirs.size ? &other.tokens_[theirs.first + j] : nullptr;
+    return cover_moves(b, a.kind == Token::Kind::run, [&] {
+      return b->kind != Token::Kind::run && (other.characters(*b) & ~characters(a)).none();
+    });
+  });
 }
 
 bool Glob::covers(const Glob& other) const {
   const size_t n = segments_.size(), m = other.segments_.size();
-  std::vector<std::vector<bool>> reach(n + 1, std::vector<bool>(m + 1, false));
-  reach[0][0] = true;
-  for (size_t i = 0; i < n; ++i) {
-    for (size_t j = 0; j <= m; ++j) {
-      if (!reach[i][j]) continue;
-      const Segment& a = segments_[i];
-      const Segment* b = j < m ? &other.segments_[j] : nullptr;
-      if (a.any_number) {
-        reach[i + 1][j] = true;
-        if (b) reach[i][j + 1] = true;
-      } else if (b && !b->any_number && segment_covers(a, other, *b)) {
-        reach[i + 1][j + 1] = true;
-      }
-    }
-  }
-  return reach[n][m];
+  return end_together(n, m, [&](size_t i, size_t j) -> Moves {
+    if (i == n) return 0;
+    const Segment* b = j < m ? &other.segments_[j] : nullptr;
+    return cover_moves(b, segments_[i].any_number,
+                       [&] { return !b->any_number && segment_covers(segments_[i], other, *b); });
+  });
 }
 
 }  // namespace saw::policy

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/bytes.h"
+#include "base/path.h"
 #include "policy/check.h"
 #include "policy/cover.h"
 #include "policy/projectable.h"
@@ -195,20 +196,14 @@ void Lint::private_ways_out() {
                fmt::format("private data may be sent to models outside, through entry '{}'", entry.name));
 }
 
-bool below(std::string_view path, const std::vector<std::string>& roots) {
-  return std::ranges::any_of(roots, [&](const std::string& root) {
-    return root == "/" || path == root || (path.starts_with(root) && path[root.size()] == '/');
-  });
-}
-
 void Lint::files() {
   const Filesystem& fs = d_.filesystem;
   for (const FileLabel& label : fs.labels)
-    if (!below(label.path, fs.read) && !below(label.path, fs.write))
+    if (!is_within_any(label.path, fs.read) && !is_within_any(label.path, fs.write))
       warn(d_.labels_place, "policy.no_effect",
            fmt::format("'{}' gives a label, but nothing there can be read", label.path));
   for (const std::string& deny : fs.deny)
-    if (!below(deny, fs.read) && !below(deny, fs.write))
+    if (!is_within_any(deny, fs.read) && !is_within_any(deny, fs.write))
       warn(d_.filesystem_place, "policy.no_effect",
            fmt::format("filesystem.deny: '{}' is below nothing that read or write names", deny));
 }

@@ -10,10 +10,6 @@
 namespace saw::policy {
 namespace {
 
-bool below_any(const std::vector<std::string>& roots, std::string_view path) {
-  return std::ranges::any_of(roots, [&](const std::string& root) { return is_within(path, root); });
-}
-
 // 0 stands for no limit.
 bool looser(uint64_t candidate, uint64_t ceiling) {
   return ceiling != 0 && (candidate == 0 || candidate > ceiling);
@@ -87,10 +83,11 @@ bool lists_address(const Entry& entry, std::string_view ip) {
 }  // namespace
 
 bool may_write(const Filesystem& files, std::string_view path) {
-  return below_any(files.write, path) && !below_any(files.deny, path);
+  return is_within_any(path, files.write) && !is_within_any(path, files.deny);
 }
 bool may_read(const Filesystem& files, std::string_view path) {
-  return (below_any(files.read, path) || below_any(files.write, path)) && !below_any(files.deny, path);
+  return (is_within_any(path, files.read) || is_within_any(path, files.write)) &&
+         !is_within_any(path, files.deny);
 }
 Labels labels_at(const Filesystem& files, std::string_view path) {
   Labels out = 0;

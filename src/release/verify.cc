@@ -100,13 +100,13 @@ Result<> check_window(const Manifest& manifest, Nanos now) {
   return {};
 }
 
-Result<policy::Policy> compile(const std::string& text) {
-  auto compiled = policy::Policy::compile(text, kPolicyFile);
-  if (compiled) {
-    SAW_TRY(check_projectable(*compiled));
-    return std::move(*compiled);
-  }
-  return Error::make("release.unparsable_policy", "{}", policy::lines_of(compiled.error()));
+Result<> check_projectable(const policy::Policy& policy) {
+  if (const auto later = policy::unprojectable(policy); !later.empty())
+    return Error::make("release.unprojectable", "{}", policy::lines_of(later));
+  if (policy.isolation() == policy::Isolation::vm)
+    return Error::make("release.unprojectable",
+                       "isolation 'vm' is not available yet, and nothing weaker is started in its place");
+  return {};
 }
 
 // The revision that activating it would take, and how it came to be pointed at.
@@ -175,13 +175,13 @@ Result<> check_members(const FlatDirectory& found, const Manifest& manifest) {
   return {};
 }
 
-Result<> check_projectable(const policy::Policy& policy) {
-  if (const auto later = policy::unprojectable(policy); !later.empty())
-    return Error::make("release.unprojectable", "{}", policy::lines_of(later));
-  if (policy.isolation() == policy::Isolation::vm)
-    return Error::make("release.unprojectable",
-                       "isolation 'vm' is not available yet, and nothing weaker is started in its place");
-  return {};
+Result<policy::Policy> compile_policy(const std::string& text) {
+  auto compiled = policy::Policy::compile(text, kPolicyFile);
+  if (compiled) {
+    SAW_TRY(check_projectable(*compiled));
+    return std::move(*compiled);
+  }
+  return Error::make("release.unparsable_policy", "{}", policy::lines_of(compiled.error()));
 }
 
 Result<RollbackOrder> verify_rollback(std::string_view text, const Around& around,
@@ -224,7 +224,7 @@ Result<Verified> verify_release(const FlatDirectory& found, const Around& around
     return Error::make("release.revoked_release", "it is revoked: {}", printable(why->second));
   SAW_TRY(check_window(manifest, around.now));
   const std::string& policy_text = *SAW_TRY(file_of(found, kPolicyFile));
-  policy::Policy policy = SAW_TRY(compile(policy_text));
+  policy::Policy policy = SAW_TRY(compile_policy(policy_text));
   const uint64_t revision = manifest.revision;
   return Verified{.manifest = std::move(manifest),
                   .digest = std::move(digest),

@@ -87,7 +87,8 @@ Result<RollbackOrder> verify_rollback(std::string_view envelope, const Around& a
 
 // Whether the files are those that the manifest lists, byte for byte, and no others. Not whether anybody signed it.
 Result<> check_members(const FlatDirectory& found, const Manifest& manifest);
-// Whether everything that the policy asks for has a control here that enforces it (R71): "release.unprojectable".
-Result<> check_projectable(const policy::Policy& policy);
+// A release's policy.yaml: "release.unparsable_policy", or, where it asks for something that no control here enforces
+// (R71), "release.unprojectable".
+Result<policy::Policy> compile_policy(const std::string& text);
 
 }  // namespace saw::release

@@ -97,8 +97,7 @@ class ScriptBuilder {
   // Below what every sandbox mounts for itself, only the sandbox can mount.
   bool is_own(const std::string& path) const {
     constexpr std::string_view kOwnAreas[] = {"/tmp", "/proc", "/dev/pts", "/dev/shm"};
-    return in_own_tree(path) ||
-           std::ranges::any_of(kOwnAreas, [&](std::string_view area) { return is_within(path, area); });
+    return in_own_tree(path) || is_within_any(path, kOwnAreas);
   }
 
   // Puts a step on the list where it can be carried out. What comes from outside the sandbox is fetched once,
@@ -348,9 +347,7 @@ class ScriptBuilder {
     }
   }
 
-  bool in_own_tree(const std::string& path) const {
-    return std::ranges::any_of(plan_.write_paths, [&](const std::string& w) { return is_within(path, w); });
-  }
+  bool in_own_tree(const std::string& path) const { return is_within_any(path, plan_.write_paths); }
   bool is_writable(const std::string& path) const {
     return in_own_tree(path) || std::ranges::any_of(plan_.mounts, [&](const HostMount& mount) {
              return mount.access == Access::write && is_within(path, mount.target);

@@ -20,10 +20,6 @@ constexpr std::string_view kNameserver =
 constexpr std::array<std::string_view, 3> kAlwaysProvided = {"/proc", "/dev", "/tmp"};
 constexpr std::array<std::string_view, 4> kNeverShown = {"/sys", "/run", "/boot", "/.saw"};
 
-template <class List> bool is_within_any(std::string_view path, const List& directories) {
-  return std::ranges::any_of(directories, [&](std::string_view d) { return is_within(path, d); });
-}
-
 Result<> check_path(std::string_view path) {
   if (path.empty() || path[0] != '/' || path == "/" || path.back() == '/' || path.find("//") != path.npos ||
       path.find('\0') != path.npos)

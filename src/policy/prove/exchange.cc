@@ -27,11 +27,11 @@ std::string answer_question(std::string_view question, const Options& options) {
   const auto first = take_number(question, ' '), second = take_number(question, '\n');
   if (!first || !second || *first > question.size() || *second != question.size() - *first)
     return refuse("not a question: the sizes are wrong");
-  const auto candidate = PolicyText::read(question.substr(0, *first), "candidate");
-  const auto ceiling = PolicyText::read(question.substr(*first), "ceiling");
+  const auto candidate = Policy::compile(question.substr(0, *first), "candidate");
+  const auto ceiling = Policy::compile(question.substr(*first), "ceiling");
   for (const auto* policy : {&candidate, &ceiling})
     if (!*policy) return refuse("not a policy: " + policy->error().front().text());
-  return to_json(prove_within(candidate->document, ceiling->document, options));
+  return to_json(prove_within(candidate->document(), ceiling->document(), options));
 }
 
 }  // namespace saw::policy::prove

@@ -9,8 +9,8 @@ namespace {
 
 constexpr const char* kHead = "apiVersion: saw/v1\nkind: Policy\nmetadata: {name: p}\nprofile: local\n";
 
-PolicyText read(const std::string& body) {
-  auto text = PolicyText::read(kHead + body, "p.yaml");
+Policy read(const std::string& body) {
+  auto text = Policy::compile(kHead + body, "p.yaml");
   if (!text) ADD_FAILURE() << body << "\n" << text.error().front().text();
   return std::move(*text);
 }
@@ -20,8 +20,8 @@ std::string entry(const std::string& members, const std::string& to = "hosts: [a
 
 // What is found, and confirmed by the engine: "proved", or the matter of the counterexample.
 std::string found(const std::string& candidate, const std::string& ceiling) {
-  const PolicyText c = read(candidate), l = read(ceiling);
-  const Answer answer = prove_within(c.document, l.document, {});
+  const Policy c = read(candidate), l = read(ceiling);
+  const Answer answer = prove_within(c.document(), l.document(), {});
   if (answer.verdict != Verdict::counterexample) return std::string(name(answer.verdict));
   const Confirmation confirmation = confirm(c, l, answer.claim);
   EXPECT_TRUE(confirmation.holds) << to_json(answer) << confirmation.candidate << confirmation.ceiling;
@@ -157,17 +157,17 @@ TEST(ProveWithin, a_weaker_setting_is_found) {
 }
 
 TEST(ProveWithin, a_bound_that_was_met_is_unknown_and_never_proved) {
-  const PolicyText c = read(entry("allow: [{paths: [\"/a/*/b\", \"/c/**\", \"/*/d\"]}]"));
-  EXPECT_EQ(prove_within(c.document, c.document, {}).verdict, Verdict::proved);
+  const Policy c = read(entry("allow: [{paths: [\"/a/*/b\", \"/c/**\", \"/*/d\"]}]"));
+  EXPECT_EQ(prove_within(c.document(), c.document(), {}).verdict, Verdict::proved);
   for (const Bounds& bounds : {Bounds{.states = 3}, Bounds{.classes = 2}}) {
-    const Answer answer = prove_within(c.document, c.document, {.words = bounds});
+    const Answer answer = prove_within(c.document(), c.document(), {.words = bounds});
     EXPECT_EQ(answer.verdict, Verdict::unknown);
     EXPECT_NE(answer.reason, "");
   }
-  const PolicyText explodes = read(entry("allow: [{query: {q: \"*a????????????????\"}}]"));
-  EXPECT_EQ(prove_within(explodes.document, explodes.document, {}).verdict, Verdict::unknown);
-  const PolicyText framing = read(entry("allow: [{headers: {content-length: \"1\"}}]"));
-  EXPECT_EQ(prove_within(framing.document, framing.document, {}).verdict, Verdict::unknown);
+  const Policy explodes = read(entry("allow: [{query: {q: \"*a????????????????\"}}]"));
+  EXPECT_EQ(prove_within(explodes.document(), explodes.document(), {}).verdict, Verdict::unknown);
+  const Policy framing = read(entry("allow: [{headers: {content-length: \"1\"}}]"));
+  EXPECT_EQ(prove_within(framing.document(), framing.document(), {}).verdict, Verdict::unknown);
 }
 
 TEST(ProveWithin, what_is_not_analysed_is_unknown_even_within_itself) {
@@ -183,7 +183,7 @@ TEST(ProveWithin, what_is_not_analysed_is_unknown_even_within_itself) {
 }
 
 TEST(ProveWithin, a_claim_that_is_not_so_is_not_confirmed) {
-  const PolicyText policy = read(entry("allow: [{paths: [/a]}]"));
+  const Policy policy = read(entry("allow: [{paths: [/a]}]"));
   const std::string request = R"({"host":"a.example.com","method":"GET","target":"/a"})";
   for (const char* matter :
        {"effect", "dns", "credential", "content", "data", "file", "label", "setting", "x"})

@@ -31,11 +31,11 @@ struct Tally {
 };
 
 void compare(const std::string& candidate_text, const std::string& ceiling_text, Tally& tally) {
-  const auto candidate = PolicyText::read(candidate_text, "c"), ceiling = PolicyText::read(ceiling_text, "l");
+  const auto candidate = Policy::compile(candidate_text, "c"), ceiling = Policy::compile(ceiling_text, "l");
   if (!candidate || !ceiling) return;
   ++tally.pairs;
   const std::string both = candidate_text + ceiling_text;
-  const Answer answer = prove_within(candidate->document, ceiling->document, {});
+  const Answer answer = prove_within(candidate->document(), ceiling->document(), {});
   ASSERT_NE(answer.verdict, Verdict::unknown) << answer.reason << "\n" << both;
   if (answer.verdict == Verdict::counterexample) {
     ++tally.matters[answer.claim.matter];
@@ -48,7 +48,7 @@ void compare(const std::string& candidate_text, const std::string& ceiling_text,
   }
   ++tally.proved;
   SmallWorld(both).each([&](const Witness& w) {
-    const Effect mine = judge(candidate->policy, w).effect, limit = judge(ceiling->policy, w).effect;
+    const Effect mine = judge(*candidate, w).effect, limit = judge(*ceiling, w).effect;
     EXPECT_GE(mine, limit) << to_line(w).value_or("?") << "\n" << both;
     return mine >= limit;
   });

@@ -39,8 +39,8 @@ TEST(SecondOpinion, cvc5_agrees_with_z3_about_random_pairs) {
   constexpr size_t kQuestions = 40;
   for (unsigned seed = 1000; questions.size() < kQuestions; ++seed) {
     const auto [mine, theirs] = PolicyMaker(seed).pair();
-    const auto candidate = PolicyText::read(mine, "c"), ceiling = PolicyText::read(theirs, "l");
-    if (candidate && ceiling) prove_within(candidate->document, ceiling->document, {.ask = ask});
+    const auto candidate = Policy::compile(mine, "c"), ceiling = Policy::compile(theirs, "l");
+    if (candidate && ceiling) prove_within(candidate->document(), ceiling->document(), {.ask = ask});
   }
   std::string file = (std::filesystem::temp_directory_path() / "saw-smt2-XXXXXX").string();
   const int fd = ::mkstemp(file.data());
