@@ -179,7 +179,8 @@ void Walk::partial_tiles() {
 }
 
 std::future<Prepared> Walk::begin_bundle(uint64_t index) const {
-  return std::async(std::launch::async, [this, index] {
+  // Without a thread to be had, the walk does it itself.
+  return std::async(std::launch::async | std::launch::deferred, [this, index] {
     const uint64_t count = std::min<uint64_t>(kTileWidth, cp_.size - index * kTileWidth);
     return prepare(load_bundle(index),
                    count < kTileWidth ? snapshot_.hashes[0]

@@ -112,7 +112,7 @@ class Worker {
 class LogSink final : public AuditSink {
  public:
   LogSink(os::Loop& loop, audit::Log log, Pipe pipe)
-      : size_(log.size()), published_(log.published()), notified_(std::move(pipe.read)) {
+      : published_(log.published()), notified_(std::move(pipe.read)) {
     shared_.published = published_;
     watch_ = loop.watch(notified_.get(), os::Loop::kReadable, [this](uint32_t) { deliver(); });
     thread_ = std::thread(
@@ -125,14 +125,11 @@ class LogSink final : public AuditSink {
     }
     shared_.wake.notify_one();
     thread_.join();
+    for (Answer& answer : shared_.answers) answer.done(std::move(answer.result));  // nobody waits for ever
   }
 
   void append(std::vector<std::string> lines, Reply<> done) override {
-    const uint64_t count = lines.size();
-    push({std::move(lines), [this, count, done = std::move(done)](Result<> durable) mutable {
-            if (durable) size_ += count;
-            done(std::move(durable));
-          }});
+    push({std::move(lines), std::move(done)});
   }
   void publish(Reply<> done) override { push({{}, std::move(done)}); }
   void on_published(std::move_only_function<void(Result<>)> callback) override {
@@ -149,7 +146,8 @@ class LogSink final : public AuditSink {
     shared_.wake.notify_one();
   }
 
-  // Nothing of this object is touched after a callback: it may have ended the sink.
+  // What is durable is answered before it is told that publishing failed: the act goes ahead. A callback may
+  // end the sink.
   void deliver() {
     char sink[256];
     while (::read(notified_.get(), sink, sizeof sink) == sizeof sink) {
@@ -164,14 +162,13 @@ class LogSink final : public AuditSink {
       broken = std::exchange(shared_.broken, std::nullopt);
     }
     const std::weak_ptr<const char> alive = alive_.watch();
-    if (on_published_ && (grown || broken))
+    for (Answer& answer : answers) answer.done(std::move(answer.result));
+    if (!alive.expired() && on_published_ && (grown || broken))
       on_published_(broken ? Result<>(std::unexpected(*broken)) : Result<>());
-    for (Answer& answer : answers)
-      if (!alive.expired()) answer.done(std::move(answer.result));
   }
 
   Shared shared_;
-  uint64_t size_, published_;
+  uint64_t published_;
   Fd notified_;
   os::Loop::Watch watch_;
   std::move_only_function<void(Result<>)> on_published_;

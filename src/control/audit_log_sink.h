@@ -5,7 +5,7 @@
 //
 // A batch is answered when the journal is flushed. Tiles and checkpoint follow kPublishIdleMs after the last
 // batch, or kPublishMs after the first that is not published, whichever comes first; a reader that cannot wait
-// asks with publish(). The destructor publishes what is durable and ends the thread.
+// asks with publish(). The destructor publishes what is durable, ends the thread, and answers whoever waits.
 #pragma once
 
 #include <memory>

@@ -23,17 +23,24 @@ struct Trouble {
   std::atomic<int> error{0};          // what the journal's flush ends with
   std::atomic<int> replace_error{0};  // … and what writing a tile or the checkpoint ends with
   std::atomic<int64_t> flush_ms{0};   // how long the journal's flush takes
+  std::atomic<int> flushes{0};        // of the journal, begun
+  std::atomic<int> refused{0};        // writes of tiles and checkpoints that failed
+  std::atomic<bool> held{false};      // writes of tiles and checkpoints take until it is off
 };
 
 class TroubledDisk final : public audit::Disk {
  public:
   explicit TroubledDisk(Trouble& trouble) : trouble_(trouble) {}
   Result<> replace(const std::string& path, std::string_view content, Durability durability) override {
-    if (const int error = trouble_.replace_error)
+    trouble_.held.wait(true);
+    if (const int error = trouble_.replace_error) {
+      ++trouble_.refused;
       return std::unexpected(Error::from_errno("audit.disk", error, "writing a tile"));
+    }
     return real_.replace(path, content, durability);
   }
   Result<> append(const Fd& file, uint64_t offset, std::string_view bytes) override {
+    ++trouble_.flushes;
     std::this_thread::sleep_for(std::chrono::milliseconds(trouble_.flush_ms));
     if (const int error = trouble_.error)
       return std::unexpected(Error::from_errno("audit.disk", error, "flushing the audit journal"));
@@ -168,6 +175,35 @@ TEST_F(AuditLogSinkTest, a_log_that_cannot_be_published_takes_no_acts_either) {
   ASSERT_TRUE(run_until([&] { return writer_->available(); }));
   EXPECT_EQ(writer_->entries(), 2u);
   EXPECT_TRUE(verify().ok) << verify().problem;
+}
+
+TEST_F(AuditLogSinkTest, an_act_whose_record_is_durable_goes_ahead_though_publishing_it_failed_meanwhile) {
+  ASSERT_TRUE(record_and_wait("one"));
+  ASSERT_TRUE(run_until([&] { return writer_->entries() == 1; }));
+  trouble_.replace_error = ENOSPC;
+  trouble_.flush_ms = 20;
+  trouble_.flushes = 0;
+  std::optional<Result<>> answer;
+  writer_->record_before("two", [&](Result<> durable) { answer = std::move(durable); });
+  ASSERT_TRUE(run_until([&] { return trouble_.flushes == 1; }));
+  while (trouble_.refused == 0) std::this_thread::yield();  // the loop hears of both at once
+  ASSERT_TRUE(run_until([&] { return answer && !writer_->available(); }));
+  EXPECT_TRUE(*answer) << answer->error().message;
+}
+
+TEST_F(AuditLogSinkTest, readers_who_wait_while_publishing_fails_are_answered) {
+  for (int round = 0; round < 3; ++round) {
+    ASSERT_TRUE(record_and_wait("event"));
+    trouble_.replace_error = ENOSPC;
+    trouble_.held = true;  // the thread publishes on its own account, or is about to
+    int answered = 0;
+    for (int i = 0; i < 50; ++i) writer_->when_readable([&](Result<>) { ++answered; });
+    trouble_.held = false;
+    trouble_.held.notify_all();
+    ASSERT_TRUE(run_until([&] { return answered == 50; })) << answered << " in round " << round;
+    trouble_.replace_error = 0;
+    ASSERT_TRUE(run_until([&] { return writer_->available(); }));
+  }
 }
 
 TEST_F(AuditLogSinkTest, the_end_of_the_daemon_publishes_what_is_durable) {
