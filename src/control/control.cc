@@ -122,7 +122,7 @@ void Control::on_sandboxes(const std::vector<sandbox::SandboxInfo>& sandboxes) {
       if (!answer) log_error("stopping a left-over sandbox: {}", answer.error().message);
     });
   }
-  workspaces_.recover(living, alive_.guard([this](Result<>) { become_ready(); }));
+  workspaces_.recover(living, alive_.guard([this](const Result<>&) { become_ready(); }));
   if (!ready_) ready_timer_ = options_.loop.after(kRecoveryPatienceMs, [this] { become_ready(); });
 }
 
@@ -226,7 +226,7 @@ Result<> Control::shut_down(const Caller& caller) {
   e.object_id = hello_.node;
   e.object_name = "sawd";
   audit_->record_kept(audit::lifecycle(e),
-                      alive_.guard([this](Result<>) { node_.send(sandbox::Shutdown{}); }));
+                      alive_.guard([this](const Result<>&) { node_.send(sandbox::Shutdown{}); }));
   return {};
 }
 
@@ -386,11 +386,12 @@ void Control::start_command(const Caller& caller, std::string_view workspace, Ex
 
 void Control::when_up(Workspace& workspace, Reply<Workspace*> then) {
   if (workspace.state() != WorkspaceState::starting) return then(&workspace);
-  workspace.converge([this, id = workspace.record().id, then = std::move(then)](Result<> settled) mutable {
-    Workspace* up = workspaces_.by_id(id);
-    if (!settled || !up) return then(Error::make("workspace.conflict", "the workspace did not start"));
-    then(up);
-  });
+  workspace.converge(
+      [this, id = workspace.record().id, then = std::move(then)](const Result<>& settled) mutable {
+        Workspace* up = workspaces_.by_id(id);
+        if (!settled || !up) return then(Error::make("workspace.conflict", "the workspace did not start"));
+        then(up);
+      });
 }
 
 // ---- terminals

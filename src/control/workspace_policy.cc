@@ -61,7 +61,7 @@ void Workspace::project(const release::Verified& release, Reply<> reply) {
   if (static_digest() != before)
     call_plans_.forget("", alive_.guard([this](Result<> forgotten) {
       if (!forgotten) log_warning("workspace '{}': {}", record_.name, forgotten.error().message);
-      if (state_ == WorkspaceState::running) call_plans_.get("", [](Result<std::string>) {});
+      if (state_ == WorkspaceState::running) call_plans_.get("", [](const Result<std::string>&) {});
     }));
   egress_.configure(alive_.guard([this, reply = std::move(reply)](Result<std::string> enforced) mutable {
     on_projected(std::move(enforced), std::move(reply));

@@ -177,7 +177,7 @@ class ScriptBuilder {
     if (!must_open) return place(path, {.kind = StepKind::bind_image, .target = path, .source = path});
     place(path, {.kind = StepKind::directory, .target = path});
     for (const std::string& name : image_.list(path)) {
-      const std::string child = path + "/" + name;
+      const std::string child = fmt::format("{}/{}", path, name);
       const ImageEntry entry = image_.look(child);
       const bool ours =
           std::ranges::any_of(files_, [&](const GeneratedFile& file) { return file.path == child; });
