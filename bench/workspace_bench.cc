@@ -1,7 +1,8 @@
 // What a workspace costs: to create until it runs, to decommission until nothing is left, and to keep.
 //
 //   workspace_bench [N [KEPT]]        N (1,000) creations at saw-node and N/5 through the API; KEPT (50)
-//                                     workspaces at once, idle, and their share of memory
+//                                     workspaces at once, idle, and their share of memory; N/5 forks of a
+//                                     workspace with 50,000 files, and the few that have to freeze a layer
 //
 // Through the API a creation is a whole one: store, keys, CA, audit, sandbox and its saw-egress. Memory is the
 // proportional set size (PSS) of all processes that came with the workspaces, and the resident one. Needs
@@ -56,6 +57,58 @@ Result<> at_the_node(int rounds, Report& report) {
   return {};
 }
 
+// A workspace with many files: what its sandbox writes, with that sandbox down afterwards.
+class FullWorkspace {
+ public:
+  static constexpr int kFiles = 50'000;
+  explicit FullWorkspace(BenchNode& node) : node_(node) {}
+  Result<> write(const Command& command) {
+    sandbox::SandboxPlan plan = SAW_TRY(node_.plan(sandbox::Depth::workspace, sandbox::Network::captured));
+    plan.workspace = kName;
+    const std::string sandbox = plan.id;
+    SAW_TRY(create_at_the_node(node_, std::move(plan)));
+    SAW_TRY(node_.run_inside(sandbox, command));
+    SAW_TRY(node_.ask<Done>(sandbox::StopSandbox{.sandbox = sandbox}));
+    return {};
+  }
+  Result<> fill() {
+    return write({"sh", "-c", fmt::format("seq -f f%.0f {} | xargs sh -c 'touch \"$@\"' -", kFiles)});
+  }
+  Result<> fork(Row& row) {
+    const std::string fork = random_id("ws-");
+    SAW_TRY(timed(row, [&]() -> Result<> {
+      SAW_TRY(node_.ask<Done>(sandbox::ForkStorage{.workspace = kName, .fork = fork}));
+      return {};
+    }));
+    SAW_TRY(node_.ask<Done>(sandbox::RemoveStorage{.workspace = fork}));
+    return {};
+  }
+  Result<> remove() {
+    SAW_TRY(node_.ask<Done>(sandbox::RemoveStorage{.workspace = kName}));
+    return {};
+  }
+
+ private:
+  static constexpr const char* kName = "full";
+  BenchNode& node_;
+};
+
+Result<> forks(int rounds, Report& report) {
+  constexpr int kTimes = 4;  // that a workspace's layer is frozen: as many as it may stand on, but one
+  auto node = SAW_TRY(BenchNode::start());
+  FullWorkspace workspace(*node);
+  const std::string section = fmt::format("forks of {} files at saw-node", FullWorkspace::kFiles);
+  Row& freezing = report.row(section, "written to since the last one");
+  SAW_TRY(workspace.fill());
+  SAW_TRY(workspace.fork(report.row(section, "the first one")));
+  for (int i = 0; i < kTimes; ++i) {
+    SAW_TRY(workspace.write({"sh", "-c", "date > changed; touch f1 f2 f3"}));
+    SAW_TRY(workspace.fork(freezing));
+  }
+  for (int i = 0; i < rounds; ++i) SAW_TRY(workspace.fork(report.row(section, "as it was")));
+  return workspace.remove();
+}
+
 Result<> through_the_api(Installation& saw, int rounds, Report& report) {
   const std::string section = "a workspace through the API";
   for (int i = 0; i < rounds; ++i) {
@@ -91,6 +144,7 @@ Result<> run(int rounds, int idle) {
                  .method = "one after the other in a tight loop; the answer is awaited",
                  .compare = Compare::nothing});
   SAW_TRY(at_the_node(rounds, report));
+  SAW_TRY(forks(std::max(rounds / 5, 1), report));
   auto saw = SAW_TRY(Installation::start());
   SAW_TRY(through_the_api(*saw, std::max(rounds / 5, 1), report));
   SAW_TRY(kept(*saw, idle, report));

@@ -13,8 +13,8 @@ _saw() {
   done
   case $path in
     '') words='up down status doctor advise conform workspace exec run attach cp session policy agent delegate revoke secret review audit whoami version help completion ssh kill login logout mcp bench' ;;
-    'workspace') words='create list show start stop decommission rebuild snapshot fork expose' ;;
-    'session') words='start exec diff commit discard end list fork' ;;
+    'workspace') words='create list show start stop rebuild snapshot fork decommission expose' ;;
+    'session') words='start exec diff commit discard fork end list' ;;
     'policy') words='lint show schema decide prove keygen sign verify publish rollback revoke status replay import' ;;
     'agent') words='register list show suspend resume revoke' ;;
     'delegate') words='create list show revoke' ;;
@@ -32,6 +32,9 @@ _saw() {
     'workspace show') words='--json --socket --dir --help' ;;
     'workspace start') words='--json --socket --dir --help' ;;
     'workspace stop') words='--json --socket --dir --help' ;;
+    'workspace rebuild') words='--snapshot --json --socket --dir --help' ;;
+    'workspace snapshot') words='--name --stop --list --remove --json --socket --dir --help' ;;
+    'workspace fork') words='--stop --json --socket --dir --help' ;;
     'workspace decommission') words='--json --socket --dir --help' ;;
     'exec') words='--env --cwd --agent --timeout --tty --json --socket --dir --help' ;;
     'run') words='--session --keep --delegation --env --cwd --agent --timeout --tty --json --socket --dir --help' ;;
@@ -42,6 +45,7 @@ _saw() {
     'session diff') words='--lines --stat --name-only --json --socket --dir --help' ;;
     'session commit') words='--root --yes --stop --json --socket --dir --help' ;;
     'session discard') words='--stop --json --socket --dir --help' ;;
+    'session fork') words='--stop --json --socket --dir --help' ;;
     'session end') words='--json --socket --dir --help' ;;
     'session list') words='--json --socket --dir --help' ;;
     'policy lint') words='--explain --json --socket --dir --help' ;;
@@ -84,11 +88,7 @@ _saw() {
     'version') words='--json --socket --dir --help' ;;
     'help') words='--man --markdown --json --socket --dir --help' ;;
     'completion') words='--json --socket --dir --help' ;;
-    'workspace rebuild') words='--json --socket --dir --help' ;;
-    'workspace snapshot') words='--json --socket --dir --help' ;;
-    'workspace fork') words='--json --socket --dir --help' ;;
     'workspace expose') words='--json --socket --dir --help' ;;
-    'session fork') words='--json --socket --dir --help' ;;
     'ssh') words='--json --socket --dir --help' ;;
     'policy replay') words='--json --socket --dir --help' ;;
     'policy import') words='--json --socket --dir --help' ;;

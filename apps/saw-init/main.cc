@@ -84,7 +84,7 @@ Result<> serve_as_mould(const os::Channel& channel) {
     if (got.state != os::Channel::State::message) return {};
     Request request{.spec = SAW_TRY(wire::decode_struct<sandbox::SandboxSpec>(got.payload)),
                     .fds = std::move(got.fds)};
-    const size_t needed = sandbox::kFixedDescriptors +
+    const size_t needed = sandbox::kFixedDescriptors + size_t{request.spec.mounts} +
                           (request.spec.serve == sandbox::Serve::once ? sandbox::kStreamDescriptors : 0) +
                           (request.spec.first == sandbox::First::runtime ? 1 : 0);
     if (request.fds.size() < needed)

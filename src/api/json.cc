@@ -165,6 +165,10 @@ Json to_json(const ChannelView& v) {
   return out;
 }
 
+Json to_json(const SnapshotView& v) {
+  return {{"name", v.name}, {"created", rfc3339(v.created)}};
+}
+
 Json to_json(const SessionView& v) {
   Json out = {{"id", v.id},
               {"name", v.name},

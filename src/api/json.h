@@ -53,6 +53,7 @@ class Members {
 Json to_json(const control::WorkspaceView& view);
 Json to_json(const control::ChannelView& view);
 Json to_json(const control::SessionView& view);
+Json to_json(const control::SnapshotView& view);
 // {"end","status"}; "limit": what ended it; "limits_met": {"memory": kills, "pids": refusals}, where there were any.
 Json to_json(const control::Exit& exit);
 Json to_json(const control::TerminalView& view);

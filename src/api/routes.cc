@@ -154,6 +154,59 @@ void delete_workspace(Control& control, const HttpRequest& request, Segments at,
                                    respond(answer(Json::object()));
                                  });
 }
+// {"name":…, "stop":true}: what is to be made, and whether what runs may be ended for it.
+struct CopyRequest {
+  std::string name;
+  Control::WhatRuns what = Control::WhatRuns::stays;
+};
+Result<CopyRequest> copy_request(const HttpRequest& request, Need name) {
+  Json body = SAW_TRY(body_of(request));
+  Members members(body);
+  CopyRequest out;
+  bool stop = false;
+  members.text("name", out.name, name);
+  members.flag("stop", stop);
+  SAW_TRY(members.finish());
+  if (stop) out.what = Control::WhatRuns::ends;
+  return out;
+}
+void post_workspace_fork(Control& control, const HttpRequest& request, Segments at, Respond respond) {
+  auto asked = copy_request(request, Need::required);
+  if (!asked) return respond(to_response(asked.error()));
+  control.fork_workspace(request.caller, at[0], asked->name, asked->what,
+                         later<WorkspaceView>(std::move(respond), 201));
+}
+void post_session_fork(Control& control, const HttpRequest& request, Segments at, Respond respond) {
+  auto asked = copy_request(request, Need::required);
+  if (!asked) return respond(to_response(asked.error()));
+  control.fork_session(request.caller, at[0], at[1], asked->name, asked->what,
+                       later<SessionView>(std::move(respond), 201));
+}
+void post_snapshots(Control& control, const HttpRequest& request, Segments at, Respond respond) {
+  auto asked = copy_request(request, Need::optional);
+  if (!asked) return respond(to_response(asked.error()));
+  control.take_snapshot(request.caller, at[0], asked->name, asked->what,
+                        later<SnapshotView>(std::move(respond), 201));
+}
+void get_snapshots(Control& control, const HttpRequest& request, Segments at, Respond respond) {
+  control.list_snapshots(
+      request.caller, at[0],
+      [respond = std::move(respond)](const Result<std::vector<SnapshotView>>& list) mutable {
+        reply_list(std::move(respond), "snapshots", list);
+      });
+}
+void delete_snapshot(Control& control, const HttpRequest& request, Segments at, Respond respond) {
+  control.remove_snapshot(request.caller, at[0], at[1], later<void>(std::move(respond)));
+}
+void post_rebuild(Control& control, const HttpRequest& request, Segments at, Respond respond) {
+  auto body = body_of(request);
+  if (!body) return respond(to_response(body.error()));
+  Members members(*body);
+  std::string snapshot;
+  members.text("snapshot", snapshot);
+  if (auto good = members.finish(); !good) return respond(to_response(good.error()));
+  control.rebuild_workspace(request.caller, at[0], snapshot, later<WorkspaceView>(std::move(respond)));
+}
 // Only requests without an upgrade come here.
 void get_streams(Control&, const HttpRequest&, Segments, Respond respond) {
   respond(to_response(
@@ -423,6 +476,11 @@ constexpr Route kRoutes[] = {
     {"DELETE", "/v1/workspaces/{w}", delete_workspace},
     {"POST", "/v1/workspaces/{w}/start", post_workspace_start},
     {"POST", "/v1/workspaces/{w}/stop", post_workspace_stop},
+    {"POST", "/v1/workspaces/{w}/fork", post_workspace_fork},
+    {"GET", "/v1/workspaces/{w}/snapshots", get_snapshots},
+    {"POST", "/v1/workspaces/{w}/snapshots", post_snapshots},
+    {"DELETE", "/v1/workspaces/{w}/snapshots/{n}", delete_snapshot},
+    {"POST", "/v1/workspaces/{w}/rebuild", post_rebuild},
     {"GET", "/v1/workspaces/{w}/exec", get_streams},
     {"GET", "/v1/workspaces/{w}/attach", get_streams},
     {"GET", "/v1/workspaces/{w}/terminals", get_terminals},
@@ -433,6 +491,7 @@ constexpr Route kRoutes[] = {
     {"GET", "/v1/workspaces/{w}/sessions/{s}/diff", get_diff},
     {"POST", "/v1/workspaces/{w}/sessions/{s}/commit", post_commit},
     {"POST", "/v1/workspaces/{w}/sessions/{s}/discard", post_discard},
+    {"POST", "/v1/workspaces/{w}/sessions/{s}/fork", post_session_fork},
     {"DELETE", "/v1/workspaces/{w}/sessions/{s}", delete_session},
     {"GET", "/v1/agents", get_agents},
     {"POST", "/v1/agents", post_agents},
@@ -461,15 +520,7 @@ constexpr Route kRoutes[] = {
 
 // Part of the contract, and not there yet: said so, and never "not found".
 constexpr std::string_view kLater[] = {
-    "/v1/workspaces/{w}/rebuild",
-    "/v1/workspaces/{w}/snapshot",
-    "/v1/workspaces/{w}/fork",
-    "/v1/workspaces/{w}/expose",
-    "/v1/workspaces/{w}/kill",
-    "/v1/workspaces/{w}/sessions/{s}/fork",
-    "/v1/kill",
-    "/v1/channels/{c}",
-    "/v1/metrics",
+    "/v1/workspaces/{w}/expose", "/v1/workspaces/{w}/kill", "/v1/kill", "/v1/channels/{c}", "/v1/metrics",
 };
 
 // The segments that {…} stood for, decoded; nullopt: no match.

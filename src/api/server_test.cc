@@ -98,7 +98,7 @@ TEST_F(ServerTest, status_is_served_and_what_is_unknown_or_malformed_is_refused_
     EXPECT_EQ(body(request("GET", "/v1/status"))["state"], "ready");
     EXPECT_EQ(status(request("GET", "/v1/nothing")), 404);
     EXPECT_EQ(status(request("PATCH", "/v1/workspaces")), 405);
-    EXPECT_EQ(status(request("POST", "/v1/workspaces/x/snapshot")), 501);
+    EXPECT_EQ(status(request("POST", "/v1/workspaces/x/expose")), 501);
     std::string bad = request("POST", "/v1/agents", R"({"name":"a","purpose":"p","admin":true})");
     EXPECT_EQ(status(bad), 400);
     EXPECT_EQ(body(bad)["error"]["code"], "request.member");

@@ -9,11 +9,7 @@ std::vector<Command> later_commands() {
     const char *path, *summary;
   };
   static constexpr Later kLater[] = {
-      {"workspace rebuild", "replace the system of a workspace, keep its files"},
-      {"workspace snapshot", "freeze a workspace's state"},
-      {"workspace fork", "a second workspace from the state of a first"},
       {"workspace expose", "a URL that only the owner can open"},
-      {"session fork", "a second session from the state of a first"},
       {"ssh", "a ProxyCommand for IDEs"},
       {"policy replay", "what a policy would have decided about the past"},
       {"policy import", "convert another system's policy"},

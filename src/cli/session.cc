@@ -31,6 +31,16 @@ Outcome session_exec(Context& context) {
   return run_in_sandbox(context, session->workspace, "session", session->id);
 }
 
+Outcome session_fork(Context& context) {
+  const FoundSession session = CLI_TRY(find_session(context, context.args.text("S")));
+  json body = {{"name", context.args.text("NEW")}};
+  if (context.args.has("--stop")) body["stop"] = true;
+  const json fork = CLI_TRY(call(context, "POST", path_of(session) + "/fork", body));
+  context.out.json(fork);
+  context.out.line(text_of(fork, "id"));
+  return 0;
+}
+
 Outcome session_end(Context& context) {
   const FoundSession session = CLI_TRY(find_session(context, context.args.text("S")));
   context.out.json(CLI_TRY(call(context, "DELETE", path_of(session))));
@@ -81,6 +91,17 @@ std::vector<Command> session_commands() {
        .text = "As 'saw exec', in the session.",
        .examples = {"saw session exec fix -- make test"},
        .run = session_exec},
+      {.path = "session fork",
+       .summary = "a second session from the state of a first; prints its id",
+       .positionals = {session, {"NEW", "a name for it"}},
+       .options = {{"--stop", "", "end what runs in the session, if anything does"}},
+       .text =
+           "Both hold what the first wrote so far, and each its own from then on; the cost does not depend "
+           "on "
+           "how much that is. The first one's sandbox is stopped and started again for it: processes in it "
+           "end, so without --stop it is refused if there are any.",
+       .examples = {"saw session fork fix fix-2"},
+       .run = session_fork},
       {.path = "session end",
        .summary = "end a session and discard what it wrote",
        .positionals = {session},

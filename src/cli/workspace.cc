@@ -178,6 +178,55 @@ Outcome workspace_stop(Context& context) {
   return change_state(context, "stop");
 }
 
+json copy_body(Context& context) {
+  json body = json::object();
+  if (const auto name = context.args.find("NEW")) body["name"] = *name;
+  if (const auto name = context.args.find("--name")) body["name"] = *name;
+  if (context.args.has("--stop")) body["stop"] = true;
+  return body;
+}
+
+Outcome workspace_fork(Context& context) {
+  const json w =
+      CLI_TRY(call(context, "POST", path_of(context.args.text("W")) + "/fork", copy_body(context)));
+  context.out.json(w);
+  context.out.line(text_of(w, "id"));
+  context.out.note(fmt::format("workspace {} is {}", text_of(w, "name"), text_of(w, "state")));
+  return text_of(w, "state") == "failed" ? 1 : 0;
+}
+
+Outcome workspace_snapshot(Context& context) {
+  const std::string snapshots = path_of(context.args.text("W")) + "/snapshots";
+  if (const auto name = context.args.find("--remove")) {
+    context.out.json(CLI_TRY(call(context, "DELETE", fmt::format("{}/{}", snapshots, url_segment(*name)))));
+    context.out.note(fmt::format("snapshot {} is gone", *name));
+    return 0;
+  }
+  if (context.args.has("--list")) {
+    const json answer = CLI_TRY(call(context, "GET", snapshots));
+    context.out.json(answer);
+    std::vector<Output::Row> rows;
+    for (const json& s : list_of(answer, "snapshots"))
+      rows.push_back({text_of(s, "name"), text_of(s, "created")});
+    context.out.table({"NAME", "CREATED"}, rows, "no snapshots");
+    return 0;
+  }
+  const json taken = CLI_TRY(call(context, "POST", snapshots, copy_body(context)));
+  context.out.json(taken);
+  context.out.line(text_of(taken, "name"));
+  return 0;
+}
+
+Outcome workspace_rebuild(Context& context) {
+  json body = json::object();
+  if (const auto snapshot = context.args.find("--snapshot")) body["snapshot"] = *snapshot;
+  const json w = CLI_TRY(call(context, "POST", path_of(context.args.text("W")) + "/rebuild", body));
+  context.out.json(w);
+  context.out.note(
+      fmt::format("workspace {} was rebuilt and is {}", text_of(w, "name"), text_of(w, "state")));
+  return text_of(w, "state") == "failed" ? 1 : 0;
+}
+
 Outcome workspace_decommission(Context& context) {
   const std::string name = context.args.text("W");
   context.out.json(CLI_TRY(call(context, "DELETE", path_of(name))));
@@ -233,6 +282,39 @@ std::vector<Command> workspace_commands() {
        .text = "Everything that runs in it, in its sessions and in its calls is killed.",
        .examples = {"saw workspace stop dev"},
        .run = workspace_stop},
+      {.path = "workspace rebuild",
+       .summary = "remove everything that was ever written in a workspace",
+       .positionals = {workspace},
+       .options = {{"--snapshot", "N", "then fill it with what this snapshot holds"}},
+       .text =
+           "Everything that runs in it is killed, its sessions end, and all of its files go: what an agent "
+           "left behind to run later goes with them. Snapshots stay, since nothing inside can reach them.",
+       .examples = {"saw workspace rebuild dev", "saw workspace rebuild dev --snapshot clean"},
+       .run = workspace_rebuild},
+      {.path = "workspace snapshot",
+       .summary = "keep what a workspace holds now; prints the snapshot's name",
+       .positionals = {workspace},
+       .options = {{"--name", "N", "small letters, digits and dashes (default: one is chosen)"},
+                   {"--stop", "", "end what runs in the workspace itself, if anything does"},
+                   {"--list", "", "show the snapshots there are"},
+                   {"--remove", "N", "remove a snapshot"}},
+       .text =
+           "Costs the same however many files there are. The workspace's own sandbox is stopped and started "
+           "again for it; sessions and calls go on. Without --stop it is refused if anything runs there. "
+           "'saw workspace rebuild W --snapshot N' brings a snapshot back.",
+       .examples = {"saw workspace snapshot dev --name clean", "saw workspace snapshot dev --list"},
+       .run = workspace_snapshot},
+      {.path = "workspace fork",
+       .summary = "a second workspace from the state of a first; prints its id",
+       .positionals = {workspace, {"NEW", "letters, digits and dashes"}},
+       .options = {{"--stop", "", "end what runs in the workspace itself, if anything does"}},
+       .text =
+           "The new one has the files, the policy and the limits of the first, and an identity of its own. "
+           "Costs the same however many files there are: both share them until one side changes them. The "
+           "first one's own sandbox is stopped and started again for it; its sessions and calls go on. "
+           "Without --stop it is refused if anything runs there.",
+       .examples = {"saw workspace fork dev experiment"},
+       .run = workspace_fork},
       {.path = "workspace decommission",
        .summary = "remove a workspace with everything in it",
        .positionals = {workspace},

@@ -41,7 +41,13 @@ Control::Control(ControlOptions options, std::unique_ptr<AuditWriter> audit, os:
                  });
                }),
       reviews_(plane_),
-      quarantine_(plane_),
+      quarantine_(plane_,
+                  [this](const sandbox::ReleaseQuarantine& request, Reply<NodeClient::Answer> reply) {
+                    Workspace* workspace = workspaces_.by_id(request.workspace);
+                    if (!workspace)
+                      return reply(Error::make("workspace.not_found", "the workspace of this item is gone"));
+                    workspace->release_quarantine(request, std::move(reply));
+                  }),
       registry_(options_.store, revocations_,
                 {.workspace = [this](std::string_view id) -> std::optional<identity::WorkspaceRef> {
                    Workspace* workspace = workspaces_.by_id(id);

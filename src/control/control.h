@@ -78,6 +78,23 @@ class Control {
                        FileChange change, Reply<> reply);
   void end_session(const Caller& caller, std::string_view workspace, std::string_view session, Reply<> reply);
 
+  // Of the files; what runs there and writes to them is stopped and started again, and only with
+  // WhatRuns::ends if it is more than saw-init.
+  using WhatRuns = Workspace::WhatRuns;
+  void fork_workspace(const Caller& caller, std::string_view workspace, const std::string& name,
+                      WhatRuns what, Reply<WorkspaceView> reply);
+  void fork_session(const Caller& caller, std::string_view workspace, std::string_view session,
+                    const std::string& name, WhatRuns what, Reply<SessionView> reply);
+  // An empty name: one is chosen.
+  void take_snapshot(const Caller& caller, std::string_view workspace, std::string name, WhatRuns what,
+                     Reply<SnapshotView> reply);
+  void list_snapshots(const Caller& caller, std::string_view workspace,
+                      Reply<std::vector<SnapshotView>> reply);
+  void remove_snapshot(const Caller& caller, std::string_view workspace, const std::string& name,
+                       Reply<> reply);
+  void rebuild_workspace(const Caller& caller, std::string_view workspace, const std::string& snapshot,
+                         Reply<WorkspaceView> reply);
+
   void start_command(const Caller& caller, std::string_view workspace, ExecRequest request,
                      Reply<std::unique_ptr<CommandHandle>> reply);
   // A terminal that goes on when the handle is destroyed. For the workspace's owner alone: not even an operator

@@ -71,6 +71,8 @@ struct World {
   std::map<std::string, int> starts;                          // by sandbox id: more than one is a duplicate
   std::map<std::string, sandbox::QuarantineItem> quarantine;  // by item id; of the one workspace
   std::vector<std::string> released;                          // places, in order
+  std::map<std::string, std::vector<sandbox::SnapshotInfo>> snapshots;  // by workspace
+  std::vector<std::string> rebuilt;                                     // from which snapshot
 };
 
 class FakeEgress {
@@ -171,8 +173,16 @@ class FakeNode {
   sandbox::RunLater run_later = sandbox::RunLater::quarantine;  // as it was asked for
   size_t clients = 0;
   bool ready = false, shut_down = false;
-  bool prove_long = false;       // the next plan to be prepared is answered for when another one comes
-  uint64_t being_proven = 0;     // its request
+  bool prove_long = false;     // the next plan to be prepared is answered for when another one comes
+  uint64_t being_proven = 0;   // its request
+  std::set<std::string> busy;  // sandboxes in which something runs
+  bool stacked = false;        // the workspaces stand on frozen layers
+  std::string refuse_forks;    // an error code for ForkStorage
+  bool hold_forks = false;     // they are answered by finish_forks()
+  std::vector<uint64_t> held_forks;
+  void finish_forks() {
+    for (uint64_t request : std::exchange(held_forks, {})) answer(sandbox::Done{request});
+  }
   std::string refuse_sandboxes;  // an error code for StartSandbox
   bool withhold_proofs = false, forge_proofs = false;
   SigningKey forger = SigningKey::generate();
@@ -281,6 +291,8 @@ class FakeNode {
     answer(sandbox::CallStarted{.request = m.request, .exec = exec, .host_pid = 4711}, std::move(fds));
   }
   void handle(sandbox::StopSandbox& m) {
+    if (m.when == sandbox::StopWhen::idle && busy.contains(m.sandbox))
+      return answer(sandbox::Failed{m.request, "sandbox.busy", "busy"});
     log.push_back("StopSandbox"), world_.sandboxes.erase(m.sandbox), answer(sandbox::Done{m.request});
   }
   void handle(sandbox::GetSockets& m) {
@@ -318,6 +330,7 @@ class FakeNode {
   }
   void handle(sandbox::ReleaseQuarantine& m) {
     log.push_back("ReleaseQuarantine");
+    if (refuses_while_it_runs(m.request, m.workspace)) return;
     auto found = world_.quarantine.find(m.item);
     if (found == world_.quarantine.end())
       return answer(sandbox::Failed{m.request, "storage.unknown", "no such item"});
@@ -340,8 +353,18 @@ class FakeNode {
                                          .path = "/workspace/a\nb",
                                          .before = sandbox::FileSide{.mode = 0644, .size = 3}}}});
   }
+  // As saw-node answers for a workspace that stands on frozen layers while its own sandbox is up.
+  bool refuses_while_it_runs(uint64_t request, const std::string& workspace) {
+    if (!stacked || std::ranges::none_of(world_.sandboxes, [&](const auto& each) {
+          return each.second.workspace == workspace && each.second.depth == sandbox::Depth::workspace;
+        }))
+      return false;
+    answer(sandbox::Failed{request, sandbox::kWorkspaceRuns, "it runs"});
+    return true;
+  }
   void handle(sandbox::CommitSession& m) {
     log.push_back("CommitSession " + m.root);
+    if (refuses_while_it_runs(m.request, m.workspace)) return;
     run_later = m.run_later;
     for (sandbox::QuarantineItem& item : std::exchange(holds_back, {})) {
       item.session = m.session;
@@ -372,6 +395,44 @@ class FakeNode {
   }
   void handle(sandbox::StopEgress& m) {
     log.push_back("StopEgress"), egresses.erase(m.workspace), answer(sandbox::Done{m.request});
+  }
+  // As saw-node: nothing is forked, kept or rebuilt below a sandbox that writes to it.
+  bool is_written(const std::string& workspace, const std::string& session) const {
+    return std::ranges::any_of(world_.sandboxes, [&](const auto& entry) {
+      const sandbox::SandboxPlan& plan = entry.second;
+      return plan.workspace == workspace && plan.session == session && plan.depth != sandbox::Depth::call;
+    });
+  }
+  void handle(sandbox::ForkStorage& m) {
+    log.push_back("ForkStorage");
+    if (is_written(m.workspace, m.session) || !refuse_forks.empty())
+      return answer(
+          sandbox::Failed{m.request, refuse_forks.empty() ? "storage.busy" : refuse_forks, "refused"});
+    world_.storage.insert(m.session.empty() ? m.fork : m.workspace + "/" + m.fork);
+    if (hold_forks) return held_forks.push_back(m.request);
+    answer(sandbox::Done{m.request});
+  }
+  void handle(sandbox::TakeSnapshot& m) {
+    log.push_back("TakeSnapshot");
+    if (is_written(m.workspace, "")) return answer(sandbox::Failed{m.request, "storage.busy", "busy"});
+    world_.snapshots[m.workspace].push_back({m.snapshot, m.created});
+    answer(sandbox::Done{m.request});
+  }
+  void handle(sandbox::RemoveSnapshot& m) {
+    std::erase_if(world_.snapshots[m.workspace], [&](const auto& s) { return s.name == m.snapshot; });
+    answer(sandbox::Done{m.request});
+  }
+  void handle(sandbox::ListSnapshots& m) {
+    answer(sandbox::Snapshots{.request = m.request, .snapshots = world_.snapshots[m.workspace]});
+  }
+  void handle(sandbox::RebuildStorage& m) {
+    log.push_back("RebuildStorage");
+    for (auto& [id, plan] : world_.sandboxes)
+      EXPECT_NE(plan.workspace, m.workspace) << "rebuilt below sandbox " << id;
+    std::erase_if(world_.storage, [&](const std::string& s) { return s.starts_with(m.workspace + "/"); });
+    world_.quarantine.clear();
+    world_.rebuilt.push_back(m.snapshot);
+    answer(sandbox::Done{m.request});
   }
   void handle(sandbox::ControlReady&) { ready = true; }
   void handle(sandbox::Shutdown&) { shut_down = true; }

@@ -249,10 +249,9 @@ void QuarantineDesk::release(const store::Review& review, Reply<ReviewView> repl
       if (!answer) applied = std::unexpected(std::move(answer).error());
       on_released(review, std::move(applied), std::move(reply));
     };
-    plane_.node.request(
-        sandbox::ReleaseQuarantine{
-            .workspace = review.workspace, .item = review.object, .root = review.digest},
-        alive_.guard(std::move(done)));
+    const sandbox::ReleaseQuarantine request{
+        .workspace = review.workspace, .item = review.object, .root = review.digest};
+    ask_release_(request, alive_.guard(std::move(done)));
   };
   record(review, "quarantine.release", audit::Verdict::allowed, alive_.guard(std::move(apply)));
 }

@@ -35,12 +35,16 @@ class QuarantineDesk {
     std::string policy_digest;
   };
 
-  explicit QuarantineDesk(Plane& plane) : plane_(plane), queue_(plane.store, plane.clock) {}
+  // How saw-node is asked to bring an approved item into its workspace.
+  using Release = std::function<void(const sandbox::ReleaseQuarantine&, Reply<NodeClient::Answer>)>;
+
+  QuarantineDesk(Plane& plane, Release release)
+      : plane_(plane), ask_release_(std::move(release)), queue_(plane.store, plane.clock) {}
 
   // A commit of the session has ended. Answers the reviews that wait for what its commits held back.
   void committed(const Origin& origin, const std::string& session, Reply<std::vector<ReviewView>> reply);
   void recover(const Origin& origin);
-  // The workspace is gone, with all its items.
+  // The workspace is gone or rebuilt, and all its items are gone.
   void abandon_all(const std::string& workspace);
   // Of those that are no longer in `known`.
   Result<> abandon_unknown(const std::function<bool(std::string_view workspace)>& known);
@@ -67,6 +71,7 @@ class QuarantineDesk {
   std::vector<ReviewView> waiting(const std::string& workspace, const std::string& session) const;
 
   Plane& plane_;
+  Release ask_release_;
   review::Queue queue_;
   std::set<std::string, std::less<>> busy_;  // items that are being asked about or released
   Alive alive_;

@@ -225,5 +225,42 @@ TEST(QuarantinePreview, is_bounded_and_says_how_much_is_missing) {
   EXPECT_THAT(text, HasSubstr("bytes more, which are not shown"));
 }
 
+// ---- workspaces on frozen layers
+
+TEST_F(QuarantineDeskTest, what_is_approved_is_released_while_its_workspace_is_down) {
+  const ReviewView review = asked();
+  node_->stacked = true;
+  auto approved = approve(review);
+  ASSERT_TRUE(approved) << approved.error().message;
+  EXPECT_THAT(world_.released, ElementsAre("/home/agent/.bashrc"));
+  EXPECT_EQ(control_->show_workspace(kOwner, "dev")->state, WorkspaceState::running);
+}
+
+TEST_F(QuarantineDeskTest, what_runs_in_the_workspace_keeps_a_release_waiting_and_somebody_is_asked_again) {
+  const ReviewView review = asked();
+  node_->stacked = true;
+  node_->busy.insert(control_->show_workspace(kOwner, "dev")->sandbox);
+  auto approved = approve(review);
+  ASSERT_FALSE(approved);
+  EXPECT_EQ(approved.error().code, "workspace.conflict");
+  EXPECT_THAT(world_.released, IsEmpty());
+  run_quiet();
+  const auto again = control_->list_reviews(kOwner, "pending").value();
+  ASSERT_EQ(again.size(), 1u);
+  node_->busy.clear();
+  EXPECT_TRUE(approve(again[0]));
+}
+
+TEST_F(QuarantineDeskTest, nobody_is_asked_about_what_went_with_a_rebuilt_workspace) {
+  const ReviewView review = asked();
+  auto rebuilt =
+      wait<WorkspaceView>([&](auto r) { control_->rebuild_workspace(kOwner, "dev", "", std::move(r)); });
+  ASSERT_TRUE(rebuilt) << rebuilt.error().message;
+  EXPECT_THAT(control_->list_reviews(kOwner, "pending").value(), IsEmpty());
+  run_quiet();
+  EXPECT_EQ(events("quarantine.abandon"), 1u);
+  EXPECT_FALSE(approve(review));
+}
+
 }  // namespace
 }  // namespace saw::control

@@ -117,6 +117,29 @@ TEST_F(Releases, static_sections_count_for_new_sandboxes_and_what_was_parked_goe
   EXPECT_EQ(channel().workspaces.at(0).outdated.size(), 1u) << "the workspace's own sandbox is older";
 }
 
+TEST_F(Releases, a_fork_has_the_policy_that_its_channel_went_to_while_it_was_made) {
+  publish(1, policy("one.example.com"));
+  ASSERT_NO_FATAL_FAILURE(boot_with_workspace());
+  node_->hold_forks = true;
+  std::optional<WorkspaceView> fork;
+  control_->fork_workspace(kOwner, "dev", "second", Control::WhatRuns::stays, [&](auto forked) {
+    ASSERT_TRUE(forked) << forked.error().message;
+    fork = *forked;
+  });
+  ASSERT_TRUE(run_until([&] { return node_->held_forks.size() == 1; }));
+  ASSERT_TRUE(enforces(publish(2, policy("two.example.com"))));
+  node_->finish_forks();
+  ASSERT_TRUE(run_until([&] { return fork.has_value(); }));
+  EXPECT_EQ(fork->policy_digest, digest_of(policy("two.example.com")));
+  EXPECT_EQ(node_->egresses.at(fork->id)->configuration.policy_yaml, policy("two.example.com"));
+  bool started = false;
+  control_->start_command(kOwner, "second", {.argv = {"true"}}, [&](auto command) {
+    EXPECT_TRUE(command) << command.error().message;
+    started = true;
+  });
+  EXPECT_TRUE(run_until([&] { return started; }));
+}
+
 TEST_F(Releases, what_is_refused_changes_nothing_and_is_told_once) {
   const std::string two = publish(2, policy("two.example.com"));
   ASSERT_NO_FATAL_FAILURE(boot_with_workspace());

@@ -219,6 +219,22 @@ TEST_F(TerminalsTest, it_goes_with_its_workspace_and_nothing_is_kept) {
   EXPECT_EQ(attach().code, "workspace.conflict");
 }
 
+TEST_F(TerminalsTest, rebuilding_its_workspace_leaves_nothing_of_what_it_showed) {
+  Person one = attach();
+  attach(running("make", "build"));
+  run_quiet();
+  say(2, "from before");
+  node_->send(sandbox::ExecExited{.sandbox = workspace_.sandbox, .exec = 2, .status = 0});
+  run_quiet();
+  ASSERT_EQ(list().size(), 2u);
+  ASSERT_TRUE(
+      wait<WorkspaceView>([&](auto r) { control_->rebuild_workspace(kOwner, "dev", "", std::move(r)); }));
+  ASSERT_TRUE(run_until([&] { return one.exit->has_value(); }));
+  one.handle.reset();
+  EXPECT_TRUE(list().empty());
+  EXPECT_TRUE(attach().handle) << "a new one";
+}
+
 TEST_F(TerminalsTest, one_in_a_session_is_another_than_one_of_the_same_name_outside) {
   auto session =
       wait<SessionView>([&](auto r) { control_->start_session(kOwner, "dev", "fix", std::move(r)); });

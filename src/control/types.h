@@ -85,6 +85,10 @@ struct SessionView {
   Nanos created = 0;
   std::optional<ProofView> proof;
 };
+struct SnapshotView {
+  std::string name;
+  Nanos created = 0;
+};
 struct FileSideView {
   std::string type, mode, target;  // mode: "0644"; target: of a link
   uint64_t size = 0;

@@ -91,6 +91,15 @@ class Workspace {
   void start_session(const std::string& name, Reply<SessionView> reply);
   void end_session(const std::string& id, Reply<> reply);
   Session* find_session(std::string_view id_or_name);
+
+  // Forks, snapshots, rebuilding (workspace_fork.cc). The sandbox that writes to what is forked is stopped for
+  // it and started again; with WhatRuns::stays it is "workspace.conflict" if anything runs there.
+  enum class WhatRuns : uint8_t { stays, ends };
+  void fork_storage(const std::string& fork, WhatRuns what, Reply<> reply);
+  void take_snapshot(const std::string& name, WhatRuns what, Reply<> reply);
+  void fork_session(const std::string& id, const std::string& name, WhatRuns what, Reply<SessionView> reply);
+  // Everything that runs ends, sessions included; what was written in it is gone, or what the snapshot holds.
+  void rebuild(const std::string& snapshot, Reply<> reply);
   std::vector<SessionView> session_views() const;
   static SessionView view(const Session& session);
 
@@ -100,6 +109,8 @@ class Workspace {
   void commit_session(const std::string& id, const FileChange& change, Reply<CommitView> reply);
   void discard_session(const std::string& id, const FileChange& change, Reply<> reply);
   Result<> keep_call(const std::string& id, const std::string& name);
+  // An item of the quarantine that somebody has approved.
+  void release_quarantine(const sandbox::ReleaseQuarantine& request, Reply<NodeClient::Answer> reply);
 
   // Recovery: what was stored of it, and which sandboxes saw-node holds.
   void restore_session(store::Session record);
@@ -133,6 +144,16 @@ class Workspace {
  private:
   Workspace(Surroundings around, store::Workspace record, policy::Policy policy);
   using Step = void (Workspace::*)();
+  using Work = std::move_only_function<void(Reply<> worked)>;
+  static sandbox::StopWhen when(WhatRuns what);
+  void at_rest(WhatRuns what, Work work, Reply<> reply);
+  // For what may need that (sandbox::kWorkspaceRuns), and often does not.
+  template <class Request>
+  void request_at_rest(Request request, WhatRuns what, Reply<NodeClient::Answer> reply);
+  void end_next_session();
+  void copy_stopped_session(Session& source, const std::string& fork, Reply<> finished);
+  void begin_fork(const std::string& fork, Result<> forked, Reply<SessionView> reply);
+  Result<store::Session> new_session(const std::string& name);
   void settle(Result<> result);
   void take_next_step();
   void make_storage();
@@ -182,6 +203,10 @@ class Workspace {
   bool converging_ = false, gone_ = false;
   store::Desired target_ = store::Desired::stopped;  // of the convergence under way
   std::vector<Reply<>> waiters_;
+  struct Rebuilding {
+    std::string snapshot;
+    Reply<> reply;
+  } rebuilding_;
   Alive alive_;
 };
 

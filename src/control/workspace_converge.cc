@@ -205,24 +205,29 @@ void Workspace::restore_session(store::Session record) {
   sessions_[key] = std::make_unique<Session>(Session{.record = std::move(record), .cell = std::move(cell)});
 }
 
-void Workspace::start_session(const std::string& name, Reply<SessionView> reply) {
-  if (state_ != WorkspaceState::running || converging_)
-    return reply(Error::make("workspace.conflict", "workspace '{}' is {}, not running", record_.name,
-                             control::name(state_)));
+Result<store::Session> Workspace::new_session(const std::string& name) {
   if (sessions_.size() >= kMaxSessions)
-    return reply(Error::make("session.conflict", "workspace '{}' has {} sessions already", record_.name,
-                             kMaxSessions));
+    return Error::make("session.conflict", "workspace '{}' has {} sessions already", record_.name,
+                       kMaxSessions);
   store::Session record{.id = random_id("ss-"),
                         .workspace = record_.id,
                         .desired = Desired::running,
                         .sandbox = random_id("sb-"),
                         .created = around_.plane.clock.now()};
   record.name = name.empty() ? record.id : name;
-  if (auto valid = check_name("session", record.name); !valid)
-    return reply(std::unexpected(std::move(valid).error()));
+  SAW_TRY(check_name("session", record.name));
   if (find_session(record.name))
-    return reply(
-        Error::make("session.conflict", "workspace '{}' has a session '{}'", record_.name, record.name));
+    return Error::make("session.conflict", "workspace '{}' has a session '{}'", record_.name, record.name);
+  return record;
+}
+
+void Workspace::start_session(const std::string& name, Reply<SessionView> reply) {
+  if (state_ != WorkspaceState::running || converging_)
+    return reply(Error::make("workspace.conflict", "workspace '{}' is {}, not running", record_.name,
+                             control::name(state_)));
+  auto made = new_session(name);
+  if (!made) return reply(std::unexpected(std::move(made).error()));
+  store::Session& record = *made;
   if (auto stored = around_.plane.store.put(record); !stored)
     return reply(std::unexpected(std::move(stored).error()));
   restore_session(record);

@@ -40,6 +40,35 @@ std::string outcome_of(const CommitView& c) {
 
 }  // namespace
 
+template <class Request>
+void Workspace::request_at_rest(Request request, WhatRuns what, Reply<NodeClient::Answer> reply) {
+  auto asked = [this, request, what, reply = std::move(reply)](Result<NodeClient::Answer> answer) mutable {
+    if (answer || answer.error().code != sandbox::kWorkspaceRuns) return reply(std::move(answer));
+    // What saw-node said counts, also if the workspace does not come up again.
+    auto said = std::make_shared<std::optional<Result<NodeClient::Answer>>>();
+    at_rest(
+        what,
+        [this, request, said](Reply<> worked) {
+          around_.plane.node.request(
+              request, [said, worked = std::move(worked)](Result<NodeClient::Answer> second) mutable {
+                *said = std::move(second);
+                worked({});
+              });
+        },
+        [said, reply = std::move(reply)](Result<> rested) mutable {
+          if (!*said) return reply(std::unexpected(std::move(rested).error()));
+          if (!rested) log_warning("a workspace did not start again: {}", rested.error().message);
+          reply(std::move(**said));
+        });
+  };
+  around_.plane.node.request(request, alive_.guard(std::move(asked)));
+}
+
+void Workspace::release_quarantine(const sandbox::ReleaseQuarantine& request,
+                                   Reply<NodeClient::Answer> reply) {
+  request_at_rest(request, WhatRuns::stays, std::move(reply));
+}
+
 void Workspace::file_event(std::string_view operation, audit::Verdict verdict, const Session& session,
                            const std::string& by, const std::string& message, const std::string& root,
                            Reply<> durable) {
@@ -139,15 +168,15 @@ void Workspace::commit_session(const std::string& given, const FileChange& chang
       return end(Error::make("node.malformed", "saw-node answered a commit with something else"));
     end(to_view(*committed));
   };
-  auto ask = [this, id, root = change.root, finish = std::move(finish)](Result<> quiet) mutable {
+  auto ask = [this, id, change, finish = std::move(finish)](Result<> quiet) mutable {
     if (!quiet) return finish(std::unexpected(std::move(quiet).error()));
     const bool deny = policy_.get().filesystem().run_later == policy::RunLater::deny;
-    around_.plane.node.request(
+    request_at_rest(
         sandbox::CommitSession{.workspace = record_.id,
                                .session = id,
-                               .root = root,
+                               .root = change.root,
                                .run_later = deny ? sandbox::RunLater::deny : sandbox::RunLater::quarantine},
-        alive_.guard(std::move(finish)));
+        change.running == Running::stop ? WhatRuns::ends : WhatRuns::stays, alive_.guard(std::move(finish)));
   };
   auto recorded = [this, id, ask = std::move(ask)](Result<> durable) mutable {
     if (!durable) return ask(std::move(durable));

@@ -63,6 +63,33 @@ TEST_F(FilesTest, a_running_command_keeps_its_session_from_changing_unless_it_ma
   EXPECT_EQ(refused.error().code, "session.busy");
 }
 
+TEST_F(FilesTest,
+       a_workspace_on_frozen_layers_is_down_while_something_is_committed_into_it_and_up_again_then) {
+  const std::string before = control_->show_workspace(kOwner, "dev")->sandbox;
+  node_->stacked = true;
+  node_->committed.applied = 3;
+  node_->log.clear();
+  auto done = commit(kOwner);
+  ASSERT_TRUE(done) << done.error().message;
+  EXPECT_EQ(done->applied, 3u);
+  EXPECT_EQ(std::ranges::count(node_->log, "CommitSession "), 2) << "once to be told, once to do it";
+  EXPECT_EQ(control_->show_workspace(kOwner, "dev")->state, WorkspaceState::running);
+  EXPECT_NE(control_->show_workspace(kOwner, "dev")->sandbox, before);
+  EXPECT_EQ(control_->list_sessions(kOwner, "dev")->at(0).state, "running");
+}
+
+TEST_F(FilesTest, what_runs_in_a_workspace_on_frozen_layers_is_ended_for_a_commit_only_when_that_was_asked) {
+  node_->stacked = true;
+  node_->busy.insert(control_->show_workspace(kOwner, "dev")->sandbox);
+  auto refused = commit(kOwner);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, "workspace.conflict");
+  EXPECT_NE(refused.error().message.find("--stop"), std::string::npos);
+  EXPECT_EQ(control_->show_workspace(kOwner, "dev")->state, WorkspaceState::running);
+  EXPECT_EQ(control_->list_sessions(kOwner, "dev")->at(0).state, "running");
+  EXPECT_TRUE(commit(kOwner, {.running = Running::stop}));
+}
+
 TEST_F(FilesTest, a_discard_leaves_the_session_running) {
   ASSERT_TRUE(wait<void>([&](auto r) { control_->discard_session(kOwner, "dev", "one", {}, std::move(r)); }));
   EXPECT_EQ(std::ranges::count(node_->log, "DiscardSession"), 1);

@@ -95,6 +95,16 @@ Result<store::Workspace> Workspaces::complete(store::Workspace record, const pol
   return record;
 }
 
+Result<> Workspaces::check_room(const Caller& caller, std::string_view owner) const {
+  if (all_.size() >= kMaxWorkspaces)
+    return Error::make("workspace.conflict", "there are {} workspaces already", kMaxWorkspaces);
+  const auto own = static_cast<size_t>(
+      std::ranges::count_if(all_, [&](const auto& entry) { return entry.second->record().owner == owner; }));
+  if (caller.role != Role::operator_ && own >= kMaxPerOwner)
+    return Error::make("workspace.conflict", "you have {} workspaces already", own);
+  return {};
+}
+
 void Workspaces::create(const Caller& caller, const WorkspaceSpec& spec, Reply<WorkspaceCreated> reply) {
   if (!around_.plane.audit.available())
     return reply(
@@ -117,12 +127,8 @@ void Workspaces::create(const Caller& caller, const WorkspaceSpec& spec, Reply<W
                     reply(WorkspaceCreated{Created::before, std::move(*started)});
                   });
   }
-  if (all_.size() >= kMaxWorkspaces)
-    return reply(Error::make("workspace.conflict", "there are {} workspaces already", kMaxWorkspaces));
-  const auto own = static_cast<size_t>(std::ranges::count_if(
-      all_, [&](const auto& entry) { return entry.second->record().owner == caller.sponsor; }));
-  if (caller.role != Role::operator_ && own >= kMaxPerOwner)
-    return reply(Error::make("workspace.conflict", "you have {} workspaces already", own));
+  if (auto room = check_room(caller, caller.sponsor); !room)
+    return reply(std::unexpected(std::move(room).error()));
   auto record = complete(std::move(accepted->workspace), accepted->policy);
   if (!record) return reply(std::unexpected(std::move(record).error()));
   auto workspace = Workspace::open(around_, *record);
@@ -139,10 +145,11 @@ void Workspaces::create(const Caller& caller, const WorkspaceSpec& spec, Reply<W
     // It never came up: nothing of it is kept, and the reason is told.
     if (auto stored = workspace.want(Desired::gone); !stored)
       return reply(std::unexpected(std::move(settled).error()));
-    workspace.converge([this, id, reply = std::move(reply), error = settled.error()](Result<>) mutable {
-      drop_if_gone(id);
-      reply(std::unexpected(std::move(error)));
-    });
+    workspace.converge(
+        [this, id, reply = std::move(reply), error = settled.error()](const Result<>&) mutable {
+          drop_if_gone(id);
+          reply(std::unexpected(std::move(error)));
+        });
   });
 }
 
@@ -167,6 +174,82 @@ void Workspaces::change(Workspace& workspace, Desired desired, const Caller& cal
     if (!done) return reply(std::unexpected(std::move(done).error()));
     reply(std::move(view));
   });
+}
+
+// ---- forks
+
+Result<store::Workspace> Workspaces::forked_record(const Workspace& source, const std::string& name) const {
+  SAW_TRY(check_name("workspace", name));
+  if (owned(source.record().owner, name))
+    return Error::make("workspace.conflict", "workspace '{}' exists already", name);
+  store::Workspace record = source.record();
+  record.name = name;
+  // Never that of anything a person could ask for: creating one of this name is a conflict.
+  record.spec_digest = digest_text(sha256("fork of " + record.spec_digest));
+  record.placeholders.clear();
+  return complete(std::move(record), source.policy());
+}
+
+// What was taken back for good does not go on under another id.
+Result<> Workspaces::check_not_revoked(std::string_view workspace) const {
+  if (!around_.revocations.contains(identity::Revocable::workspace, workspace)) return {};
+  return Error::make("identity.workspace_revoked", "workspace '{}' is revoked: it cannot be forked",
+                     workspace);
+}
+
+void Workspaces::fork(Workspace& source, const std::string& name, Workspace::WhatRuns what,
+                      const Caller& caller, Reply<WorkspaceView> reply) {
+  if (!around_.plane.audit.available())
+    return reply(Error::make("audit.unavailable", "the audit log cannot be written: nothing is forked"));
+  if (auto good = check_not_revoked(source.record().id); !good)
+    return reply(std::unexpected(std::move(good).error()));
+  if (auto room = check_room(caller, source.record().owner); !room)
+    return reply(std::unexpected(std::move(room).error()));
+  auto record = forked_record(source, name);
+  if (!record) return reply(std::unexpected(std::move(record).error()));
+  // Until its files are there it is stored as one to be removed: a crash leaves nothing of it.
+  record->desired = Desired::gone;
+  if (auto stored = around_.plane.store.put(*record); !stored)
+    return reply(std::unexpected(std::move(stored).error()));
+  source.lifecycle_event(
+      audit::Lifecycle::Activity::other, audit::Verdict::allowed,
+      fmt::format("{}: fork workspace '{}' to '{}'", caller.sponsor, source.record().name, name),
+      caller.sponsor);
+  source.fork_storage(record->id, what,
+                      alive_.guard([this, id = source.record().id, record = *record, caller,
+                                    reply = std::move(reply)](Result<> forked) mutable {
+                        if (forked) forked = check_not_revoked(id);
+                        open_fork(std::move(record), std::move(forked), caller, std::move(reply));
+                      }));
+}
+
+void Workspaces::open_fork(store::Workspace record, Result<> forked, const Caller& caller,
+                           Reply<WorkspaceView> reply) {
+  if (forked) {
+    record.desired = Desired::running;
+    forked = around_.plane.store.put(record);
+    if (!forked) record.desired = Desired::gone;
+  }
+  auto opened = Workspace::open(around_, record);
+  if (!opened) return reply(std::unexpected(forked ? std::move(opened).error() : std::move(forked).error()));
+  Workspace& fork = *(all_[record.id] = std::move(*opened));
+  if (forked)
+    fork.lifecycle_event(audit::Lifecycle::Activity::install, audit::Verdict::allowed,
+                         fmt::format("workspace '{}' forked, with policy '{}', profile {}", record.name,
+                                     record.policy_name, record.profile),
+                         caller.sponsor);
+  // Its channel may have gone on while the files were forked.
+  const release::Verified* release = record.channel.empty() ? nullptr : around_.releases.held(record.channel);
+  if (forked && release && digest_text(release->policy.digest()) != record.policy_digest)
+    fork.project(*release, [](const Result<>&) {});  // says itself what it could not do, and is shut off then
+  fork.converge(
+      [this, id = record.id, forked = std::move(forked), reply = std::move(reply)](Result<> settled) mutable {
+        WorkspaceView view = all_.at(id)->view();
+        drop_if_gone(id);
+        if (!forked) return reply(std::unexpected(std::move(forked).error()));
+        if (!settled) return reply(std::unexpected(std::move(settled).error()));
+        reply(std::move(view));
+      });
 }
 
 // Later: this is called from inside the workspace's own functions.
@@ -233,7 +316,7 @@ void Workspaces::recover(const std::set<std::string>& living, Reply<> reply) {
   for (auto& [id, workspace] : all_) {
     workspace->mark_found(living);
     workspace->finish_ended_sessions();
-    workspace->converge([this, id, countdown](Result<>) {
+    workspace->converge([this, id, countdown](const Result<>&) {
       drop_if_gone(id);
       if (--countdown->left == 0) countdown->reply({});
     });

@@ -33,6 +33,9 @@ class Workspaces {
   void change(Workspace& workspace, store::Desired desired, const Caller& caller, Reply<WorkspaceView> reply);
 
   void project(const std::string& channel, Reply<> reply);
+  // A second workspace of the same owner from the state of the first.
+  void fork(Workspace& source, const std::string& name, Workspace::WhatRuns what, const Caller& caller,
+            Reply<WorkspaceView> reply);
 
   Workspace* by_id(std::string_view id) const;
   size_t size() const { return all_.size(); }
@@ -46,6 +49,10 @@ class Workspaces {
 
  private:
   Result<store::Workspace> complete(store::Workspace record, const policy::Policy& policy) const;
+  Result<> check_room(const Caller& caller, std::string_view owner) const;
+  Result<store::Workspace> forked_record(const Workspace& source, const std::string& name) const;
+  Result<> check_not_revoked(std::string_view workspace) const;
+  void open_fork(store::Workspace record, Result<> forked, const Caller& caller, Reply<WorkspaceView> reply);
   Result<Workspace*> reach(const Caller& caller, Workspace& workspace, std::string_view asked,
                            std::string_view verb);
   Workspace* owned(std::string_view owner, std::string_view name) const;

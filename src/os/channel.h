@@ -21,7 +21,7 @@ namespace saw::os {
 class Channel {
  public:
   static constexpr size_t kMaxMessage = 16u << 20;
-  static constexpr size_t kMaxDescriptors = 16;
+  static constexpr size_t kMaxDescriptors = 32;
 
   enum class State { message, empty, closed };
   struct Received {

@@ -74,6 +74,14 @@ int open_path(int root, const char* path, Links links) noexcept {
   return or_errno(::syscall(SYS_openat2, root, *path ? path : ".", &how, sizeof how));
 }
 
+int open_path_itself(int root, const char* path) noexcept {
+  while (*path == '/') ++path;
+  open_how how{};
+  how.flags = O_PATH | O_CLOEXEC | O_NOFOLLOW;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;
+  return or_errno(::syscall(SYS_openat2, root, *path ? path : ".", &how, sizeof how));
+}
+
 int make_path(int root, const char* path, uint32_t mode, Owner owner) noexcept {
   Closing at{or_errno(::fcntl(root, F_DUPFD_CLOEXEC, 3))};
   while (at.fd >= 0) {

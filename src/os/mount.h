@@ -23,6 +23,8 @@ enum class Reach : uint8_t { this_mount, recursive };
 // A path below `root`, which no "..", absolute or magic link leaves.
 enum class Links : uint8_t { follow_inside, refuse };
 int open_path(int root, const char* path, Links links) noexcept;  // O_PATH
+// The same without following anything, the last name included: a link is opened as itself.
+int open_path_itself(int root, const char* path) noexcept;
 // Makes what is missing, below mount points too. `owner`: of directories that were made. The last directory's
 // descriptor (O_PATH).
 struct Owner {

@@ -16,13 +16,11 @@ bool is_whiteout(const struct stat& info) {
   return S_ISCHR(info.st_mode) && info.st_rdev == makedev(0, 0);
 }
 
-bool is_opaque(int directory, MarkNamespace marks) {
-  const char* name = marks == MarkNamespace::trusted ? "trusted.overlay.opaque" : "user.overlay.opaque";
-  char value = 0;
-  return ::fgetxattr(directory, name, &value, 1) == 1 && value == 'y';
-}
-
 namespace {
+
+const char* opaque_mark(MarkNamespace marks) {
+  return marks == MarkNamespace::trusted ? "trusted.overlay.opaque" : "user.overlay.opaque";
+}
 
 // fs/overlayfs/overlayfs.h, struct ovl_fb: version, magic, len, flags, type, uuid[16], then the handle itself.
 constexpr size_t kOriginHeader = 21, kOriginType = 4, kMaxHandle = 128;
@@ -34,6 +32,17 @@ struct Handle {
 };
 
 }  // namespace
+
+bool is_opaque(int directory, MarkNamespace marks) {
+  char value = 0;
+  return ::fgetxattr(directory, opaque_mark(marks), &value, 1) == 1 && value == 'y';
+}
+
+Result<> make_opaque(int directory, MarkNamespace marks) {
+  if (::fsetxattr(directory, opaque_mark(marks), "y", 1, 0) != 0)
+    return Error::system("os.xattr", "marking a directory of a layer as opaque");
+  return {};
+}
 
 Origin origin_of(int upper, int lower, MarkNamespace marks) {
   const char* name = marks == MarkNamespace::trusted ? "trusted.overlay.origin" : "user.overlay.origin";

@@ -17,6 +17,7 @@ bool is_whiteout(const struct stat& info);
 // set the second itself; where root mounted, that means nothing.
 enum class MarkNamespace { trusted, user };
 bool is_opaque(int directory, MarkNamespace marks);
+Result<> make_opaque(int directory, MarkNamespace marks);
 // What an inode of the upper layer says of the lower one that it was copied from ("overlay.origin"), compared
 // with `lower`: the file handle of an inode, so that one that was put in its place later is told from it.
 enum class Origin {

@@ -27,7 +27,8 @@ struct Level {
     size_t index = 0;  // among the sources' layers
   };
   std::vector<Layer> layers;
-  Fd base;  // empty: nothing below
+  Fd base;                // empty: nothing below
+  std::vector<Fd> parts;  // what `base` is made of: directories of the layers below, top first
   Below below = Below::shows;
   std::string path;  // "" for the top
   Nanos base_changed = 0;
@@ -51,6 +52,7 @@ class Walk {
     for (size_t i = 0; i < sources.layers.size(); ++i)
       top.layers.push_back({SAW_TRY(sources.layers[i].duplicate()), i});
     top.base = SAW_TRY(sources.base.duplicate());
+    for (const Fd& layer : sources.below) top.parts.push_back(SAW_TRY(layer.duplicate()));
     SAW_TRY(enter(std::move(top)));
     while (!levels_.empty() && !stopped_) {
       if (levels_.back().names.empty()) {
@@ -199,13 +201,37 @@ class Walk {
     if (directory_below) {
       next.base = Fd(::openat(level.base.get(), name.c_str(), kOpenDirectory));
       if (!next.base) return Error::system("changes.open", "opening a directory of the workspace");
+      next.parts = SAW_TRY(enter_below(level, name));
     }
-    // A directory that was copied up stays where it is (renaming one is refused with EXDEV), so that its
-    // origin is what the session saw at this path.
-    if (!next.layers.empty() &&
-        os::origin_of(next.layers.back().directory.get(), next.base.get(), marks_) == os::Origin::another)
-      next.moved = true;
+    if (!next.layers.empty() && is_moved(next)) next.moved = true;
     return enter(std::move(next));
+  }
+
+  // The directories that are seen as `name` below.
+  Result<std::vector<Fd>> enter_below(const Level& level, const std::string& name) const {
+    std::vector<Fd> out;
+    for (const Fd& layer : level.parts) {
+      const auto info = look_at(layer.get(), name);
+      if (!info) continue;
+      if (!S_ISDIR(info->st_mode)) break;
+      Fd fd(::openat(layer.get(), name.c_str(), kOpenDirectory));
+      if (!fd) return Error::system("changes.open", "opening a directory of the workspace");
+      const bool opaque = os::is_opaque(fd.get(), marks_);
+      out.push_back(std::move(fd));
+      if (opaque) break;
+    }
+    return out;
+  }
+
+  // A directory that was copied up stays where it is (renaming one is refused with EXDEV), so that its origin
+  // is what the session saw at this path: the directory of one of the layers below, which others may have
+  // joined since.
+  bool is_moved(const Level& level) const {
+    const int copied = level.layers.back().directory.get();
+    if (os::origin_of(copied, -1, marks_) == os::Origin::none) return false;
+    return std::ranges::none_of(level.parts, [&](const Fd& below) {
+      return os::origin_of(copied, below.get(), marks_) != os::Origin::another;
+    });
   }
 
   void pair_renames() {

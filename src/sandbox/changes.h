@@ -1,6 +1,6 @@
 // What a session changed against the workspace below it, read from the layers themselves.
 //
-//   ChangeSources sources{.layers = {upper}, .base = fs, .mounter = Mounter::root};   // layers: top first
+//   ChangeSources sources{.layers = {upper}, .base = fs, .below = {fs}, .mounter = Mounter::root};
 //   ChangeList changes = SAW_TRY(list_changes(sources));
 //   changes.root;                                     // what a review and a commit are bound to
 //
@@ -34,6 +34,7 @@ enum class Mounter : uint8_t {
 struct ChangeSources {
   std::vector<Fd> layers;  // of the session, top first
   Fd base;                 // what it is compared with: the workspace's tree as one directory
+  std::vector<Fd> below;   // the layers that tree is made of, top first
   Mounter mounter = Mounter::root;
 };
 

@@ -36,6 +36,7 @@ class ChangesTest : public testing::Test {
     ChangeSources sources{.mounter = Mounter::user};
     sources.layers.push_back(std::move(*Fd::open(upper(), O_RDONLY | O_DIRECTORY)));
     sources.base = std::move(*Fd::open(lower(), O_RDONLY | O_DIRECTORY));
+    sources.below.push_back(std::move(*Fd::open(lower(), O_RDONLY | O_DIRECTORY)));
     auto changes = list_changes(sources);
     SAW_CHECK(changes.has_value());
     return std::move(*changes);

@@ -8,10 +8,8 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
-#include "base/file.h"
 #include "sandbox/changed_files.h"
 #include "sandbox/commit_journal.h"
-#include "sandbox/session_reference.h"
 
 namespace saw::sandbox {
 namespace {
@@ -90,20 +88,6 @@ void spread_withheld(const std::vector<ChangeRecord>& changes, std::vector<bool>
     if (goes && kept.contains(change.path)) withheld[i] = true;
     if (withheld[i]) each_ancestor(change.path, [&](std::string_view above) { kept.emplace(above); });
   }
-}
-
-Result<> make_session_directory(int parent, const std::string& name, const std::optional<FileOwner>& owner) {
-  const auto make = [](int in, const char* what) {
-    return ::mkdirat(in, what, 0755) == 0 || errno == EEXIST;
-  };
-  if (!make(parent, name.c_str())) return Error::system("storage.create", "making a session's directory");
-  Fd directory(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!directory || ::fchmod(directory.get(), 0700) != 0 || !make(directory.get(), "upper") ||
-      !make(directory.get(), "work"))
-    return Error::system("storage.create", "making a session's directory");
-  if (owner && ::fchownat(directory.get(), "upper", owner->uid, owner->gid, AT_SYMLINK_NOFOLLOW) != 0)
-    return Error::system("storage.owner", "giving a session's layer to uid {}", owner->uid);
-  return make_reference(directory.get());
 }
 
 Result<CommitOutcome> commit(const CommitPlaces& places, const CommitRequest& request) {

@@ -98,9 +98,6 @@ Result<std::optional<Decided>> find_decided(int work);
 // are now.
 Result<bool> finish_commit(const CommitPlaces& places, const CommitWitness& witness = {});
 
-// Makes what a session directory holds: upper, work, and its reference.
-Result<> make_session_directory(int parent, const std::string& name, const std::optional<FileOwner>& owner);
-
 // The paths of sorted `changes` that were changed below since then.
 std::vector<std::string> find_conflicts(const std::vector<ChangeRecord>& changes, Nanos since);
 // Extends `withheld` (one flag for each of the sorted changes) to what hangs on a withheld one.

@@ -13,6 +13,7 @@
 #include "os/overlay_marks.h"
 #include "os/xattr.h"
 #include "sandbox/commit_journal.h"
+#include "sandbox/layered_tree.h"
 #include "sandbox/session_reference.h"
 
 namespace saw::sandbox {
@@ -30,15 +31,16 @@ bool may_pass(int error) {
 // changes nothing. An Error is of one step only: its path stays with the session.
 class Apply {
  public:
-  Apply(const CommitPlaces& places, const CommitWitness& witness)
-      : places_(places), witness_(witness), base_(places.sources.base.get()) {
-    for (const Fd& layer : places.sources.layers) layers_.emplace_back(layer.get());
-  }
-
-  Result<> open() {
-    stage_ = Fd(::openat(places_.work.get(), kStageName, kOpenDirectory));
-    if (!stage_) return Error::system("commit.apply", "opening what was staged");
-    return renew_upper();
+  static Result<Apply> open(const CommitPlaces& places, const CommitWitness& witness) {
+    Fd stage(::openat(places.work.get(), kStageName, kOpenDirectory));
+    if (!stage) return Error::system("commit.apply", "opening what was staged");
+    LayeredTree base = SAW_TRY(LayeredTree::create({.layers = places.sources.below,
+                                                    .mounter = places.sources.mounter,
+                                                    .scratch = stage.get(),
+                                                    .owner = places.owner}));
+    Apply apply(places, witness, std::move(stage), std::move(base));
+    SAW_TRY(apply.renew_upper());
+    return apply;
   }
 
   Result<std::vector<std::string>> run(const std::vector<CommitStep>& steps) {
@@ -73,6 +75,11 @@ class Apply {
   }
 
  private:
+  Apply(const CommitPlaces& places, const CommitWitness& witness, Fd stage, LayeredTree base)
+      : places_(places), witness_(witness), base_(std::move(base)), stage_(std::move(stage)) {
+    for (const Fd& layer : places.sources.layers) layers_.emplace_back(layer.get());
+  }
+
   // What a crash left half carried is put aside, and carried again.
   Result<> renew_upper() {
     const int next = places_.next.directory.get();
@@ -131,21 +138,15 @@ class Apply {
     if (!is_staged(step, entry)) return {};
     SAW_TRY(prepare(step, entry));
     if (step.action == CommitAction::exchange) SAW_TRY(require_untouched_below(step.path));
-    const auto where = SAW_TRY(base_.find(step.path));
-    if (!where) return std::unexpected(moved());
-    const auto there = look_at(where->directory, where->name);
-    if (step.action != CommitAction::place) {
-      const bool untouched = there && (step.below_changed == 0 || changed_at(*there) == step.below_changed);
-      if (!untouched) return std::unexpected(moved());
-    }
-    const unsigned flags = step.action == CommitAction::place      ? RENAME_NOREPLACE
-                           : step.action == CommitAction::exchange ? RENAME_EXCHANGE
-                                                                   : 0;
+    const auto there = SAW_TRY(base_.look(step.path));
+    const bool untouched =
+        step.action == CommitAction::place
+            ? !there
+            : there && (step.below_changed == 0 || changed_at(*there) == step.below_changed);
+    if (!untouched) return std::unexpected(moved());
     tell(witness_, "rename");
-    if (::renameat2(stage_.get(), entry.c_str(), where->directory, where->name.c_str(), flags) != 0)
-      return Error::system("commit.apply", "putting it into its place");
-    if (flags == RENAME_EXCHANGE) base_.reset();
-    return {};
+    return step.action == CommitAction::exchange ? base_.exchange(entry, step.path)
+                                                 : base_.put(entry, step.path);
   }
 
   // A directory gives way with all that is in it, so that each entry is looked at, as if it were removed by
@@ -153,8 +154,7 @@ class Apply {
   Result<> require_untouched_below(const std::string& path) {
     for (auto it = removals_.lower_bound(path + "/");
          it != removals_.end() && it->first.starts_with(path + "/"); ++it) {
-      const auto where = SAW_TRY(base_.find(it->first));
-      const auto there = where ? look_at(where->directory, where->name) : std::nullopt;
+      const auto there = SAW_TRY(base_.look(it->first));
       const Nanos listed = it->second->below_changed;
       if (!there || (listed != 0 && changed_at(*there) != listed)) return std::unexpected(moved());
     }
@@ -163,34 +163,42 @@ class Apply {
 
   Result<> set_attributes(const CommitStep& step) {
     const Fd like(::openat(stage_.get(), std::to_string(step.entry).c_str(), kOpenDirectory));
-    const auto where = SAW_TRY(base_.find(step.path));
-    const Fd directory(where ? ::openat(where->directory, where->name.c_str(), kOpenDirectory) : -1);
+    const auto directory = SAW_TRY(base_.directory(step.path));
     struct stat info{};
-    if (!like || !directory || ::fstat(directory.get(), &info) != 0) return std::unexpected(moved());
+    if (!like || !directory || ::fstat(directory->get(), &info) != 0) return std::unexpected(moved());
     const std::vector<os::Attribute> wanted = SAW_TRY(os::user_attributes(like.get())),
-                                     present = SAW_TRY(os::user_attributes(directory.get()));
+                                     present = SAW_TRY(os::user_attributes(directory->get()));
     const auto same = [](const os::Attribute& a, const os::Attribute& b) {
       return a.name == b.name && a.value == b.value;
     };
     if ((info.st_mode & 07777) == step.mode && std::ranges::equal(wanted, present, same)) return {};
     if (changed_at(info) != step.below_changed) return std::unexpected(moved());
-    SAW_TRY(os::set_user_attributes(directory.get(), wanted));
-    if (::fchmod(directory.get(), step.mode) != 0) return Error::system("commit.apply", "setting a mode");
+    const auto where = SAW_TRY(base_.make_way(step.path));
+    if (!where) return std::unexpected(moved());
+    if (!look_at(where->directory, where->name)) return copy_up_with_attributes(step, like);
+    SAW_TRY(os::set_user_attributes(directory->get(), wanted));
+    if (::fchmod(directory->get(), step.mode) != 0) return Error::system("commit.apply", "setting a mode");
     return {};
   }
 
+  // A directory of a frozen layer: its copy has them from the start.
+  Result<> copy_up_with_attributes(const CommitStep& step, const Fd& like) {
+    const std::string entry = random_id("up-");
+    SAW_TRY(copy_directory(stage_.get(), entry, like.get(), places_.owner));
+    if (::fchmodat(stage_.get(), entry.c_str(), step.mode, 0) != 0)
+      return Error::system("commit.apply", "setting a mode");
+    return base_.copy_up(entry, step.path);
+  }
+
   Result<> remove(const CommitStep& step) {
-    const auto where = SAW_TRY(base_.find(step.path));
-    const auto there = where ? look_at(where->directory, where->name) : std::nullopt;
+    const auto there = SAW_TRY(base_.look(step.path));
     if (!there) return {};
     const bool directory = step.action == CommitAction::remove_directory;
     if (S_ISDIR(there->st_mode) != directory) return std::unexpected(moved());
     if (!directory && step.below_changed != 0 && changed_at(*there) != step.below_changed)
       return std::unexpected(moved());
     tell(witness_, "unlink");
-    if (::unlinkat(where->directory, where->name.c_str(), directory ? AT_REMOVEDIR : 0) != 0)
-      return Error::system("commit.apply", "removing it");
-    return {};
+    return base_.remove(step.path);
   }
 
   // The name that a placed file has in the session's old layer: were it removed later, with that layer, the
@@ -249,19 +257,18 @@ class Apply {
     const auto to = SAW_TRY(upper.find(path));
     if (!to) return false;
     if (const auto there = look_at(to->directory, to->name)) return S_ISDIR(there->st_mode);
-    for (TreeCursor* tree : {&base_, &layers_.at(layer)}) {
-      const auto from = SAW_TRY(tree->find(path));
-      const Fd like(from ? ::openat(from->directory, from->name.c_str(), kOpenDirectory) : -1);
-      if (!like) continue;
-      SAW_TRY(copy_directory(to->directory, to->name, like.get(), places_.owner));
-      return true;
-    }
-    return Error::make("commit.carry", "its directory '{}' is gone", printable(path));
+    auto like = SAW_TRY(base_.directory(path));
+    if (!like)
+      if (const auto from = SAW_TRY(layers_.at(layer).find(path)))
+        like.emplace(::openat(from->directory, from->name.c_str(), kOpenDirectory));
+    if (!like || !*like) return Error::make("commit.carry", "its directory '{}' is gone", printable(path));
+    SAW_TRY(copy_directory(to->directory, to->name, like->get(), places_.owner));
+    return true;
   }
 
   const CommitPlaces& places_;
   const CommitWitness& witness_;
-  TreeCursor base_;
+  LayeredTree base_;
   std::vector<TreeCursor> layers_;
   Fd stage_, upper_;
   std::map<std::string_view, const CommitStep*, std::less<>> removals_;  // by path
@@ -272,8 +279,7 @@ class Apply {
 Result<std::vector<std::string>> apply_commit(const CommitPlaces& places, const CommitJournal& journal,
                                               const CommitWitness& witness) {
   if (SAW_TRY(places.next.was_taken())) return std::vector<std::string>();  // all done before
-  Apply apply(places, witness);
-  SAW_TRY(apply.open());
+  Apply apply = SAW_TRY(Apply::open(places, witness));
   std::vector<std::string> failed = SAW_TRY(apply.run(journal.steps), "keeping what stays with the session");
   SAW_TRY(make_later_reference(places.next.directory.get()));
   tell(witness, "sync applied");

@@ -32,7 +32,7 @@ class OverlayTest : public testing::Test {
   void begin() {
     ::usleep(20'000);
     Fd sessions = open(directory_ + "/sessions");
-    SAW_CHECK(make_session_directory(sessions.get(), "s", std::nullopt).has_value());
+    SAW_CHECK(testing_support::make_session_directory(sessions.get(), "s").has_value());
   }
   // Edits through an overlay of the session over the base, in a process that has the mount to itself.
   // kSkip: this host lets nobody mount one.
@@ -60,6 +60,7 @@ class OverlayTest : public testing::Test {
                         .session = "s"};
     places.sources.layers.push_back(open(directory_ + "/sessions/s/upper"));
     places.sources.base = open(directory_ + "/base");
+    places.sources.below.push_back(open(directory_ + "/base"));
     fs::remove_all(directory_ + "/commits/w");
     fs::create_directories(directory_ + "/commits/w");
     places.work = open(directory_ + "/commits/w");

@@ -41,7 +41,7 @@ class CommitTest : public testing::Test {
   void begin() {
     ::usleep(20'000);  // one tick of the kernel's clock: what was made before is older than the session
     Fd sessions = open(directory_ + "/sessions");
-    ASSERT_TRUE(make_session_directory(sessions.get(), "s", std::nullopt));
+    ASSERT_TRUE(testing_support::make_session_directory(sessions.get(), "s"));
   }
   static Fd open(const std::string& path) { return std::move(*Fd::open(path, O_RDONLY | O_DIRECTORY)); }
   void whiteout(const std::string& path) {
@@ -52,6 +52,7 @@ class CommitTest : public testing::Test {
     CommitPlaces places{.sources = {.mounter = Mounter::user}, .session = "s"};
     places.sources.layers.push_back(open(upper()));
     places.sources.base = open(base());
+    places.sources.below.push_back(open(base()));
     const std::string work = directory_ + "/commits/w";
     fs::create_directories(work);
     places.work = open(work);

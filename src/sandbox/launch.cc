@@ -164,7 +164,8 @@ Launcher::Launcher(Host host, std::unique_ptr<os::CgroupTree> cgroups)
       filter_(os::compile_seccomp(os::sandbox_syscalls(), os::Verdict::unknown)),
       landlock_abi_(os::landlock_abi()),
       moulds_(std::make_unique<Moulds>(host_.init_path)),
-      spares_(std::make_unique<Spares>(*cgroups_)) {}
+      spares_(std::make_unique<Spares>(*cgroups_)),
+      maps_(std::make_unique<os::IdMaps>()) {}
 Launcher::Launcher(Launcher&&) noexcept = default;
 Launcher::~Launcher() {
   if (spares_) spares_->forget("");  // nullptr: moved from
@@ -215,7 +216,8 @@ Result<std::shared_ptr<const Prepared>> Launcher::prepare(const SandboxPlan& pla
                         .inside_uid = kAgentUid,
                         .hostname = plan.hostname};
   Prepared out{.mould_message = wire::encode_struct(mould),
-               .storage = layers.root,
+               .storage = layers.owner,
+               .mounts = storage_mounts(layers),
                .spec = {.own = std::move(script.own), .rights = landlock_rights(plan), .limits = plan.limits},
                .limits = {plan.limits.memory_bytes, plan.limits.pids, plan.limits.cpu_millis_per_second},
                .network = plan.network,
@@ -261,11 +263,24 @@ Result<Launching> Launcher::begin(std::shared_ptr<const Prepared> prepared, cons
   return launching;
 }
 
+// The sandbox gets its own layers and no directory that holds anything else.
+Result<std::vector<Fd>> Launcher::mount_storage(const Prepared& prepared) const {
+  std::vector<Fd> out;
+  for (const StorageMount& mount : prepared.mounts) {
+    if (mount.files_of == prepared.uid)
+      out.push_back(SAW_TRY(os::detached_mount(mount.directory)));
+    else
+      out.push_back(
+          SAW_TRY(maps_->clone(mount.directory, {.on_disk = mount.files_of, .shown = prepared.uid})));
+  }
+  return out;
+}
+
 Result<> Launcher::fill(const Prepared& prepared, const LaunchSpec& spec, const os::Cgroup& cgroup,
                         Launching& launching) const {
   Launched& out = launching.out;
   SandboxNetwork network = SAW_TRY(spares_->network(prepared.network));
-  const Fd storage = SAW_TRY(os::detached_mount(prepared.storage));
+  const std::vector<Fd> storage = SAW_TRY(mount_storage(prepared));
   const Ends ends = SAW_TRY(spec.serve == Serve::once
                                 ? connect_once(spec, prepared.uid, out)
                                 : listen_for_many(host_.run_directory + "/" + spec.id + ".sock", out));
@@ -273,7 +288,8 @@ Result<> Launcher::fill(const Prepared& prepared, const LaunchSpec& spec, const 
   const int yes = 1;
   if (::setsockopt(report.fd(), SOL_SOCKET, SO_PASSCRED, &yes, sizeof yes) != 0)
     return Error::system("sandbox.report", "asking for the sender of each report");
-  std::vector<int> fds = {theirs.fd(), network.netns.get(), storage.get(), ends.control.get(), ends.go.get()};
+  std::vector<int> fds = {theirs.fd(), network.netns.get(), ends.control.get(), ends.go.get()};
+  for (const Fd& mount : storage) fds.push_back(mount.get());
   for (const Fd& stream : ends.streams) fds.push_back(stream.get());
   if (ends.script) fds.push_back(ends.script.get());
   for (const Fd& file : cgroup.join) fds.push_back(file.get());
@@ -281,6 +297,7 @@ Result<> Launcher::fill(const Prepared& prepared, const LaunchSpec& spec, const 
   request.serve = spec.serve;
   request.first = spec.first;
   request.command = spec.command;
+  request.mounts = static_cast<uint32_t>(storage.size());
   request.environment = spec.environment;
   request.directory = spec.directory;
   const bool counted =

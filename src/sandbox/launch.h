@@ -23,6 +23,7 @@
 
 #include "base/fd.h"
 #include "os/cgroup.h"
+#include "os/idmap.h"
 #include "os/seccomp.h"
 #include "sandbox/mould_protocol.h"
 #include "sandbox/plan.h"
@@ -60,7 +61,8 @@ struct Launched {
 struct Prepared {
   std::string mould;  // key: same mould, same root
   std::string mould_message;
-  std::string storage;  // directory of the layers
+  std::string storage;  // Layers::owner
+  std::vector<StorageMount> mounts;
   SandboxSpec spec;
   os::CgroupLimits limits;
   Network network = Network::captured;
@@ -100,7 +102,7 @@ class Launcher {
   Result<Launched> launch(const SandboxPlan& plan, const Layers& layers) const;
   static constexpr int kBuildDeadlineMs = 10'000;
 
-  // Ends the moulds of one storage directory (empty: all): they hold mounts of it.
+  // Ends the moulds of one workspace, by Layers::owner (empty: all).
   void drop_moulds(const std::string& storage) const;
   // Makes one thing beforehand that the next sandbox will need; whether there is more to make.
   bool restock() const;
@@ -127,6 +129,7 @@ class Launcher {
 
  private:
   Launcher(Host host, std::unique_ptr<os::CgroupTree> cgroups);
+  Result<std::vector<Fd>> mount_storage(const Prepared& prepared) const;
   Result<std::vector<std::string>> check_features(Strictness strictness, const os::Cgroup& cgroup) const;
   Result<> fill(const Prepared& prepared, const LaunchSpec& spec, const os::Cgroup& cgroup,
                 Launching& out) const;
@@ -139,6 +142,7 @@ class Launcher {
   int landlock_abi_ = 0;
   std::unique_ptr<Moulds> moulds_;
   std::unique_ptr<Spares> spares_;
+  std::unique_ptr<os::IdMaps> maps_;
 };
 
 // One guarantee of this host, for `saw doctor` and NodeHello.

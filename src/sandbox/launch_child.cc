@@ -59,7 +59,7 @@ class Script {
  public:
   struct Places {
     int root = -1, image = -1, host = -1;  // where the sandbox's root grows; the image; the host's "/"
-    int storage = -1;                      // a detached mount
+    std::span<const int> storage;          // detached mounts
   };
   Script(const MouldSpec& spec, const Places& at) : spec_(spec), at_(at), root_(at.root) {}
 
@@ -175,9 +175,12 @@ class Script {
 
   // Out of the way again at the end of the script; overlays and binds keep what they need of it.
   int attach_storage(const Step& step) {
-    if (int error = error_of(os::set_mount_flags(at_.storage, kPlain, os::Reach::recursive))) return error;
+    if (step.mount >= at_.storage.size()) return EINVAL;
+    const int mount = at_.storage[step.mount];
+    const uint64_t flags = step.access == Access::read ? kPlain | os::kReadOnly : kPlain;
+    if (int error = error_of(os::set_mount_flags(mount, flags, os::Reach::recursive))) return error;
     const int target = os::open_path(root_, step.target.c_str(), os::Links::refuse);
-    return target < 0 ? -target : error_of(os::attach(at_.storage, target));
+    return target < 0 ? -target : error_of(os::attach(mount, target));
   }
 
   int new_overlay(const Step& step) {
@@ -329,7 +332,7 @@ class Child {
   }
 
  private:
-  static constexpr size_t kNetwork = 1, kStorage = 2, kControl = 3, kGo = 4;
+  static constexpr size_t kNetwork = 1, kControl = 2, kGo = 3;
   size_t streams() const { return spec_.serve == Serve::once ? kStreamDescriptors : 0; }
   size_t scripts() const { return spec_.first == First::runtime ? 1 : 0; }
 
@@ -341,7 +344,7 @@ class Child {
   }
 
   void join() {
-    const size_t first = kFixedDescriptors + streams() + scripts();
+    const size_t first = kFixedDescriptors + spec_.mounts + streams() + scripts();
     for (size_t i = first; i < fds_.size(); ++i)
       check(Stage::join_cgroup, ::write(fds_[i], "0", 1) == 1 ? 0 : errno, static_cast<uint32_t>(i - first));
     check(Stage::join_cgroup, os::leave_cgroup_view());
@@ -351,7 +354,7 @@ class Child {
   void mount_own() {
     const int root = ::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     check(Stage::mounts, root < 0 ? errno : 0);
-    Script script(mould_, {.root = root, .storage = fds_[kStorage]});
+    Script script(mould_, {.root = root, .storage = fds_.subspan(kFixedDescriptors, spec_.mounts)});
     for (uint32_t i = 0; i < spec_.own.size(); ++i) check(Stage::mounts, script.run(spec_.own[i]), i);
     ::umask(022);
   }
@@ -404,7 +407,8 @@ class Child {
   void arrange_descriptors() {
     int kept[os::kMaxKept] = {fds_[kControl], fds_[kGo], report_};
     int count = 3;
-    for (size_t i = 0; i < streams() + scripts(); ++i) kept[count++] = fds_[kFixedDescriptors + i];
+    for (size_t i = 0; i < streams() + scripts(); ++i)
+      kept[count++] = fds_[kFixedDescriptors + spec_.mounts + i];
     check(Stage::descriptors, os::keep_only(kept, count));
     report_ = kInitReport;
   }

@@ -57,8 +57,8 @@ constexpr Serve kEnumLast(Serve) {
   return Serve::once;
 }
 
-// Descriptors: report, network namespace, storage (a detached mount), control, go; then for Serve::once stdin,
-// stdout, stderr; then with a runtime its script; then the control groups' files. With Serve::many, control
+// Descriptors: report, network namespace, control, go; then `mounts` detached mounts of the storage; then for
+// Serve::once stdin, stdout, stderr; then with a runtime its script; then the control groups' files. With Serve::many, control
 // is the listening socket and go a pipe; with Serve::once, control is a connected socket and go the one on
 // which the StartCommand comes (or, for a runtime, the pipe that releases it).
 struct SandboxSpec {
@@ -66,15 +66,16 @@ struct SandboxSpec {
   std::vector<Step> own;
   std::vector<PathRights> rights;
   LimitSet limits;
+  uint32_t mounts = 0;         // of the storage, read-only where they are not to be written to
   uint64_t process_limit = 0;  // by rlimit, where no control group counts processes; 0: none
   First first = First::wait;
   std::vector<std::string> command, environment;  // with First::command and First::runtime
   std::string directory;
   template <class A> void members(A& a) {
-    a(serve, own, rights, limits, process_limit, first, command, environment, directory);
+    a(serve, own, rights, limits, mounts, process_limit, first, command, environment, directory);
   }
 };
-constexpr size_t kFixedDescriptors = 5, kStreamDescriptors = 3;
+constexpr size_t kFixedDescriptors = 4, kStreamDescriptors = 3;
 
 // In the order in which they happen.
 enum class Stage : uint8_t {

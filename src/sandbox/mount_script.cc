@@ -33,16 +33,6 @@ std::string parent_of(const std::string& path) {
   return slash == 0 || slash == path.npos ? "/" : path.substr(0, slash);
 }
 
-// ':' separates lower directories and '\' escapes (overlayfs.rst, "Multiple lower layers").
-std::string escape_lower(const std::string& path) {
-  std::string out;
-  for (char c : path) {
-    if (c == ':' || c == '\\') out += '\\';
-    out += c;
-  }
-  return out;
-}
-
 // `target` of a link at `link_path`, as an absolute canonical path.
 std::string resolve_link(const std::string& link_path, const std::string& target) {
   std::string joined = target.starts_with('/') ? target : parent_of(link_path) + "/" + target;
@@ -210,6 +200,8 @@ class ScriptBuilder {
       out_.shared.push_back({.kind = StepKind::mask, .target = staged(name)});
     for (const char* name : {"scratch", "storage", "tree"})
       out_.shared.push_back({.kind = StepKind::directory, .target = staged(name)});
+    for (uint32_t mount = 0; mount < kMaxStorageMounts; ++mount)  // as many for each: one mould serves all
+      out_.shared.push_back({.kind = StepKind::directory, .target = storage_place(mount)});
     // In a user namespace the kernel allows a new /proc only where one is in sight (mnt_already_visible()).
     if (host_.rootless)
       out_.shared.push_back(
@@ -222,20 +214,28 @@ class ScriptBuilder {
                         .size = plan_.limits.scratch_bytes ? plan_.limits.scratch_bytes : kDefaultScratch});
     for (const char* name : {"scratch/tmp", "scratch/shm"})
       out_.own.push_back({.kind = StepKind::directory, .target = staged(name), .mode = 01777});
-    out_.own.push_back({.kind = StepKind::storage, .target = staged("storage"), .access = Access::write});
+    for (uint32_t mount = 0; const StorageMount& each : storage_mounts(layers_)) {
+      const std::string place = storage_place(mount);
+      out_.own.push_back(
+          {.kind = StepKind::storage, .target = place, .access = each.access, .mount = mount++});
+    }
   }
 
-  // A path of the storage, where the sandbox finds it while the script runs.
+  static std::string storage_place(uint32_t mount) { return staged(fmt::format("storage/{}", mount)); }
+
+  // A path of the upper layer, where the sandbox finds it while the script runs.
   Result<std::string> in_storage(const std::string& path) const {
     if (!is_within(path, layers_.root))
       return Error::make("sandbox.layers", "the layer '{}' is not in the storage '{}'", path, layers_.root);
-    return staged("storage") + path.substr(layers_.root.size());
+    return storage_place(0) + path.substr(layers_.root.size());
   }
 
   // Where the writable tree is assembled, and from there onto each write path. Of a path below another one
   // the outer bind is enough.
   Result<> add_writable_tree() {
     const std::string tree = staged("tree");
+    if (storage_mounts(layers_).size() > kMaxStorageMounts)
+      return Error::make("sandbox.layers", "{} layers are too many for one sandbox", layers_.lower.size());
     if (layers_.lower.empty()) {
       if (layers_.upper.empty())
         return Error::make("sandbox.layers", "a sandbox with neither lower nor upper directory");
@@ -259,8 +259,9 @@ class ScriptBuilder {
 
   Result<Step> overlay_at(const std::string& tree) {
     Step overlay{.kind = StepKind::overlay, .target = tree, .access = Access::write};
-    for (const std::string& lower : layers_.lower)
-      overlay.lower += (overlay.lower.empty() ? "" : ":") + escape_lower(SAW_TRY(in_storage(lower)));
+    uint32_t mount = layers_.upper.empty() ? 0 : 1;
+    for (size_t i = 0; i < layers_.lower.size(); ++i)
+      overlay.lower += (overlay.lower.empty() ? "" : ":") + storage_place(mount++);
     if (!layers_.upper.empty()) {
       overlay.upper = SAW_TRY(in_storage(layers_.upper));
       overlay.work = SAW_TRY(in_storage(layers_.work));
@@ -393,6 +394,16 @@ std::string_view name(StepKind kind) {
 }
 
 }  // namespace
+
+std::vector<StorageMount> storage_mounts(const Layers& layers) {
+  std::vector<StorageMount> out;
+  if (!layers.upper.empty())
+    out.push_back({.directory = layers.root, .files_of = layers.uid, .access = Access::write});
+  for (size_t i = 0; i < layers.lower.size(); ++i)
+    out.push_back({.directory = layers.lower[i],
+                   .files_of = i < layers.lower_uid.size() ? layers.lower_uid[i] : layers.uid});
+  return out;
+}
 
 Result<MountScript> make_mount_script(const SandboxPlan& plan, const Layers& layers, const ScriptHost& host,
                                       const Image& image) {

@@ -22,10 +22,13 @@ namespace saw::sandbox {
 
 // Where the plan's storage ids lie on this host. Directories exist and belong to `uid`.
 struct Layers {
-  std::string root;  // holds all of the others; not on the path to anything of another workspace
-  std::vector<std::string> lower;  // top first; empty for a workspace
-  std::string upper;  // workspace: the directory itself; session: overlay upper; call: empty (tmpfs)
-  std::string work;   // session: overlay work directory
+  std::string owner;                // names the workspace: its moulds are dropped by it
+  std::string root;                 // holds `upper` and `work`, and nothing of another sandbox
+  std::vector<std::string> lower;   // top first; empty for a workspace that was never forked
+  std::vector<uint32_t> lower_uid;  // whose the files of each lower are; shorter: the agent's
+  std::string upper;  // workspace: the directory itself if it has no lowers; else, and for a session, overlay
+                      // upper; call: empty (tmpfs)
+  std::string work;   // overlay work directory, if there are lowers and an upper
   uint32_t uid = 0,
            gid =
                0;  // who the agent is outside; inside always kAgentUid when rootless, the same number as root
@@ -38,7 +41,7 @@ enum class StepKind : uint8_t {
   bind_image,   // `source` of the image, without links: they were resolved when the script was made
   bind_host,    // `source` of the host, without links: the agent may write where it lies
   bind_own,     // `source` of the sandbox itself
-  storage,      // the mount of the workspace's storage, which comes as a descriptor
+  storage,      // mount number `mount` of storage_mounts(), which comes as a descriptor
   bind_device,  // `source` of the host, usable as a device
   tmpfs,        // of `size` bytes
   overlay,      // of `layers`, top first; writable in `upper` with `work`
@@ -71,11 +74,22 @@ struct Step {
   Access access = Access::read;
   Presence presence = Presence::required;
   uint64_t size = 0;
+  uint32_t mount = 0;
   std::string lower, upper, work;  // overlay: lower directories joined by ':' and escaped
   template <class A> void members(A& a) {
-    a(kind, target, source, text, mode, owner, access, presence, size, lower, upper, work);
+    a(kind, target, source, text, mode, owner, access, presence, size, mount, lower, upper, work);
   }
 };
+
+// What a sandbox needs to have mounted of its storage, and nothing beside it: `root` if it writes there, then
+// each lower layer.
+struct StorageMount {
+  std::string directory;
+  uint32_t files_of = 0;  // another uid than the agent's: to be shown as the agent's
+  Access access = Access::read;
+};
+constexpr uint32_t kMaxStorageMounts = 10;
+std::vector<StorageMount> storage_mounts(const Layers& layers);
 
 struct MountScript {
   std::vector<Step> shared, own;

@@ -138,14 +138,43 @@ TEST(MountScript, a_directory_that_must_hold_our_file_is_opened_up_where_there_i
   EXPECT_THAT(script, Contains("file /etc/resolv.conf 11 bytes mode 444"));
 }
 
-TEST(MountScript, colons_in_layer_paths_are_escaped) {
+// Their paths would be longer together than the kernel takes, and may hold anything.
+TEST(MountScript, layers_are_called_by_number_whatever_their_paths) {
   EXPECT_THAT(script_of(plan_of(Depth::call), kCall),
-              Contains(HasSubstr("lower /sys/storage/s/upper:/sys/storage/ws\\:1/fs ")));
+              Contains(HasSubstr("lower /sys/storage/0:/sys/storage/1 ")));
+}
+
+TEST(MountScript, a_sandbox_gets_its_own_layers_and_only_the_upper_one_writable) {
+  const Layers layers{.root = "/l/top",
+                      .lower = {"/l/a/files", "/l/b/files"},
+                      .lower_uid = {7, 8},
+                      .upper = "/l/top/files",
+                      .work = "/l/top/work",
+                      .uid = 7};
+  const auto mounts = storage_mounts(layers);
+  ASSERT_EQ(mounts.size(), 3u);
+  EXPECT_EQ(mounts[0].directory, "/l/top");
+  EXPECT_EQ(mounts[0].access, Access::write);
+  EXPECT_EQ(mounts[1].access, Access::read);
+  EXPECT_EQ(mounts[1].files_of, 7u);
+  EXPECT_EQ(mounts[2].files_of, 8u);
+  EXPECT_THAT(
+      script_of(plan_of(Depth::session), layers),
+      Contains("overlay /sys/tree lower /sys/storage/1:/sys/storage/2 upper /sys/storage/0/files work "
+               "/sys/storage/0/work rw"));
+}
+
+TEST(MountScript, more_layers_than_a_sandbox_can_have_are_an_error) {
+  Layers layers{.lower = std::vector<std::string>(kMaxStorageMounts, "/l")};
+  EXPECT_NE(script_of(plan_of(Depth::call), layers)[0], "error sandbox.layers");
+  layers.lower.push_back("/l");
+  EXPECT_EQ(script_of(plan_of(Depth::call), layers)[0], "error sandbox.layers");
 }
 
 TEST(MountScript, a_layer_outside_the_workspaces_storage_is_an_error) {
-  for (const Layers& layers : {Layers{.root = "/store", .upper = "/stores/ws"},
-                               Layers{.root = "/store", .lower = {"/store/ok", "/etc"}}})
+  for (const Layers& layers :
+       {Layers{.root = "/store", .upper = "/stores/ws"},
+        Layers{.root = "/store", .lower = {"/l"}, .upper = "/store/upper", .work = "/etc"}})
     EXPECT_EQ(script_of(plan_of(Depth::call), layers)[0], "error sandbox.layers");
   EXPECT_NE(script_of(plan_of(Depth::call), kCall)[0], "error sandbox.layers");
 }

@@ -109,29 +109,113 @@ void Node::handle(const CreateStorage& message) {
 }
 
 void Node::handle(const RemoveStorage& message) {
-  const Ticket ticket = outbox_.ticket(message.request);
+  sandboxes_.end_proofs(
+      message.workspace, message.session,
+      [this, message, ticket = outbox_.ticket(message.request)] { remove_storage(message, ticket); });
+}
+
+void Node::remove_storage(const RemoveStorage& message, const Ticket& ticket) {
   if (sandboxes_.uses_storage(message.workspace, message.session) ||
       calls_.uses_storage(message.workspace, message.session) || has_job(message.workspace, message.session))
     return outbox_.fail(ticket, {"storage.busy", "a sandbox still uses this storage"});
   calls_.forget(message.workspace, message.session);
   auto removed = message.session.empty() ? storage_.remove_workspace(message.workspace)
                                          : storage_.remove_session(message.workspace, message.session);
-  if (!removed) return outbox_.fail(ticket, removed.error());
+  conclude_when_removed(ticket, removed);
+}
+
+void Node::conclude_when_removed(const Ticket& ticket, const Result<>& result) {
+  if (!result) return outbox_.fail(ticket, result.error());
   waiting_for_trash_.push_back(ticket);
   empty_trash();
 }
 
-// In slices, so that removing a million files does not keep others waiting.
-void Node::empty_trash() {
-  if (std::exchange(emptying_, true)) return;
-  loop_.post([this] {
-    emptying_ = false;
-    auto more = storage_.trash().empty_some(kTrashSlice);
-    if (more && *more) return empty_trash();
-    if (!more) log_error("emptying the trash: {}", more.error().message);
-    for (const Ticket& ticket : std::exchange(waiting_for_trash_, {}))
-      conclude(ticket, more ? Result<>() : Result<>(std::unexpected(more.error())));
+bool Node::is_written(const Ticket& ticket, const std::string& workspace, const std::string& session) {
+  if (has_job(workspace, "")) {
+    outbox_.fail(ticket, {"session.busy", "a session of this workspace is being committed; try again"});
+    return true;
+  }
+  if (!sandboxes_.writes_storage(workspace, session)) return false;
+  outbox_.fail(ticket, {"storage.busy", "a running sandbox still writes to this storage"});
+  return true;
+}
+
+void Node::handle(const ForkStorage& message) {
+  const Ticket ticket = outbox_.ticket(message.request);
+  if (is_written(ticket, message.workspace, message.session)) return;
+  auto forked = message.session.empty()
+                    ? storage_.fork_workspace(message.workspace, message.fork)
+                    : storage_.fork_session(message.workspace, message.session, message.fork);
+  calls_.restack(message.workspace);
+  conclude(ticket, forked);
+}
+
+void Node::handle(const TakeSnapshot& message) {
+  const Ticket ticket = outbox_.ticket(message.request);
+  if (is_written(ticket, message.workspace, "")) return;
+  auto taken = storage_.take_snapshot(message.workspace, message.snapshot, message.created);
+  calls_.restack(message.workspace);
+  conclude(ticket, taken);
+}
+
+void Node::handle(const RemoveSnapshot& message) {
+  conclude_when_removed(outbox_.ticket(message.request),
+                        storage_.remove_snapshot(message.workspace, message.snapshot));
+}
+
+void Node::handle(const ListSnapshots& message) {
+  const Ticket ticket = outbox_.ticket(message.request);
+  auto found = storage_.snapshots(message.workspace);
+  if (!found) return outbox_.fail(ticket, found.error());
+  outbox_.answer(ticket, Snapshots{.snapshots = std::move(*found)});
+}
+
+void Node::handle(const RebuildStorage& message) {
+  sandboxes_.end_proofs(message.workspace, "", [this, message, ticket = outbox_.ticket(message.request)] {
+    if (sandboxes_.uses_storage(message.workspace, "") || calls_.uses_storage(message.workspace, "") ||
+        has_job(message.workspace, ""))
+      return outbox_.fail(ticket, {"storage.busy", "a sandbox still uses this storage"});
+    auto rebuilt = storage_.rebuild_workspace(message.workspace, message.snapshot);
+    calls_.restack(message.workspace);
+    conclude_when_removed(ticket, rebuilt);
   });
+}
+
+// A little at once; a lot in a process of its own, so that removing a million files does not keep others waiting.
+void Node::empty_trash() {
+  if (emptying_) return;
+  emptying_ = true;
+  loop_.post([this] {
+    auto more = storage_.trash().empty_some(kTrashSlice);
+    if (more && *more) return empty_trash_aside();
+    trash_is_empty(more ? Result<>() : Result<>(std::unexpected(more.error())));
+  });
+}
+
+void Node::empty_trash_aside() {
+  static constexpr const char* kEmptied = "emptied";
+  const auto work = [this]() -> std::string {
+    for (;;) {
+      auto more = storage_.trash().empty_some(kTrashSlice);
+      if (!more) return more.error().message;
+      if (!*more) return kEmptied;
+    }
+  };
+  auto process = os::Background::start(
+      loop_, {.keep = storage_.descriptors(), .limit_ms = kJobMs}, work, [this](Result<std::string> answer) {
+        trash_process_.reset();
+        emptying_ = false;
+        if (answer && *answer == kEmptied) return empty_trash();  // what came meanwhile
+        trash_is_empty(Error::make("storage.remove", "{}", answer ? *answer : answer.error().message));
+      });
+  if (!process) return trash_is_empty(std::unexpected(process.error()));
+  trash_process_ = std::move(*process);
+}
+
+void Node::trash_is_empty(const Result<>& emptied) {
+  emptying_ = false;
+  if (!emptied) log_error("emptying the trash: {}", emptied.error().message);
+  for (const Ticket& ticket : std::exchange(waiting_for_trash_, {})) conclude(ticket, emptied);
 }
 
 // ---- sandboxes
@@ -142,11 +226,16 @@ void Node::handle(const StartSandbox& message) {
   if (shutting_down_) return outbox_.fail(ticket, {"node.stopping", "saw-node is stopping"});
   if (!message.plan.session.empty() && has_job(message.plan.workspace, message.plan.session))
     return outbox_.fail(ticket, {"session.busy", "the session is being committed or discarded"});
+  if (message.plan.depth == Depth::workspace && storage_.is_stacked(message.plan.workspace) &&
+      has_job(message.plan.workspace, ""))
+    return outbox_.fail(ticket, {"session.busy", "a session of this workspace is being committed"});
   sandboxes_.start(message, ticket);
 }
 
 void Node::handle(const StopSandbox& message) {
   const Ticket ticket = outbox_.ticket(message.request);
+  if (message.when == StopWhen::idle && sandboxes_.runs_something(message.sandbox))
+    return outbox_.fail(ticket, {"sandbox.busy", "something runs in the sandbox"});
   calls_.owns(message.sandbox) ? calls_.stop(message.sandbox, ticket)
                                : sandboxes_.stop(message.sandbox, ticket);
 }

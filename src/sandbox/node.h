@@ -92,11 +92,25 @@ class Node {
   void start_job(const Ticket& ticket, Job job, const std::function<Result<FromNode>()>& work);
   void end_job(std::list<Job>::iterator job, const Ticket& ticket, Result<std::string> answer);
   bool has_job(const std::string& workspace, const std::string& session) const;
-  // false: it was refused, and answered.
-  bool may_change(const Ticket& ticket, const std::string& workspace, const std::string& session);
+  // Calls `change` when nothing uses the session any more; it was refused, and answered, otherwise.
+  void when_changeable(const Ticket& ticket, const std::string& workspace, const std::string& session,
+                       std::move_only_function<void()> change);
+  // Likewise, and the workspace's layer may be written to.
+  void when_committable(const Ticket& ticket, const std::string& workspace, const std::string& session,
+                        std::move_only_function<void()> commit);
   Result<Committed> commit_session(const CommitSession& message);  // in its process
+  void handle(const ForkStorage& message);
+  void handle(const TakeSnapshot& message);
+  void handle(const RemoveSnapshot& message);
+  void handle(const ListSnapshots& message);
+  void handle(const RebuildStorage& message);
+  bool is_written(const Ticket& ticket, const std::string& workspace, const std::string& session);
+  void remove_storage(const RemoveStorage& message, const Ticket& ticket);
+  void conclude_when_removed(const Ticket& ticket, const Result<>& result);
   void conclude(const Ticket& ticket, const Result<>& result);
   void empty_trash();
+  void empty_trash_aside();
+  void trash_is_empty(const Result<>& emptied);
 
   os::Loop& loop_;
   std::string version_, node_id_;
@@ -112,6 +126,7 @@ class Node {
   std::unique_ptr<os::Link> control_;
   std::vector<Ticket> waiting_for_trash_;
   std::list<Job> jobs_;
+  std::unique_ptr<os::Background> trash_process_;
   bool emptying_ = false, ready_ = false, shutting_down_ = false;
 };
 

@@ -135,7 +135,24 @@ void CallPool::forget(const std::string& workspace, const std::string& session) 
     return true;
   });
   // Also where no call was ever prepared: the workspace's and its sessions' own sandboxes have moulds, too.
-  if (session.empty() && is_valid_id(workspace)) runtime_.drop_moulds(storage_.root(workspace));
+  if (session.empty() && is_valid_id(workspace)) runtime_.drop_moulds(workspace);
+}
+
+void CallPool::restack(const std::string& workspace) {
+  // Parked now, a sandbox would not see directories that the workspace's own sandbox makes when it starts.
+  std::erase_if(plans_, [&](auto& entry) {
+    Plan& plan = *entry.second;
+    if (plan.plan.workspace != workspace) return false;
+    for (std::unique_ptr<Box>& box : plan.parked) discard(std::move(box));
+    plan.parked.clear();
+    auto layers = storage_.layers(plan.plan);
+    auto prepared = layers ? runtime_.prepare(plan.plan, *layers)
+                           : Result<std::shared_ptr<const Prepared>>(std::unexpected(layers.error()));
+    if (!prepared) return true;  // its session is gone
+    plan.prepared = std::move(*prepared);
+    plan.generation = next_++;
+    return false;
+  });
 }
 
 int CallPool::runtime_for(const Plan& plan, const ExecSpec& spec) const {

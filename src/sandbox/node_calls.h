@@ -53,6 +53,8 @@ class CallPool {
   void withdraw(uint64_t coming) { coming_.erase(coming); }
   void prepare(const PrepareCalls& message, uint64_t coming, Ticket ticket);
   void forget(const std::string& workspace, const std::string& session);
+  // Its storage is other layers now: what is parked on the old ones goes. The next call fills the pool again.
+  void restack(const std::string& workspace);
   void run(const RunCall& message, Ticket ticket);
 
   // Running, or being built for a call.

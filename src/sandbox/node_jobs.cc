@@ -13,17 +13,29 @@ bool Node::has_job(const std::string& workspace, const std::string& session) con
   });
 }
 
-bool Node::may_change(const Ticket& ticket, const std::string& workspace, const std::string& session) {
+void Node::when_changeable(const Ticket& ticket, const std::string& workspace, const std::string& session,
+                           std::move_only_function<void()> change) {
   calls_.forget(workspace, session);  // parked sandboxes show its layers, too
-  if (sandboxes_.uses_storage(workspace, session) || calls_.uses_storage(workspace, session)) {
-    outbox_.fail(ticket, {"session.busy", "a sandbox still uses this session"});
-    return false;
-  }
-  if (has_job(workspace, "")) {
-    outbox_.fail(ticket, {"session.busy", "a session of this workspace is being committed; try again"});
-    return false;
-  }
-  return true;
+  sandboxes_.end_proofs(
+      workspace, session, [this, ticket, workspace, session, change = std::move(change)]() mutable {
+        if (sandboxes_.uses_storage(workspace, session) || calls_.uses_storage(workspace, session))
+          return outbox_.fail(ticket, {"session.busy", "a sandbox still uses this session"});
+        if (has_job(workspace, ""))
+          return outbox_.fail(ticket,
+                              {"session.busy", "a session of this workspace is being committed; try again"});
+        change();
+      });
+}
+
+void Node::when_committable(const Ticket& ticket, const std::string& workspace, const std::string& session,
+                            std::move_only_function<void()> commit) {
+  when_changeable(
+      ticket, workspace, session, [this, ticket, workspace, commit = std::move(commit)]() mutable {
+        // An overlay goes on showing what it has once looked up, whatever is put into its layer behind its back.
+        if (storage_.is_stacked(workspace) && sandboxes_.writes_storage(workspace, ""))
+          return outbox_.fail(ticket, {kWorkspaceRuns, "the workspace's own sandbox must be stopped for it"});
+        commit();
+      });
 }
 
 void Node::start_job(const Ticket& ticket, Job job, const std::function<Result<FromNode>()>& work) {
@@ -52,8 +64,9 @@ void Node::end_job(std::list<Job>::iterator job, const Ticket& ticket, Result<st
   if (wrote) {
     // A process that was ended in the middle, or met an error, may leave a journal: what was decided is done
     // before anybody looks.
-    if (auto finished = storage_.finish_commits(workspace); !finished)
+    if (auto finished = storage_.settle(workspace); !finished)
       log_error("workspace '{}': {}", workspace, finished.error().message);
+    if (storage_.is_stacked(workspace)) calls_.restack(workspace);
     empty_trash();
   }
   if (!answer) return outbox_.fail(ticket, answer.error());
@@ -80,9 +93,10 @@ void Node::handle(const CommitSession& message) {
   const Ticket ticket = outbox_.ticket(message.request);
   if (is_quarantine_id(message.session))
     return outbox_.fail(ticket, {"storage.bad_id", "what is in quarantine is released, not committed"});
-  if (!may_change(ticket, message.workspace, message.session)) return;
-  start_job(ticket, {.workspace = message.workspace, .session = message.session, .writes = true},
-            [&]() -> Result<FromNode> { return FromNode{SAW_TRY(commit_session(message))}; });
+  when_committable(ticket, message.workspace, message.session, [this, message, ticket] {
+    start_job(ticket, {.workspace = message.workspace, .session = message.session, .writes = true},
+              [&]() -> Result<FromNode> { return FromNode{SAW_TRY(commit_session(message))}; });
+  });
 }
 
 Result<Committed> Node::commit_session(const CommitSession& message) {
@@ -110,20 +124,22 @@ void Node::handle(const ListQuarantine& message) {
 
 void Node::handle(const ReleaseQuarantine& message) {
   const Ticket ticket = outbox_.ticket(message.request);
-  if (!may_change(ticket, message.workspace, message.item)) return;
-  start_job(ticket, {.workspace = message.workspace, .session = message.item, .writes = true},
-            [&]() -> Result<FromNode> {
-              SAW_TRY(storage_.release_quarantine(message.workspace, message.item, message.root));
-              return FromNode{Done{}};
-            });
+  when_committable(ticket, message.workspace, message.item, [this, message, ticket] {
+    start_job(ticket, {.workspace = message.workspace, .session = message.item, .writes = true},
+              [&]() -> Result<FromNode> {
+                SAW_TRY(storage_.release_quarantine(message.workspace, message.item, message.root));
+                return FromNode{Done{}};
+              });
+  });
 }
 
 void Node::handle(const DiscardSession& message) {
   const Ticket ticket = outbox_.ticket(message.request);
-  if (!may_change(ticket, message.workspace, message.session)) return;
-  auto done = storage_.discard(message.workspace, message.session);
-  empty_trash();
-  conclude(ticket, done);
+  when_changeable(ticket, message.workspace, message.session, [this, message, ticket] {
+    auto done = storage_.discard(message.workspace, message.session);
+    empty_trash();
+    conclude(ticket, done);
+  });
 }
 
 }  // namespace saw::sandbox

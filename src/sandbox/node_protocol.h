@@ -30,6 +30,37 @@ struct RemoveStorage {
   std::string workspace, session;
   template <class A> void members(A& a) { a(request, workspace, session); }
 };
+// A workspace (session empty) or a session of it twice, in O(1): `fork` is the new one's id, and nothing
+// running may write to the old one. Exists already: Done. Answer: Done.
+struct ForkStorage {
+  uint64_t request = 0;
+  std::string workspace, session, fork;
+  template <class A> void members(A& a) { a(request, workspace, session, fork); }
+};
+// What a workspace holds now, by name, kept with it until it is removed. Nothing running may write to it. Answer: Done.
+struct TakeSnapshot {
+  uint64_t request = 0;
+  std::string workspace, snapshot;
+  uint64_t created = 0;  // nanoseconds
+  template <class A> void members(A& a) { a(request, workspace, snapshot, created); }
+};
+struct RemoveSnapshot {  // answer: Done
+  uint64_t request = 0;
+  std::string workspace, snapshot;
+  template <class A> void members(A& a) { a(request, workspace, snapshot); }
+};
+struct ListSnapshots {  // answer: Snapshots
+  uint64_t request = 0;
+  std::string workspace;
+  template <class A> void members(A& a) { a(request, workspace); }
+};
+// Nothing that anything in the workspace ever wrote is in it afterwards, or what was when the snapshot was taken. Its
+// sessions' storage goes. Nothing of it may run. Answer: Done, after which the old content is gone.
+struct RebuildStorage {
+  uint64_t request = 0;
+  std::string workspace, snapshot;  // snapshot may be empty
+  template <class A> void members(A& a) { a(request, workspace, snapshot); }
+};
 // Builds and starts a sandbox, empty but for saw-init. Answer: SandboxStarted, with the capture listener and the DNS socket.
 struct StartSandbox {
   uint64_t request = 0;
@@ -37,10 +68,16 @@ struct StartSandbox {
   template <class A> void members(A& a) { a(request, plan); }
 };
 // Kills everything in it, frees everything it held. Answer: Done, after which nothing of it is left. Unknown sandbox: Done.
+// StopWhen::idle: "sandbox.busy", and it goes on, if any process but saw-init is in it.
+enum class StopWhen : uint8_t { always, idle };
+constexpr StopWhen kEnumLast(StopWhen) {
+  return StopWhen::idle;
+}
 struct StopSandbox {
   uint64_t request = 0;
   std::string sandbox;
-  template <class A> void members(A& a) { a(request, sandbox); }
+  StopWhen when = StopWhen::always;
+  template <class A> void members(A& a) { a(request, sandbox, when); }
 };
 // Fresh duplicates of a running sandbox's capture listener and DNS socket (for a restarted saw-egress). Answer: SandboxStarted.
 struct GetSockets {
@@ -138,8 +175,10 @@ enum class RunLater : uint8_t { quarantine, deny };
 constexpr RunLater kEnumLast(RunLater) {
   return RunLater::deny;
 }
+// Failed with this code: the workspace stands on frozen layers, and its own sandbox must be down for what was asked; ask again then.
+constexpr const char* kWorkspaceRuns = "workspace.runs";
 // Brings what a session changed into the workspace, if that still has the root that was shown. No sandbox may use the session.
-// Answer: Committed.
+// Answer: Committed; kWorkspaceRuns.
 struct CommitSession {
   uint64_t request = 0;
   std::string workspace, session, root;
@@ -159,7 +198,7 @@ struct ListQuarantine {
   template <class A> void members(A& a) { a(request, workspace); }
 };
 // Brings an item into the workspace if its changes still have this root, and ends it. Failed: nothing was applied ("commit.root",
-// "commit.conflict"), or not all of it ("quarantine.partly"). Answer: Done.
+// "commit.conflict"), or not all of it ("quarantine.partly"); kWorkspaceRuns. Answer: Done.
 struct ReleaseQuarantine {
   uint64_t request = 0;
   std::string workspace, item, root;
@@ -193,7 +232,8 @@ struct Shutdown {
 using ToNode = std::variant<CreateStorage, RemoveStorage, StartSandbox, StopSandbox, GetSockets, StartExec,
                             SignalExec, ResizeExec, ListChanges, ListQuarantine, ReleaseQuarantine,
                             ListSandboxes, StartEgress, StopEgress, ControlReady, Shutdown, PrepareCalls,
-                            ForgetCalls, RunCall, ProveSandbox, CommitSession, DiscardSession>;
+                            ForgetCalls, RunCall, ProveSandbox, CommitSession, DiscardSession, ForkStorage,
+                            TakeSnapshot, RemoveSnapshot, ListSnapshots, RebuildStorage>;
 
 // ---- saw-node → sawd ------------------------------------------------------------------------------------------------------------
 
@@ -317,6 +357,16 @@ struct QuarantineList {
   std::vector<QuarantineItem> items;
   template <class A> void members(A& a) { a(request, items); }
 };
+struct SnapshotInfo {
+  std::string name;
+  uint64_t created = 0;  // nanoseconds
+  template <class A> void members(A& a) { a(name, created); }
+};
+struct Snapshots {
+  uint64_t request = 0;
+  std::vector<SnapshotInfo> snapshots;  // sorted by name
+  template <class A> void members(A& a) { a(request, snapshots); }
+};
 struct SandboxInfo {
   std::string sandbox, workspace, session;
   Depth depth = Depth::call;
@@ -367,8 +417,9 @@ struct
   template <class A> void members(A&) {}
 };
 
-using FromNode = std::variant<NodeHello, Done, Failed, SandboxStarted, ExecStarted, Changes, QuarantineList,
-                              SandboxList, EgressStarted, ExecExited, SandboxExited, EgressExited,
-                              PerimeterStarted, CallsPrepared, CallStarted, SandboxProven, Committed>;
+using FromNode =
+    std::variant<NodeHello, Done, Failed, SandboxStarted, ExecStarted, Changes, QuarantineList, SandboxList,
+                 EgressStarted, ExecExited, SandboxExited, EgressExited, PerimeterStarted, CallsPrepared,
+                 CallStarted, SandboxProven, Committed, Snapshots>;
 
 }  // namespace saw::sandbox

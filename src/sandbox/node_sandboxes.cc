@@ -36,6 +36,7 @@ struct SandboxSet::Entry {
   std::unique_ptr<RunningSandbox> sandbox;
   std::optional<Ticket> starting;                          // whoever waits for it to be ready
   std::vector<Ticket> stopping;                            // whoever waits for it to be gone
+  std::vector<std::move_only_function<void()>> waiting;    // likewise
   std::optional<Ticket> proving;                           // whoever asked for a proof
   ProbeSubject probed;                                     // of the round under way
   std::optional<Error> unproven;                           // what its probes showed
@@ -81,6 +82,7 @@ Result<> SandboxSet::prepare(SandboxPlan& plan) const {
                          plan.depth == Depth::workspace ? "workspace" : "session");
   }
   if (plan.depth == Depth::session) SAW_TRY(storage_.create_session(plan.workspace, plan.session));
+  if (plan.depth == Depth::workspace) SAW_TRY(storage_.make_ways(plan));
   return {};
 }
 
@@ -369,12 +371,32 @@ void SandboxSet::stop(const std::string& sandbox, Ticket ticket) {
   if (entry.sandbox) entry.sandbox->kill("stopped");
 }
 
+bool SandboxSet::runs_something(const std::string& sandbox) const {
+  const Entry* entry = find_running(sandbox);
+  return entry != nullptr && (!entry->sandbox->execs().empty() || has_children(entry->record.init_pid));
+}
+
 void SandboxSet::stop_each(Which which) {
   for (auto& [id, entry] : entries_) {
     if (which == Which::calls && entry->record.depth != Depth::call) continue;
     entry->ending = true;
     if (entry->sandbox) entry->sandbox->kill("stopped");
   }
+}
+
+void SandboxSet::end_proofs(const std::string& workspace, const std::string& session,
+                            std::move_only_function<void()> done) {
+  Entry* first = nullptr;
+  for (auto& [id, entry] : entries_) {
+    if (!entry->on_plan_proven || entry->record.workspace != workspace) continue;
+    if (!session.empty() && entry->record.session != session) continue;
+    if (entry->sandbox) entry->sandbox->kill("its storage is changed");
+    first = entry.get();
+  }
+  if (!first) return done();
+  first->waiting.emplace_back([this, workspace, session, done = std::move(done)]() mutable {
+    end_proofs(workspace, session, std::move(done));
+  });
 }
 
 void SandboxSet::when_empty(std::move_only_function<void()> done) {
@@ -447,6 +469,7 @@ void SandboxSet::finish(Entry& entry, const Result<>& cleaned) {
     else
       outbox_.fail(ticket, cleaned.error());
   }
+  for (auto& waiting : entry.waiting) waiting();
   loop_.post([dead = std::move(node)] {});
   if (entries_.empty())
     for (auto& done : std::exchange(when_empty_, {})) done();
@@ -534,6 +557,15 @@ std::vector<SandboxInfo> SandboxSet::list() const {
                      .session = entry->record.session,
                      .depth = entry->record.depth});
   return out;
+}
+
+bool SandboxSet::writes_storage(const std::string& workspace, const std::string& session) const {
+  const Depth depth = session.empty() ? Depth::workspace : Depth::session;
+  for (const auto& [id, entry] : entries_)
+    if (entry->record.workspace == workspace && entry->record.depth == depth &&
+        entry->record.session == session)
+      return true;
+  return false;
 }
 
 bool SandboxSet::uses_storage(const std::string& workspace, const std::string& session) const {

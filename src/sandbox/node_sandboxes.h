@@ -65,10 +65,18 @@ class SandboxSet {
 
   enum class Which : uint8_t { all, calls };
   void stop_each(Which which);
+  // Any process but saw-init; true also where that cannot be told.
+  bool runs_something(const std::string& sandbox) const;
+  // Ends the sandboxes in which a plan of this workspace (session empty), or session, is only being proven, and
+  // calls `done` when none is left, at once if there is none.
+  void end_proofs(const std::string& workspace, const std::string& session,
+                  std::move_only_function<void()> done);
   // Calls `done` once no sandbox is left, at once if there is none.
   void when_empty(std::move_only_function<void()> done);
   // session empty: any sandbox of the workspace.
   bool uses_storage(const std::string& workspace, const std::string& session) const;
+  // The workspace's own sandbox (session empty), or that session's: the one that has its upper layer mounted.
+  bool writes_storage(const std::string& workspace, const std::string& session) const;
 
  private:
   struct Entry;

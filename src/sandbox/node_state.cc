@@ -90,6 +90,13 @@ std::optional<os::Child> find_init(const SandboxRecord& record, const std::strin
   return std::move(*child);
 }
 
+bool has_children(int32_t init_pid) {
+  auto file = Fd::open(fmt::format("/proc/{}/task/{}/children", init_pid, init_pid), 0 /* O_RDONLY */);
+  if (!file) return true;
+  auto first = read_all(*file, kMaxProcFile);
+  return !first || !first->empty();
+}
+
 int32_t host_pid(int32_t init_pid, int32_t inner_pid) {
   if (inner_pid <= 1) return 0;
   std::istringstream children(read_proc(fmt::format("/proc/{}/task/{}/children", init_pid, init_pid)));

@@ -60,6 +60,10 @@ class StateDirectory {
 // The record's saw-init, if that very process still lives.
 std::optional<os::Child> find_init(const SandboxRecord& record, const std::string& boot);
 
+// Whether any process lives in the pid namespace whose first process is `init_pid`: those without a parent are
+// its children. true also where that cannot be told.
+bool has_children(int32_t init_pid);
+
 // The number in this process's pid namespace of the process that `init_pid` (the first process of a pid
 // namespace) knows as `inner_pid`. Looks at init's children only; 0 when it is not (or no longer) there.
 int32_t host_pid(int32_t init_pid, int32_t inner_pid);

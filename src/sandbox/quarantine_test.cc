@@ -39,16 +39,19 @@ class QuarantineTest : public testing::Test {
     fs::create_directories(directory_ + "/view");
   }
   void TearDown() override { fs::remove_all(directory_); }
-  std::string base() const { return directory_ + "/node/ws/w/fs"; }
-  std::string session_directory() const { return directory_ + "/node/ws/w/sessions/s"; }
+  std::string base() const { return storage_->layers({.depth = Depth::workspace, .workspace = "w"})->upper; }
+  Layers session_layers() const {
+    return *storage_->layers({.depth = Depth::session, .workspace = "w", .session = "s"});
+  }
 
   void begin() {
     ::usleep(20'000);  // a tick of the clock: what lies there is older than the session
     ASSERT_TRUE(storage_->create_session("w", "s"));
   }
   bool mount_session() const {
-    const std::string options = fmt::format("lowerdir={},upperdir={}/upper,workdir={}/work,userxattr", base(),
-                                            session_directory(), session_directory());
+    const Layers layers = session_layers();
+    const std::string options =
+        fmt::format("lowerdir={},upperdir={},workdir={},userxattr", base(), layers.upper, layers.work);
     return ::unshare(CLONE_NEWNS) == 0 && ::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
            ::mount("overlay", (directory_ + "/view").c_str(), "overlay", 0, options.c_str()) == 0;
   }
@@ -378,9 +381,10 @@ TEST_F(QuarantineTest, what_a_killed_update_left_behind_is_swept) {
   begin();
   IN_SESSION("echo x > home/agent/.profile");
   commit();
-  fs::create_directories(directory_ + "/node/ws/w/sessions/.quarantine-left/upper");
   update();
-  EXPECT_FALSE(fs::exists(directory_ + "/node/ws/w/sessions/.quarantine-left"));
+  fs::create_directories(directory_ + "/node/layers/l-left-0/files");
+  storage_.emplace(std::move(*Storage::open(directory_ + "/node", {})));
+  EXPECT_FALSE(fs::exists(directory_ + "/node/layers/l-left-0"));
   EXPECT_EQ(storage_->quarantine("w")->size(), 1u);
 }
 

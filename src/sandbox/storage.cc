@@ -1,47 +1,30 @@
 #include "sandbox/storage.h"
 
 #include <algorithm>
-#include <filesystem>
-#include <vector>
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/crypto.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "base/wire.h"
+#include "os/mount.h"
 #include "sandbox/quarantine.h"
+#include "sandbox/session_reference.h"
 
 namespace saw::sandbox {
 namespace {
-
-constexpr std::string_view kUnfinished = ".new-";
-constexpr size_t kMaxRecord = 64;
-
-struct Owner {
-  uint32_t index = 0;
-  template <class A> void members(A& a) { a(index); }
-};
 
 Result<> require_valid(std::string_view kind, const std::string& id) {
   if (is_valid_id(id)) return {};
   return Error::make("storage.bad_id", "the {} id is not of the form [a-z0-9-]{{1,64}}", kind);
 }
 
-bool exists(const std::string& path) {
-  struct stat info{};
-  return ::lstat(path.c_str(), &info) == 0;
-}
-
-std::vector<std::string> names_in(const std::string& path) {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (auto it = std::filesystem::directory_iterator(path, error);
-       !error && it != std::filesystem::directory_iterator(); it.increment(error))
-    names.push_back(it->path().filename().string());
-  return names;
+// Top first.
+LayerList stack(const std::string& upper, const LayerList& frozen, const LayerList& base = {}) {
+  LayerList out = {upper};
+  out.insert(out.end(), frozen.begin(), frozen.end());
+  out.insert(out.end(), base.begin(), base.end());
+  return out;
 }
 
 }  // namespace
@@ -52,138 +35,291 @@ bool is_valid_id(std::string_view id) {
   return !id.empty() && id.size() <= kMaxId && std::ranges::all_of(id, allowed);
 }
 
-Storage::Storage(std::string directory, StorageOptions options, Fd workspaces, Trash trash)
-    : directory_(std::move(directory)),
-      options_(options),
-      workspaces_(std::move(workspaces)),
-      trash_(std::move(trash)) {}
+Storage::Storage(StorageOptions options, LayerStore layers, Records records, Trash trash)
+    : options_(options), layers_(std::move(layers)), records_(std::move(records)), trash_(std::move(trash)) {}
 
 Result<Storage> Storage::open(std::string directory, StorageOptions options) {
-  const std::string workspaces = directory + "/ws";
-  SAW_TRY(make_directories(workspaces, 0700), "opening the storage");
-  Fd fd = SAW_TRY(Fd::open(workspaces, O_RDONLY | O_DIRECTORY));
+  SAW_TRY(make_directories(directory, 0700), "opening the storage");
   Trash trash = SAW_TRY(Trash::open(directory + "/trash"));
-  Storage storage(std::move(directory), options, std::move(fd), std::move(trash));
-  SAW_TRY(storage.drop_unfinished());
+  LayerStore layers = SAW_TRY(LayerStore::open(directory + "/layers", options.first_agent_uid));
+  Records records = SAW_TRY(Records::open(directory + "/ws", trash));
+  Storage storage(options, std::move(layers), std::move(records), std::move(trash));
+  for (const std::string& workspace : storage.records_.workspaces())
+    SAW_TRY(storage.finish_commits(workspace));
+  SAW_TRY(storage.sweep());
   return storage;
 }
 
-Result<> Storage::drop_unfinished() {
-  for (const std::string& name : names_in(directory_ + "/ws")) {
-    if (name.starts_with(kUnfinished))
-      SAW_TRY(trash_.take(workspaces_.get(), name));
-    else if (is_valid_id(name))
-      SAW_TRY(finish_commits(name));
-  }
+Result<> Storage::sweep() {
+  auto used = records_.layers();
+  Result<> pending;
+  for (const std::string& workspace : records_.workspaces())
+    if (used && pending) pending = add_pending_layers(workspace, *used);
+  if (used && pending) return layers_.sweep(*used, trash_);
+  // One of them may be named by what cannot be read.
+  log_error("unused layers are kept: {}", used ? pending.error().message : used.error().message);
   return {};
 }
 
-std::string Storage::workspace_path(const std::string& workspace) const {
-  return directory_ + "/ws/" + workspace;
-}
-std::string Storage::session_path(const std::string& workspace, const std::string& session) const {
-  return workspace_path(workspace) + "/sessions/" + session;
-}
-
-Result<> Storage::make_owned(const std::string& path, uint32_t index) const {
-  SAW_TRY(make_directories(path, 0755));
-  if (!options_.first_agent_uid) return {};
-  const uint32_t uid = *options_.first_agent_uid + index;
-  if (::lchown(path.c_str(), uid, uid) != 0)
-    return Error::system("storage.owner", "giving '{}' to uid {}", path, uid);
-  return {};
-}
+// ---- creating and removing
 
 Result<uint32_t> Storage::free_index() const {
-  std::vector<bool> used(kMaxWorkspaces);
-  for (const std::string& name : names_in(directory_ + "/ws"))
-    if (is_valid_id(name)) used[SAW_TRY(index(name))] = true;
-  const auto found = std::ranges::find(used, false);
-  if (found == used.end())
-    return Error::make("storage.full", "this host already has {} workspaces", kMaxWorkspaces);
-  return static_cast<uint32_t>(found - used.begin());
+  const std::set<uint32_t> used = SAW_TRY(records_.indices());
+  for (uint32_t index = 0; index < kMaxWorkspaces; ++index)
+    if (!used.contains(index)) return index;
+  return Error::make("storage.full", "this host already has {} workspaces", kMaxWorkspaces);
 }
 
 Result<> Storage::create_workspace(const std::string& workspace) {
   SAW_TRY(require_valid("workspace", workspace));
-  if (exists(workspace_path(workspace))) return {};
-  const uint32_t index = SAW_TRY(free_index());
-  const std::string name = random_id(kUnfinished), path = directory_ + "/ws/" + name;
-  SAW_TRY(make_directories(path + "/sessions", 0700));
-  SAW_TRY(make_owned(path + "/fs", index));
-  SAW_TRY(replace_file(path + "/owner", wire::encode_struct(Owner{index}), 0600, Durability::fsync));
-  if (::renameat(workspaces_.get(), name.c_str(), workspaces_.get(), workspace.c_str()) != 0 ||
-      ::fsync(workspaces_.get()) != 0)
-    return Error::system("storage.create", "creating the storage of workspace '{}'", workspace);
-  return {};
+  if (records_.has(workspace)) return {};
+  WorkspaceRecord record{.index = SAW_TRY(free_index())};
+  record.upper = SAW_TRY(layers_.make(record.index));
+  return records_.put(workspace, std::move(record));
 }
 
 Result<> Storage::create_session(const std::string& workspace, const std::string& session) {
+  SAW_TRY(require_valid("workspace", workspace));
   SAW_TRY(require_valid("session", session));
-  const uint32_t owner = SAW_TRY(index(workspace));
-  const std::string path = session_path(workspace, session);
-  if (exists(path)) return {};
-  Fd sessions = SAW_TRY(Fd::open(workspace_path(workspace) + "/sessions", O_RDONLY | O_DIRECTORY));
-  const std::string name = random_id(kUnfinished);
-  SAW_TRY(make_session_directory(sessions.get(), name, owner_of(owner)));
-  if (::renameat(sessions.get(), name.c_str(), sessions.get(), session.c_str()) != 0)
-    return Error::system("storage.create", "creating the storage of session '{}'", session);
-  return {};
+  const WorkspaceRecord* below = SAW_TRY(records_.workspace(workspace));
+  if (below->sessions.contains(session)) return {};
+  SessionRecord record{.upper = SAW_TRY(make_session_layer(below->index)),
+                       .base = stack(below->upper, below->frozen)};
+  return records_.put(workspace, session, std::move(record));
+}
+
+// With the moment from which what changes below it is a conflict.
+Result<std::string> Storage::make_session_layer(uint32_t index) const {
+  std::string layer = SAW_TRY(layers_.make(index));
+  Fd directory = SAW_TRY(Fd::open(layers_.directory(layer), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  SAW_TRY(make_reference(directory.get()));
+  return layer;
 }
 
 Result<> Storage::remove_workspace(const std::string& workspace) {
   SAW_TRY(require_valid("workspace", workspace));
-  return trash_.take(workspaces_.get(), workspace);
+  WorkspaceRecord before;
+  if (auto record = records_.workspace(workspace)) before = **record;
+  SAW_TRY(records_.remove(workspace, trash_));
+  return before.upper.empty() ? Result<>() : drop_unused_of(before);
+}
+
+Result<> Storage::drop_unused_of(const WorkspaceRecord& before) {
+  LayerList candidates = stack(before.upper, before.frozen);
+  for (const auto& [id, session] : before.sessions) {
+    const LayerList more = stack(session.upper, session.frozen, session.base);
+    candidates.insert(candidates.end(), more.begin(), more.end());
+  }
+  for (const auto& [name, snapshot] : before.snapshots)
+    candidates.insert(candidates.end(), snapshot.frozen.begin(), snapshot.frozen.end());
+  return drop_unused(candidates);
 }
 
 Result<> Storage::remove_session(const std::string& workspace, const std::string& session) {
   SAW_TRY(require_valid("workspace", workspace));
   SAW_TRY(require_valid("session", session));
-  if (!exists(workspace_path(workspace))) return {};
-  Fd sessions = SAW_TRY(Fd::open(workspace_path(workspace) + "/sessions", O_RDONLY | O_DIRECTORY));
-  return trash_.take(sessions.get(), session);
+  LayerList candidates;
+  if (auto record = records_.session(workspace, session))
+    candidates = stack((*record)->upper, (*record)->frozen, (*record)->base);
+  SAW_TRY(records_.remove_session(workspace, session, trash_));
+  return drop_unused(candidates);
 }
+
+// Those of the layers that no record names any more.
+Result<> Storage::drop_unused(const LayerList& candidates) {
+  if (candidates.empty()) return {};
+  const std::set<std::string> used = SAW_TRY(records_.layers());
+  for (const std::string& layer : candidates)
+    if (!used.contains(layer)) SAW_TRY(layers_.remove(layer, trash_));
+  return {};
+}
+
+// ---- forks, snapshots, rebuilding
+
+// After this the workspace's frozen layers are all of its content. The record that is on disk then names a new,
+// empty upper layer: before it does, nothing is shared; from then on, nobody writes to what is.
+Result<WorkspaceRecord> Storage::freeze(const std::string& workspace) {
+  WorkspaceRecord record = *SAW_TRY(records_.workspace(workspace));
+  // What is decided goes into the upper layer still.
+  SAW_TRY(require_settled(workspace, ""));
+  if (SAW_TRY(layers_.is_empty(record.upper))) return record;
+  if (record.frozen.size() >= kMaxFrozen)
+    return Error::make(
+        "storage.depth",
+        "workspace '{}' was forked or snapshot {} times and stands on as many layers; rebuild it "
+        "from a snapshot, or copy what matters to a new workspace",
+        workspace, record.frozen.size());
+  record.frozen = stack(record.upper, record.frozen);
+  record.upper = SAW_TRY(layers_.make(record.index));
+  SAW_TRY(records_.put(workspace, record), "freezing the workspace's layer");
+  return record;
+}
+
+// That the agent of workspace `index` can be shown other agents' layers as its own.
+Result<> Storage::check_shareable(const LayerList& layers, uint32_t index) {
+  for (const std::string& layer : layers) {
+    const uint32_t owner = *LayerStore::index_of(layer);
+    if (!options_.first_agent_uid || owner == index) continue;
+    SAW_TRY(maps_.clone(layers_.files(layer), {.on_disk = uid_of(owner), .shown = uid_of(index)}),
+            "this host cannot share files between workspaces");
+  }
+  return {};
+}
+
+Result<> Storage::fork_workspace(const std::string& workspace, const std::string& fork) {
+  SAW_TRY(require_valid("workspace", workspace));
+  SAW_TRY(require_valid("workspace", fork));
+  if (records_.has(fork)) return {};
+  const uint32_t index = SAW_TRY(free_index());
+  const WorkspaceRecord source = SAW_TRY(freeze(workspace));
+  SAW_TRY(check_shareable(source.frozen, index));
+  WorkspaceRecord record{.index = index, .frozen = source.frozen};
+  record.upper = SAW_TRY(layers_.make(index));
+  return records_.put(fork, std::move(record));
+}
+
+Result<> Storage::fork_session(const std::string& workspace, const std::string& session,
+                               const std::string& fork) {
+  SAW_TRY(require_valid("session", session));
+  SAW_TRY(require_valid("session", fork));
+  if (is_quarantine_id(session) || is_quarantine_id(fork))
+    return Error::make("storage.bad_id", "what is in quarantine is released or rejected, not forked");
+  const WorkspaceRecord* below = SAW_TRY(records_.workspace(workspace));
+  if (below->sessions.contains(fork)) return {};
+  const uint32_t index = below->index;
+  SAW_TRY(require_settled(workspace, session));
+  SessionRecord record = *SAW_TRY(records_.session(workspace, session));
+  if (!SAW_TRY(layers_.is_empty(record.upper))) {
+    if (record.frozen.size() + record.base.size() >= kMaxSessionLayers)
+      return Error::make("storage.depth", "session '{}' already stands on {} layers; commit or end it",
+                         session, record.frozen.size() + record.base.size());
+    record.frozen = stack(record.upper, record.frozen);
+    record.upper = SAW_TRY(make_session_layer(index));
+    SAW_TRY(records_.put(workspace, session, record), "freezing the session's layer");
+  }
+  record.upper = SAW_TRY(make_session_layer(index));
+  return records_.put(workspace, fork, std::move(record));
+}
+
+Result<> Storage::take_snapshot(const std::string& workspace, const std::string& snapshot, uint64_t created) {
+  SAW_TRY(require_valid("workspace", workspace));
+  SAW_TRY(require_valid("snapshot", snapshot));
+  const WorkspaceRecord* before = SAW_TRY(records_.workspace(workspace));
+  if (before->snapshots.contains(snapshot))
+    return Error::make("storage.conflict", "there is a snapshot '{}' already", snapshot);
+  if (before->snapshots.size() >= kMaxSnapshots)
+    return Error::make("storage.full", "the workspace already has {} snapshots", kMaxSnapshots);
+  const WorkspaceRecord record = SAW_TRY(freeze(workspace));
+  return records_.put(workspace, snapshot, SnapshotRecord{.created = created, .frozen = record.frozen});
+}
+
+Result<> Storage::remove_snapshot(const std::string& workspace, const std::string& snapshot) {
+  SAW_TRY(require_valid("workspace", workspace));
+  SAW_TRY(require_valid("snapshot", snapshot));
+  const WorkspaceRecord* record = SAW_TRY(records_.workspace(workspace));
+  auto found = record->snapshots.find(snapshot);
+  if (found == record->snapshots.end()) return {};
+  const LayerList candidates = found->second.frozen;
+  SAW_TRY(records_.remove_snapshot(workspace, snapshot, trash_));
+  return drop_unused(candidates);
+}
+
+Result<std::vector<SnapshotInfo>> Storage::snapshots(const std::string& workspace) const {
+  SAW_TRY(require_valid("workspace", workspace));
+  std::vector<SnapshotInfo> out;
+  for (const auto& [name, snapshot] : SAW_TRY(records_.workspace(workspace))->snapshots)
+    out.push_back({.name = name, .created = snapshot.created});
+  return out;
+}
+
+Result<> Storage::rebuild_workspace(const std::string& workspace, const std::string& snapshot) {
+  SAW_TRY(require_valid("workspace", workspace));
+  WorkspaceRecord record = *SAW_TRY(records_.workspace(workspace));
+  if (!snapshot.empty() && !record.snapshots.contains(snapshot))
+    return Error::make("storage.unknown", "there is no snapshot '{}'", snapshot);
+  for (const auto& [id, session] : record.sessions) SAW_TRY(remove_session(workspace, id));
+  const LayerList before = stack(record.upper, record.frozen);
+  record.frozen = snapshot.empty() ? LayerList() : record.snapshots.at(snapshot).frozen;
+  record.upper = SAW_TRY(layers_.make(record.index));
+  SAW_TRY(records_.put(workspace, std::move(record)), "rebuilding the workspace");
+  // What was decided was about the tree that is gone.
+  SAW_TRY(records_.remove_commits(workspace, trash_));
+  return drop_unused(before);
+}
+
+// ---- asking
 
 Result<uint32_t> Storage::index(const std::string& workspace) const {
   SAW_TRY(require_valid("workspace", workspace));
-  if (!exists(workspace_path(workspace)))
-    return Error::make("storage.unknown", "there is no storage of workspace '{}'", workspace);
-  const std::string bytes = SAW_TRY(read_file(workspace_path(workspace) + "/owner", kMaxRecord));
-  const Owner owner = SAW_TRY(wire::decode_struct<Owner>(bytes));
-  if (owner.index >= kMaxWorkspaces)
-    return Error::make("storage.owner", "workspace '{}' has index {}", workspace, owner.index);
-  return owner.index;
+  return SAW_TRY(records_.workspace(workspace))->index;
 }
 
 Result<Layers> Storage::layers(const SandboxPlan& plan) const {
   if (is_quarantine_id(plan.session))
     return Error::make("storage.bad_id", "nothing runs in quarantine item '{}'", plan.session);
-  const uint32_t owner = SAW_TRY(index(plan.workspace));
-  Layers layers{.root = workspace_path(plan.workspace)};
-  if (options_.first_agent_uid) layers.uid = layers.gid = *options_.first_agent_uid + owner;
-  const std::string persistent = workspace_path(plan.workspace) + "/fs";
-  const std::string session = plan.session.empty() ? "" : session_path(plan.workspace, plan.session);
-  if (!session.empty()) {
+  SAW_TRY(require_valid("workspace", plan.workspace));
+  const WorkspaceRecord& workspace = *SAW_TRY(records_.workspace(plan.workspace));
+  LayerList all = stack(workspace.upper, workspace.frozen);
+  if (!plan.session.empty()) {
     SAW_TRY(require_valid("session", plan.session));
-    if (!exists(session))
-      return Error::make("storage.unknown", "there is no storage of session '{}'", plan.session);
     SAW_TRY(require_settled(plan.workspace, plan.session));
+    const SessionRecord& session = *SAW_TRY(records_.session(plan.workspace, plan.session));
+    all = stack(session.upper, session.frozen, session.base);
   }
-  switch (plan.depth) {
-    case Depth::workspace:
-      layers.upper = persistent;
-      break;
-    case Depth::session:
-      layers.lower = {persistent};
-      layers.upper = session + "/upper";
-      layers.work = session + "/work";
-      break;
-    case Depth::call:
-      if (!session.empty()) layers.lower.push_back(session + "/upper");
-      layers.lower.push_back(persistent);
-      break;
+  Layers out;
+  out.owner = plan.workspace;
+  out.uid = out.gid = uid_of(workspace.index);
+  for (const std::string& layer : all) {
+    out.lower.push_back(layers_.files(layer));
+    out.lower_uid.push_back(uid_of(*LayerStore::index_of(layer)));
   }
-  return layers;
+  if (plan.depth == Depth::call) return out;
+  out.root = layers_.directory(all.front());
+  out.upper = out.lower.front();
+  out.lower.erase(out.lower.begin());
+  out.lower_uid.erase(out.lower_uid.begin());
+  if (!out.lower.empty()) out.work = layers_.work(all.front());
+  return out;
+}
+
+bool Storage::is_stacked(const std::string& workspace) const {
+  const auto record = records_.workspace(workspace);
+  return record && !(*record)->frozen.empty();
+}
+
+Result<> Storage::make_ways(const SandboxPlan& plan) {
+  SAW_TRY(require_valid("workspace", plan.workspace));
+  const WorkspaceRecord& workspace = *SAW_TRY(records_.workspace(plan.workspace));
+  std::vector<std::string> below;
+  for (const std::string& layer : workspace.frozen) below.push_back(layers_.files(layer));
+  if (below.empty()) return {};
+  SAW_TRY(finish_commits(plan.workspace));
+  SAW_TRY(require_settled(plan.workspace, ""));
+  return layers_.make_ways(workspace.upper, below, plan.write_paths);
+}
+
+Result<Fd> Storage::view(const LayerList& layers) const {
+  std::vector<Fd> fds;
+  std::string lower;
+  for (const std::string& layer : layers) {
+    fds.push_back(SAW_TRY(Fd::open(layers_.files(layer), O_RDONLY | O_DIRECTORY | O_NOFOLLOW)));
+    // By number: the paths of all layers together are longer than the kernel takes.
+    lower += fmt::format("{}/proc/self/fd/{}", lower.empty() ? "" : ":", fds.back().get());
+  }
+  if (fds.size() == 1) return std::move(fds.front());
+  const os::MountOption options[] = {{"lowerdir", lower.c_str()},
+                                     {"redirect_dir", "nofollow"},
+                                     {"index", "off"},
+                                     {"metacopy", "off"},
+                                     {options_.first_agent_uid ? nullptr : "userxattr", nullptr},
+                                     {}};
+  Fd mount(os::new_filesystem("overlay", options, os::kReadOnly | os::kNoSuid | os::kNoDevice));
+  if (!mount)
+    return std::unexpected(
+        Error::from_errno("storage.view", -mount.get(), "showing layers as one directory"));
+  Fd root(::openat(mount.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!root) return Error::system("storage.view", "opening the layers as one directory");
+  return root;
 }
 
 }  // namespace saw::sandbox

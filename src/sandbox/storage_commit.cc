@@ -16,7 +16,6 @@
 namespace saw::sandbox {
 namespace {
 
-constexpr const char* kNextName = "next";  // below a commit's directory: the session's next one
 constexpr int kOpenDirectory = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
 
 // Released with the descriptor: when a process that was killed in the middle is really gone, the next one may
@@ -36,11 +35,11 @@ std::vector<std::string> works_in(const std::string& commits) {
   return found;
 }
 
-Result<> exchange(int work, const std::string& sessions, const std::string& session) {
-  const Fd directory = SAW_TRY(Fd::open(sessions, kOpenDirectory));
-  if (::renameat2(work, kNextName, directory.get(), session.c_str(), RENAME_EXCHANGE) != 0)
-    return Error::system("commit.session", "exchanging the layer of session '{}'", session);
-  return {};
+// What the workspace's tree is made of.
+LayerList layers_of(const WorkspaceRecord& workspace) {
+  LayerList out = {workspace.upper};
+  out.insert(out.end(), workspace.frozen.begin(), workspace.frozen.end());
+  return out;
 }
 
 }  // namespace
@@ -55,13 +54,16 @@ Result<ChangeSources> Storage::session_sources(const std::string& workspace,
                                                const std::string& session) const {
   if (!is_valid_id(session)) return Error::make("storage.bad_id", "the session id is not valid");
   SAW_TRY(index(workspace));
-  struct stat info{};
-  const std::string path = session_path(workspace, session);
-  if (::lstat(path.c_str(), &info) != 0)
-    return Error::make("storage.unknown", "there is no storage of session '{}'", session);
+  const SessionRecord& record = *SAW_TRY(records_.session(workspace, session));
+  // With the workspace as it is now: what it stands on may be more than when the session began.
+  const LayerList below = layers_of(*SAW_TRY(records_.workspace(workspace)));
   ChangeSources sources{.mounter = options_.first_agent_uid ? Mounter::root : Mounter::user};
-  sources.layers.push_back(SAW_TRY(Fd::open(path + "/upper", kOpenDirectory)));
-  sources.base = SAW_TRY(Fd::open(workspace_path(workspace) + "/fs", kOpenDirectory));
+  sources.layers.push_back(SAW_TRY(Fd::open(layers_.files(record.upper), kOpenDirectory)));
+  for (const std::string& layer : record.frozen)
+    sources.layers.push_back(SAW_TRY(Fd::open(layers_.files(layer), kOpenDirectory)));
+  for (const std::string& layer : below)
+    sources.below.push_back(SAW_TRY(Fd::open(layers_.files(layer), kOpenDirectory)));
+  sources.base = SAW_TRY(view(below));
   return sources;
 }
 
@@ -69,108 +71,141 @@ Result<ChangeList> Storage::changes(const std::string& workspace, const std::str
   return list_changes(SAW_TRY(session_sources(workspace, session)));
 }
 
-Result<Fd> Storage::commits_of(const std::string& workspace) const {
-  const std::string path = workspace_path(workspace) + "/commits";
-  SAW_TRY(make_directories(path, 0700));
-  return Fd::open(path, kOpenDirectory);
+std::string Storage::commits_path(const std::string& workspace) const {
+  return records_.path(workspace) + "/commits";
 }
 
-// A session directory beside the commit's other files, exchanged for the session's own in one step. Which of
-// the two is which is told by its inode.
+Result<Fd> Storage::commits_of(const std::string& workspace) const {
+  SAW_TRY(make_directories(commits_path(workspace), 0700));
+  return Fd::open(commits_path(workspace), kOpenDirectory);
+}
+
+// A layer that no record names yet, and one record that names it: the journal knows it by its name.
 Result<NextLayer> Storage::next_layer(const std::string& workspace, const std::string& session,
-                                      const Fd& work, std::optional<FileOwner> owner) const {
-  NextLayer next;
+                                      const Fd& work, uint32_t index) {
+  NextLayer next{.layer = "files"};
   auto decided = SAW_TRY(find_decided(work.get()));
-  if (!decided) SAW_TRY(make_session_directory(work.get(), kNextName, owner));
-  const std::string sessions = workspace_path(workspace) + "/sessions";
-  next.directory = Fd(::openat(work.get(), kNextName, kOpenDirectory | O_CLOEXEC));
-  if (!next.directory) return Error::system("commit.work", "opening the session's next layer");
-  struct stat info{};
-  if (::fstat(next.directory.get(), &info) != 0)
-    return Error::system("commit.work", "looking at the session's next layer");
-  next.token = decided ? decided->next : std::to_string(info.st_ino);
-  next.was_taken = [current = session_path(workspace, session), token = next.token]() -> Result<bool> {
-    struct stat now{};
-    if (::lstat(current.c_str(), &now) != 0)
-      return Error::system("commit.session", "looking at the session's directory");
-    return std::to_string(now.st_ino) == token;
+  next.token = decided ? decided->next : SAW_TRY(make_session_layer(index));
+  if (LayerStore::index_of(next.token) != index)
+    return Error::make("commit.journal", "the journal of a commit names '{}', which is not a layer of it",
+                       next.token);
+  next.directory = SAW_TRY(Fd::open(layers_.directory(next.token), kOpenDirectory));
+  next.was_taken = [this, workspace, session, token = next.token]() -> Result<bool> {
+    return SAW_TRY(records_.session(workspace, session))->upper == token;
   };
-  next.take_over = [sessions, session, raw = work.get()]() -> Result<> {
-    SAW_TRY(exchange(raw, sessions, session));
-    const Fd directory = SAW_TRY(Fd::open(sessions, kOpenDirectory));
-    if (::fsync(directory.get()) != 0)
-      return Error::system("commit.session", "writing session '{}'", session);
-    return {};
+  next.take_over = [this, workspace, session, token = next.token]() -> Result<> {
+    SessionRecord record{.upper = token, .base = layers_of(*SAW_TRY(records_.workspace(workspace)))};
+    return records_.put(workspace, session, std::move(record));
   };
   return next;
 }
 
 Result<CommitPlaces> Storage::commit_places(const std::string& workspace, const std::string& session,
-                                            const std::string& work) const {
-  CommitPlaces places{.session = session, .owner = owner_of(SAW_TRY(index(workspace)))};
+                                            const std::string& work) {
+  const WorkspaceRecord& below = *SAW_TRY(records_.workspace(workspace));
+  CommitPlaces places{.session = session, .owner = owner_of(below.index)};
   places.sources = SAW_TRY(session_sources(workspace, session));
-  places.work = SAW_TRY(Fd::open(workspace_path(workspace) + "/commits/" + work, kOpenDirectory));
+  places.work = SAW_TRY(Fd::open(commits_path(workspace) + "/" + work, kOpenDirectory));
   SAW_TRY(lock(places.work));
-  places.next = SAW_TRY(next_layer(workspace, session, places.work, places.owner));
+  places.next = SAW_TRY(next_layer(workspace, session, places.work, below.index));
   return places;
 }
 
-// A directory for one change of a settled session's layers.
-Result<Storage::WorkDirectory> Storage::begin_work(const std::string& workspace, const std::string& session,
-                                                   std::string_view what) {
+// A directory for the work of a settled session's commit.
+Result<Storage::WorkDirectory> Storage::begin_work(const std::string& workspace, const std::string& session) {
   SAW_TRY(session_sources(workspace, session));
   SAW_TRY(finish_commits(workspace));
   SAW_TRY(require_settled(workspace, session));
   WorkDirectory out{.commits = SAW_TRY(commits_of(workspace)), .name = random_id("co-")};
   if (::mkdirat(out.commits.get(), out.name.c_str(), 0700) != 0)
-    return Error::system("commit.work", "making the directory of {}", what);
+    return Error::system("commit.work", "making the directory of a commit");
   return out;
 }
 
 Result<CommitOutcome> Storage::commit(const std::string& workspace, const std::string& session,
                                       const CommitRequest& request) {
-  auto [commits, work] = SAW_TRY(begin_work(workspace, session, "a commit"));
+  const auto [commits, work] = SAW_TRY(begin_work(workspace, session));
+  const SessionRecord before = *SAW_TRY(records_.session(workspace, session));
+  LayerList unused = {before.upper};
+  unused.insert(unused.end(), before.frozen.begin(), before.frozen.end());
+  unused.insert(unused.end(), before.base.begin(), before.base.end());
   auto outcome = [&]() -> Result<CommitOutcome> {
     CommitPlaces places = SAW_TRY(commit_places(workspace, session, work));
-    Fd directory = SAW_TRY(Fd::open(session_path(workspace, session), kOpenDirectory));
+    unused.push_back(places.next.token);
+    // A forked session goes on from when its first layer began.
+    const std::string& oldest = before.frozen.empty() ? before.upper : before.frozen.back();
+    Fd directory = SAW_TRY(Fd::open(layers_.directory(oldest), kOpenDirectory));
     places.since = SAW_TRY(read_reference(directory.get()));
     return sandbox::commit(places, request);
   }();
   // Decided and not carried out (an input/output error, say): what is left of it is finished by open().
   const bool undone =
       !outcome && ::faccessat(commits.get(), (work + "/" + kJournalName).c_str(), F_OK, 0) == 0;
-  if (!undone) SAW_TRY(trash_.take(commits.get(), work));
+  if (undone) return outcome;
+  SAW_TRY(trash_.take(commits.get(), work));
+  SAW_TRY(drop_unused(unused));
   return outcome;
 }
 
 Result<> Storage::discard(const std::string& workspace, const std::string& session) {
-  auto [commits, work] = SAW_TRY(begin_work(workspace, session, "a discard"));
-  auto done = [&]() -> Result<> {
-    const CommitPlaces places = SAW_TRY(commit_places(workspace, session, work));
-    // Not synced, since nothing is lost: after a crash of the host the session may have its old files again.
-    return exchange(places.work.get(), workspace_path(workspace) + "/sessions", session);
-  }();
-  SAW_TRY(trash_.take(commits.get(), work));
-  return done;
+  if (!is_valid_id(session)) return Error::make("storage.bad_id", "the session id is not valid");
+  const uint32_t owner = SAW_TRY(index(workspace));
+  SAW_TRY(finish_commits(workspace));
+  SAW_TRY(require_settled(workspace, session));
+  const SessionRecord before = *SAW_TRY(records_.session(workspace, session));
+  SessionRecord record{.upper = SAW_TRY(make_session_layer(owner)),
+                       .base = layers_of(*SAW_TRY(records_.workspace(workspace)))};
+  // Not synced, since nothing is lost: after a crash of the host the session may have its old files again.
+  SAW_TRY(records_.put(workspace, session, std::move(record), Durability::none));
+  LayerList unused = {before.upper};
+  unused.insert(unused.end(), before.frozen.begin(), before.frozen.end());
+  unused.insert(unused.end(), before.base.begin(), before.base.end());
+  return drop_unused(unused);
+}
+
+std::vector<int> Storage::descriptors() const {
+  return {records_.descriptor(), layers_.descriptor(), trash_.descriptor()};
+}
+
+Result<> Storage::settle(const std::string& workspace) {
+  auto known = records_.workspace(workspace);
+  if (!known) return {};  // removed meanwhile
+  const uint32_t index = (*known)->index;
+  SAW_TRY(records_.reload(workspace, trash_));
+  SAW_TRY(finish_commits(workspace));
+  // It may have been ended between making a layer and naming it.
+  std::set<std::string> used = SAW_TRY(records_.layers());
+  SAW_TRY(add_pending_layers(workspace, used));
+  return layers_.sweep(used, trash_, index);
+}
+
+// The layers that a decided commit is about to use: no record names them yet.
+Result<> Storage::add_pending_layers(const std::string& workspace, std::set<std::string>& used) const {
+  for (const std::string& work : works_in(commits_path(workspace))) {
+    const Fd directory = SAW_TRY(Fd::open(commits_path(workspace) + "/" + work, kOpenDirectory));
+    if (const auto decided = SAW_TRY(find_decided(directory.get()))) used.insert(decided->next);
+  }
+  return {};
 }
 
 // A commit that is decided and could not be carried out (the disk is full, say) must not be overtaken: what the
 // session wrote meanwhile would go when it is finished.
 Result<> Storage::require_settled(const std::string& workspace, const std::string& session) const {
-  const std::string path = workspace_path(workspace) + "/commits";
+  const std::string path = commits_path(workspace);
   for (const std::string& work : works_in(path)) {
     const Fd directory = SAW_TRY(Fd::open(fmt::format("{}/{}", path, work), kOpenDirectory));
     const auto decided = SAW_TRY(find_decided(directory.get()));
-    if (decided && decided->session == session)
+    if (decided && (session.empty() || decided->session == session))
       return Error::make(
           "commit.pending",
-          "a commit of session '{}' is decided and not carried out yet; saw-node's log says why", session);
+          "a commit of session '{}' is decided and not carried out yet; saw-node's log says why",
+          decided->session);
   }
   return {};
 }
 
 Result<> Storage::finish_commits(const std::string& workspace) {
-  const std::string path = workspace_path(workspace) + "/commits";
+  const std::string path = commits_path(workspace);
   if (::access(path.c_str(), F_OK) != 0) return {};
   const Fd commits = SAW_TRY(commits_of(workspace));
   for (const std::string& work : works_in(path)) {

@@ -104,7 +104,7 @@ Result<FileState> state_of(int directory, const std::string& name, const struct 
   return state;
 }
 
-Result<std::optional<TreeCursor::Place>> TreeCursor::find(std::string_view path) {
+Result<std::vector<std::string_view>> path_parts(std::string_view path) {
   std::vector<std::string_view> parts;
   for (size_t start = 1; start <= path.size();) {
     const size_t end = std::min(path.find('/', start), path.size());
@@ -114,6 +114,11 @@ Result<std::optional<TreeCursor::Place>> TreeCursor::find(std::string_view path)
   const auto bad = [](std::string_view part) { return part.empty() || part == "." || part == ".."; };
   if (!path.starts_with('/') || parts.empty() || std::ranges::any_of(parts, bad))
     return Error::make("changes.bad_path", "'{}' is no path in a tree", printable(path));
+  return parts;
+}
+
+Result<std::optional<TreeCursor::Place>> TreeCursor::find(std::string_view path) {
+  std::vector<std::string_view> parts = SAW_TRY(path_parts(path));
   const std::string name(parts.back());
   parts.pop_back();
   size_t common = 0;

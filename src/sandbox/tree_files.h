@@ -40,6 +40,9 @@ Result<FileState> state_of(int directory, const std::string& name, const struct 
 // The regular file `name`, for reading. "changes.moved" if it is none (any more).
 Result<Fd> open_regular(int directory, const std::string& name);
 
+// The names on the way to `path`, which is absolute in a tree and not "/". "changes.bad_path".
+Result<std::vector<std::string_view>> path_parts(std::string_view path);
+
 class TreeCursor {
  public:
   explicit TreeCursor(int root) : root_(root) {}

@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "os/xattr.h"
 #include "sandbox/commit.h"
+#include "sandbox/session_reference.h"
 
 namespace saw::sandbox::testing_support {
 
@@ -67,6 +68,19 @@ inline std::string describe_tree(const std::string& root) {
   return out;
 }
 
+// A session as these tests have it: upper, work, and its reference.
+inline Result<> make_session_directory(int parent, const std::string& name) {
+  const auto make = [](int in, const char* what) {
+    return ::mkdirat(in, what, 0755) == 0 || errno == EEXIST;
+  };
+  if (!make(parent, name.c_str())) return Error::system("storage.create", "making a session's directory");
+  Fd directory(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!directory || ::fchmod(directory.get(), 0700) != 0 || !make(directory.get(), "upper") ||
+      !make(directory.get(), "work"))
+    return Error::system("storage.create", "making a session's directory");
+  return make_reference(directory.get());
+}
+
 // The next layer of session "s" below `sessions`, made in `work` unless a journal there names one.
 inline NextLayer next_layer(const std::string& work, const std::string& sessions) {
   const auto open = [](const std::string& path) {
@@ -82,7 +96,7 @@ inline NextLayer next_layer(const std::string& work, const std::string& sessions
   if (decided && *decided)
     next.token = (*decided)->next;
   else
-    SAW_CHECK(make_session_directory(open(work).get(), "next", std::nullopt).has_value());
+    SAW_CHECK(make_session_directory(open(work).get(), "next").has_value());
   next.directory = open(work + "/next");
   if (next.token.empty()) next.token = inode(work + "/next");
   next.was_taken = [=, token = next.token]() -> Result<bool> { return inode(sessions + "/s") == token; };

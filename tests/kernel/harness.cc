@@ -65,7 +65,7 @@ sandbox::SandboxPlan TestHost::plan(Depth depth) const {
 }
 
 sandbox::Layers TestHost::layers(Depth depth) {
-  sandbox::Layers out{.root = directory_, .uid = kTestUid, .gid = kTestUid};
+  sandbox::Layers out{.owner = directory_, .root = directory_, .uid = kTestUid, .gid = kTestUid};
   if (depth == Depth::workspace) {
     out.upper = workspace();
     return out;

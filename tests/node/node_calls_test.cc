@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -258,6 +259,26 @@ TEST_P(NodeCallsTest, another_environment_or_directory_is_not_served_by_a_runtim
   EXPECT_EQ(run(plan, {"bash", "-c", "pwd"}, "/tmp").output, "/tmp\n");
   EXPECT_NE(run(plan, {"bash", "-c", "pwd"}, "/tmp").warmth, Warmth::runtime);
   EXPECT_NE(run(plan, {"bash", "-x", "-c", "true"}).warmth, Warmth::runtime);
+}
+
+TEST_P(NodeCallsTest, what_was_parked_before_a_workspace_got_other_layers_serves_no_call_after_it) {
+  const auto place = [&](const std::string& name) {  // a file in the one layer that there is
+    const std::filesystem::directory_iterator layer(node_->directory() + "/state/node/layers");
+    const std::filesystem::path files = layer->path() / "files/workspace";
+    std::filesystem::create_directories(files);
+    std::ofstream(files / name) << name;
+    struct stat agent{};  // whose the layer is
+    EXPECT_EQ(::lstat((layer->path() / "files").c_str(), &agent), 0);
+    for (const auto& made : {files / name, files})
+      EXPECT_EQ(::lchown(made.c_str(), agent.st_uid, agent.st_gid), 0);
+  };
+  place("old");
+  const std::string digest = prepare(2);
+  EXPECT_EQ(run_warm(digest, {"ls"}, Warmth::parked).output, "old\n");
+  node_->send(RebuildStorage{.request = ++request_, .workspace = "w"});
+  ASSERT_NE(node_->await<Done>(request_), nullptr);
+  place("new");
+  EXPECT_EQ(run_warm(digest, {"ls"}, Warmth::parked).output, "new\n");
 }
 
 TEST_P(NodeCallsTest, a_forgotten_plan_and_a_bad_one_are_refused) {

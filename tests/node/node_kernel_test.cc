@@ -42,11 +42,12 @@ class NodeKernelTest : public testing::TestWithParam<As> {
     expect_nothing_left();
   }
 
-  static SandboxPlan plan(const std::string& id, Depth depth) {
+  static SandboxPlan plan(const std::string& id, Depth depth, const std::string& workspace = "w",
+                          const std::string& session = "s") {
     return {.id = id,
             .depth = depth,
-            .workspace = "w",
-            .session = depth == Depth::session ? "s" : "",
+            .workspace = workspace,
+            .session = depth == Depth::session ? session : "",
             .image_root = "/",
             .read_paths = {"/usr", "/bin", "/lib", "/lib64", "/etc"},
             .write_paths = {"/workspace", "/home/agent"},
@@ -54,8 +55,9 @@ class NodeKernelTest : public testing::TestWithParam<As> {
             .hostname = "dev",
             .strictness = Strictness::best_effort};
   }
-  void start_sandbox(const std::string& id, Depth depth) {
-    node_->send(StartSandbox{.request = ++request_, .plan = plan(id, depth)});
+  void start_sandbox(const std::string& id, Depth depth, const std::string& workspace = "w",
+                     const std::string& session = "s") {
+    node_->send(StartSandbox{.request = ++request_, .plan = plan(id, depth, workspace, session)});
     auto* started = node_->await<SandboxStarted>(request_);
     if (started == nullptr) {
       auto* failed = node_->await<Failed>(request_);
@@ -257,6 +259,109 @@ TEST_P(NodeKernelTest, what_a_workspace_writes_survives_and_what_a_session_or_a_
   node_->send(RemoveStorage{.request = ++request_, .workspace = "w"});
   ASSERT_NE(node_->await<Done>(request_), nullptr);
   EXPECT_TRUE(std::filesystem::is_empty(node_->directory() + "/state/node/ws"));
+}
+
+TEST_P(NodeKernelTest, a_fork_shows_the_files_as_its_own_agents_and_each_side_keeps_its_changes) {
+  start_sandbox("sb-w", Depth::workspace);
+  ASSERT_EQ(
+      run("sb-w", "mkdir -p d/e; echo one > d/file; echo x > d/gone; chmod 700 d; ln -s file d/link").second,
+      0);
+  // Nothing is forked below a sandbox that writes to it.
+  node_->send(ForkStorage{.request = ++request_, .workspace = "w", .fork = "x"});
+  auto* refused = node_->await<Failed>(request_);
+  ASSERT_NE(refused, nullptr);
+  EXPECT_EQ(refused->code, "storage.busy");
+  stop_sandbox("sb-w");
+  node_->send(ForkStorage{.request = ++request_, .workspace = "w", .fork = "x"});
+  ASSERT_NE(node_->await<Done>(request_), nullptr);
+
+  start_sandbox("sb-w2", Depth::workspace);
+  start_sandbox("sb-x", Depth::workspace, "x");
+  const std::string owner = "stat -c %u-%g d/file | grep -qx $(id -u)-$(id -g) && echo mine; ";
+  EXPECT_EQ(
+      run("sb-x", owner + "cat d/file; echo two > d/file; rm d/gone; rmdir d/e; chmod 755 d/file").first,
+      "mine\none\n");
+  EXPECT_EQ(run("sb-w2", owner + "cat d/file d/gone; echo three >> d/file; ls d").first,
+            "mine\none\nx\ne\nfile\ngone\nlink\n");
+  EXPECT_EQ(
+      run("sb-x", "cat d/link; ls d; echo fine > d/new && stat -c %u d/new | grep -qx $(id -u) && echo mine")
+          .first,
+      "two\nfile\nlink\nmine\n");
+  // What stands on the fork sees what is written there later, in directories that only frozen layers had.
+  start_sandbox("sb-early", Depth::call, "w");
+  EXPECT_EQ(run("sb-w2", "echo late > /workspace/late; echo l > /home/agent/late").second, 0);
+  EXPECT_EQ(run("sb-early", "cat /workspace/late /home/agent/late").first, "late\nl\n");
+  stop_sandbox("sb-early");
+  // Deeper: a session and a call in the fork, and a fork of the fork with the original gone.
+  start_sandbox("sb-xs", Depth::session, "x");
+  EXPECT_EQ(run("sb-xs", "cat d/file; echo s > d/file; ls d").first, "two\nfile\nlink\nnew\n");
+  start_sandbox("sb-xc", Depth::call, "x");
+  EXPECT_EQ(run("sb-xc", "cat d/file; ls d").first, "two\nfile\nlink\nnew\n");
+  for (const char* id : {"sb-xc", "sb-xs", "sb-x", "sb-w2"}) stop_sandbox(id);
+  node_->send(RemoveStorage{.request = ++request_, .workspace = "w"});
+  ASSERT_NE(node_->await<Done>(request_), nullptr);
+  node_->send(ForkStorage{.request = ++request_, .workspace = "x", .fork = "y"});
+  ASSERT_NE(node_->await<Done>(request_), nullptr);
+  start_sandbox("sb-y", Depth::workspace, "y");
+  EXPECT_EQ(run("sb-y", "cat d/file; ls d; rm -r d && mkdir d && ls d").first, "two\nfile\nlink\nnew\n");
+  stop_sandbox("sb-y");
+  for (const char* workspace : {"x", "y"}) {
+    node_->send(RemoveStorage{.request = ++request_, .workspace = workspace});
+    ASSERT_NE(node_->await<Done>(request_), nullptr);
+  }
+  for (const char* place : {"ws", "layers", "trash"})
+    EXPECT_TRUE(std::filesystem::is_empty(node_->directory() + "/state/node/" + place)) << place;
+}
+
+TEST_P(NodeKernelTest, a_forked_session_tells_all_that_it_changed_whichever_layer_holds_it) {
+  start_sandbox("sb-w", Depth::workspace);
+  ASSERT_EQ(run("sb-w", "echo b > base; echo g > gone; mkdir old; echo o > old/f").second, 0);
+  start_sandbox("sb-s", Depth::session);
+  ASSERT_EQ(run("sb-s", "echo n > new; echo t > temporary; echo 2 > base; rm -r old; rm gone").second, 0);
+  stop_sandbox("sb-s");
+  node_->send(ForkStorage{.request = ++request_, .workspace = "w", .session = "s", .fork = "t"});
+  ASSERT_NE(node_->await<Done>(request_), nullptr);
+  start_sandbox("sb-t", Depth::session, "w", "t");
+  EXPECT_EQ(
+      run("sb-t", "ls; rm temporary; echo again > gone; echo more >> new; mkdir deep; echo d > deep/f").first,
+      "base\nnew\ntemporary\n");
+  const auto changes_of = [&](const std::string& session) {
+    node_->send(ListChanges{.request = ++request_, .workspace = "w", .session = session});
+    auto* changes = node_->await<Changes>(request_);
+    std::vector<std::string> lines;
+    if (changes != nullptr)
+      for (const Change& change : changes->changes)
+        lines.push_back("+~-"[static_cast<int>(change.kind)] + change.path);
+    return lines;
+  };
+  EXPECT_THAT(changes_of("t"),
+              ElementsAre("~/workspace/base", "+/workspace/deep", "+/workspace/deep/f", "~/workspace/gone",
+                          "+/workspace/new", "-/workspace/old", "-/workspace/old/f"));
+  EXPECT_THAT(changes_of("s"), ElementsAre("~/workspace/base", "-/workspace/gone", "+/workspace/new",
+                                           "-/workspace/old", "-/workspace/old/f", "+/workspace/temporary"));
+  stop_sandbox("sb-t");
+  stop_sandbox("sb-w");
+}
+
+TEST_P(NodeKernelTest, a_rebuilt_workspace_shows_nothing_that_was_ever_written_in_it) {
+  start_sandbox("sb-w", Depth::workspace);
+  ASSERT_EQ(run("sb-w", "echo good > f; echo 'evil &' > /home/agent/.profile").second, 0);
+  stop_sandbox("sb-w");
+  node_->send(TakeSnapshot{.request = ++request_, .workspace = "w", .snapshot = "before"});
+  ASSERT_NE(node_->await<Done>(request_), nullptr);
+  start_sandbox("sb-w2", Depth::workspace);
+  ASSERT_EQ(run("sb-w2", "rm f; echo worse > g").second, 0);
+  stop_sandbox("sb-w2");
+  node_->send(RebuildStorage{.request = ++request_, .workspace = "w", .snapshot = "before"});
+  ASSERT_NE(node_->await<Done>(request_), nullptr);
+  start_sandbox("sb-w3", Depth::workspace);
+  EXPECT_EQ(run("sb-w3", "cat f; ls").first, "good\nf\n");
+  stop_sandbox("sb-w3");
+  node_->send(RebuildStorage{.request = ++request_, .workspace = "w"});
+  ASSERT_NE(node_->await<Done>(request_), nullptr);
+  start_sandbox("sb-w4", Depth::workspace);
+  EXPECT_EQ(run("sb-w4", "ls -A /workspace /home/agent | cat").first, "/home/agent:\n\n/workspace:\n");
+  stop_sandbox("sb-w4");
 }
 
 TEST_P(NodeKernelTest, a_killed_saw_node_finds_its_sandboxes_again_with_their_processes) {
