@@ -257,7 +257,7 @@ void Commands::fail(Command& command, Error error) {
   command.exit = Exit{ExitKind::not_started, 0};
   command.stage = Stage::ending;
   auto end = alive_.guard(
-      [this, key = command.key, reply = std::move(reply), error = std::move(error)](Result<>) mutable {
+      [this, key = command.key, reply = std::move(reply), error = std::move(error)](const Result<>&) mutable {
         if (reply) reply(std::unexpected(std::move(error)));
         std::move_only_function<void()> forget;
         if (Command* ended = find(key)) {
@@ -301,8 +301,7 @@ void Commands::finish(Command& command, Exit exit) {
 }
 
 void Commands::complete(const std::string& name) {
-  const std::string key = name;  // `name` may belong to the command
-  plane_.loop.post(alive_.guard([this, key] {
+  plane_.loop.post(alive_.guard([this, key = name] {  // `name` may belong to the command
     auto node = running_.extract(key);
     if (node.empty()) return;
     Command& command = *node.mapped();
