@@ -20,7 +20,7 @@ _saw() {
     'delegate') words='create list show revoke' ;;
     'secret') words='put list rotate rm' ;;
     'review') words='list show approve deny' ;;
-    'audit') words='tail query verify export prove' ;;
+    'audit') words='tail query verify prove export' ;;
     'up') words='--foreground --strict --json --socket --dir --help' ;;
     'down') words='--json --socket --dir --help' ;;
     'status') words='--json --socket --dir --help' ;;
@@ -82,6 +82,7 @@ _saw() {
     'audit tail') words='--follow --lines --verdict --agent --workspace --session --call --trace --host --since --json --socket --dir --help' ;;
     'audit query') words='--verdict --agent --workspace --session --call --trace --host --since --json --socket --dir --help' ;;
     'audit verify') words='--log --key --origin --json --socket --dir --help' ;;
+    'audit prove') words='--since --absent --session --call --destination --output --log --key --origin --json --socket --dir --help' ;;
     'audit export') words='--from --json --socket --dir --help' ;;
     'whoami') words='--json --socket --dir --help' ;;
     'version') words='--json --socket --dir --help' ;;
@@ -91,7 +92,6 @@ _saw() {
     'ssh') words='--json --socket --dir --help' ;;
     'policy replay') words='--json --socket --dir --help' ;;
     'policy import') words='--json --socket --dir --help' ;;
-    'audit prove') words='--json --socket --dir --help' ;;
     'kill') words='--json --socket --dir --help' ;;
     'login') words='--json --socket --dir --help' ;;
     'logout') words='--json --socket --dir --help' ;;

@@ -30,7 +30,7 @@ def read_checkpoint(directory, key, origin):
     note = open(f"{directory}/checkpoint", "rb").read()
     body, gap, signatures = note.partition(b"\n\n")
     lines = body.split(b"\n")
-    if not gap or len(lines) != 3: fail("the checkpoint is not a signed note of three lines")
+    if not gap or len(lines) < 3: fail("the checkpoint is not a signed note of three lines or more")
     name = lines[0].decode()
     if origin and name != origin: fail(f"the checkpoint is of log '{name}'")
     key_id = sha(name.encode() + b"\n\1" + key)[:4]

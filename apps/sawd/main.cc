@@ -14,6 +14,7 @@
 #include "api/server.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "control/audit_log_sink.h"
 #include "control/control.h"
 #include "egress/perimeter_file.h"
 #include "os/confine.h"
@@ -114,7 +115,7 @@ Result<> run(const Options& options) {
        .store = *store,
        .keys = keys,
        .open_audit =
-           [&] { return control::open_audit_log(audit_directory, keys.audit_origin, keys.audit_seed); },
+           [&] { return control::open_audit_log(loop, audit_directory, keys.audit_origin, keys.audit_seed); },
        .audit_directory = audit_directory,
        .host = std::move(facts),
        .releases = std::move(releases),

@@ -10,7 +10,8 @@ namespace saw::audit {
 namespace {
 
 constexpr std::string_view kSignatureMark = "\xe2\x80\x94 ";  // an em dash and a space
-constexpr char kEd25519 = 1;                                  // signature type of c2sp.org/signed-note
+constexpr std::string_view kIndexMark = "saw-index-v1 ";
+constexpr char kEd25519 = 1;  // signature type of c2sp.org/signed-note
 
 std::string key_id(std::string_view origin, std::string_view public_key) {
   Digest d = sha256({origin, "\n", std::string_view(&kEd25519, 1), public_key});
@@ -34,6 +35,14 @@ std::optional<uint64_t> parse_size(std::string_view text) {
   return value;
 }
 
+std::optional<Digest> parse_digest(std::string_view text) {
+  auto bytes = from_base64(text);
+  Digest digest;
+  if (!bytes || bytes->size() != digest.size()) return {};
+  bytes->copy(reinterpret_cast<char*>(digest.data()), digest.size());
+  return digest;
+}
+
 // The body of a note, its '\n' included, and the signature lines after the empty line.
 struct Note {
   std::string_view body, signatures;
@@ -53,7 +62,9 @@ bool is_origin(std::string_view text) {
 }
 
 std::string checkpoint_body(const Checkpoint& cp) {
-  return fmt::format("{}\n{}\n{}\n", cp.origin, cp.size, to_base64(view(cp.root)));
+  std::string body = fmt::format("{}\n{}\n{}\n", cp.origin, cp.size, to_base64(view(cp.root)));
+  if (cp.index) body += fmt::format("{}{}\n", kIndexMark, to_base64(view(*cp.index)));
+  return body;
 }
 
 std::string checkpoint_note(const Checkpoint& cp, std::string_view public_key, std::string_view signature) {
@@ -68,15 +79,20 @@ Result<Checkpoint> parse_checkpoint(std::string_view note) {
   auto parts = split(note);
   if (!parts) return malformed("it is not a signed note");
   auto origin = take_line(parts->body), size = take_line(parts->body), root = take_line(parts->body);
-  if (!origin || !size || !root || !parts->body.empty())
-    return malformed("its body does not have three lines");
+  if (!origin || !size || !root) return malformed("its body does not have three lines");
   auto count = parse_size(*size);
-  auto hash = from_base64(*root);
+  auto hash = parse_digest(*root);
   if (!is_origin(*origin)) return malformed("its origin");
   if (!count) return malformed("its size is not a number");
-  if (!hash || hash->size() != sizeof(Digest)) return malformed("its root is not a hash");
-  Checkpoint cp{std::string(*origin), *count, {}};
-  hash->copy(reinterpret_cast<char*>(cp.root.data()), cp.root.size());
+  if (!hash) return malformed("its root is not a hash");
+  Checkpoint cp{std::string(*origin), *count, *hash, {}};
+  for (size_t extensions = 0; auto line = take_line(parts->body);) {
+    if (line->empty() || ++extensions > kMaxExtensions) return malformed("its extension lines");
+    if (!line->starts_with(kIndexMark)) continue;
+    auto index = parse_digest(line->substr(kIndexMark.size()));
+    if (!index || cp.index) return malformed("its index");
+    cp.index = *index;
+  }
   return cp;
 }
 

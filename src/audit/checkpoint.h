@@ -4,10 +4,12 @@
 //   std::string note = checkpoint_note(cp, key.public_key(), key.sign(checkpoint_body(cp)));
 //   auto cp = open_checkpoint(note, "saw.example/audit", public_key);     // signature checked
 //
-// Parsing is total. Signature lines of others (witnesses) are allowed and ignored.
+// Parsing is total. Signature lines of others (witnesses) and extension lines that are not ours are allowed and
+// ignored; at most kMaxExtensions of the latter.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -16,12 +18,13 @@
 
 namespace saw::audit {
 
-constexpr size_t kMaxCheckpoint = 16'384;
+constexpr size_t kMaxCheckpoint = 16'384, kMaxExtensions = 16;
 
 struct Checkpoint {
   std::string origin;  // the log's name, also the name of its key
   uint64_t size = 0;
   Digest root{};
+  std::optional<Digest> index;  // the root of the log's index (index.h), as an extension line
   bool operator==(const Checkpoint&) const = default;
 };
 

@@ -8,6 +8,7 @@
 
 #include "audit/checkpoint.h"
 #include "audit/disk.h"
+#include "audit/index.h"
 #include "audit/journal.h"
 #include "audit/tile.h"
 #include "audit/tree.h"
@@ -15,16 +16,15 @@
 namespace saw::audit {
 namespace {
 
-// When the journal is settled: what it holds beyond this is flushed as tiles, and a new one begun. Trades the
-// flushes of about a dozen files against the length of recovery.
-constexpr uint64_t kSettleEntries = 2048, kSettleBytes = 8u << 20;
-
 struct Bundle {
   uint64_t index = 0;
   std::string entries;
 };
 
-// What one append, or recovery, has to publish.
+constexpr size_t kMaxIndexFile = 256u << 20;
+enum class Segments : uint8_t { stored, recomputed };
+
+// What became full and is not published yet.
 struct Grown {
   std::vector<Bundle> bundles;
   std::vector<HashTile> tiles;
@@ -50,34 +50,47 @@ struct Log::State {
   std::string directory, origin;
   SigningKey key;
   std::unique_ptr<Disk> disk;
+  Limits limits;
   Fd lock, journal;
   uint64_t journal_size = 0;
   Tree tree;
+  LogIndex keys;                   // by which absence is proved
+  size_t stored_segments = 0;      // of the index, on disk
   std::string bundle;              // entries of the incomplete bundle
   std::set<std::string> partials;  // published partial tiles, by path below `directory`
   uint64_t journal_start = 0;
   std::vector<std::string> unflushed;  // full tiles since journal_start
-  Checkpoint durable;                  // what append() has returned for
+  Checkpoint durable;                  // what record() has returned for
+  std::string signature;               // of it
+  Grown grown;
+  uint64_t published = 0;
   bool failed = false;
 
   std::string at(std::string_view path) const { return fmt::format("{}/{}", directory, path); }
-  Checkpoint checkpoint() const { return {origin, tree.size(), tree.root()}; }
+  Checkpoint checkpoint() const { return {origin, tree.size(), tree.root(), {}}; }
 
-  void add(std::string_view entry, Grown& grown);
+  Result<> usable() const {
+    if (!failed) return {};
+    return Error::make("audit.failed",
+                       "the audit log failed earlier and takes nothing until it is opened again");
+  }
+  void add(std::string_view entry);
   Result<> create();
   Result<> recover();
-  Result<> replay(const Journal& journal, const std::optional<Checkpoint>& published, Grown& grown);
+  Result<bool> replay(const Journal& journal, const std::optional<Checkpoint>& known, Segments from);
+  Result<> restore_index(uint64_t start, Segments from);
   Result<std::optional<Checkpoint>> read_checkpoint() const;
   Result<> check_last_bundle(uint64_t start) const;
-  Result<> commit(std::span<const std::string> lines, Grown& grown, std::string& signature);
-  Result<> publish(const Grown& grown, const std::string& signature);
-  Result<> publish_partials(std::set<std::string>& published);
-  Result<> settle(const std::string& signature);
+  Result<> commit(std::span<const std::string> lines);
+  Result<> publish();
+  Result<> publish_partials(std::set<std::string>& current);
+  Result<> settle();
   Result<> sweep();
 };
 
-void Log::State::add(std::string_view entry, Grown& grown) {
+void Log::State::add(std::string_view entry) {
   append_entry(bundle, entry);
+  keys.add(entry);
   tree.add(leaf_hash(entry), grown.tiles);
   if (tree.size() % kTileWidth == 0)
     grown.bundles.push_back({tree.size() / kTileWidth - 1, std::exchange(bundle, {})});
@@ -104,42 +117,75 @@ Result<std::optional<Checkpoint>> Log::State::read_checkpoint() const {
 Result<> Log::State::recover() {
   std::string bytes = SAW_TRY(read_file(at("journal"), kMaxJournal));
   Journal parsed = SAW_TRY(parse_journal(bytes));
-  auto published = SAW_TRY(read_checkpoint());
-  if (published && published->size > parsed.end())
+  auto known = SAW_TRY(read_checkpoint());
+  if (known && known->size > parsed.end())
     return Error::make("audit.truncated", "the checkpoint says {} entries, but entry {} is not on disk",
-                       published->size, parsed.end());
-  if (published && published->size < parsed.header.start)
+                       known->size, parsed.end());
+  if (known && known->size < parsed.header.start)
     return Error::make("audit.rollback", "the checkpoint says {} entries, the journal starts at {}",
-                       published->size, parsed.header.start);
-  Grown grown;
-  SAW_TRY(replay(parsed, published, grown));
+                       known->size, parsed.header.start);
   SAW_TRY(check_last_bundle(parsed.header.start));
+  if (!SAW_TRY(replay(parsed, known, Segments::stored)) &&
+      !SAW_TRY(replay(parsed, known, Segments::recomputed)))
+    return Error::make("audit.forked", "the checkpoint's index is not that of the entries on disk");
   journal = SAW_TRY(Fd::open(at("journal"), O_WRONLY));
   journal_size = parsed.good_bytes, journal_start = parsed.header.start;
   if (bytes.size() > parsed.good_bytes) SAW_TRY(disk->truncate(journal, journal_size));
-  durable = checkpoint();
-  SAW_TRY(publish(grown, parsed.signature()));
+  durable = checkpoint(), signature = parsed.signature();
+  SAW_TRY(publish());
   return sweep();
 }
 
-Result<> Log::State::replay(const Journal& parsed, const std::optional<Checkpoint>& published, Grown& grown) {
-  auto agrees = [&] {
-    return !published || published->size != tree.size() || published->root == tree.root();
+// The index of the entries before the journal: its finished segments from the file where they are, and the
+// entries after those. A file that was lost or changed shows in the index's root, and all is recomputed.
+Result<> Log::State::restore_index(uint64_t start, Segments from) {
+  std::vector<Digest> sealed;
+  const auto bytes = from == Segments::stored ? read_file(at("index"), kMaxIndexFile) : std::string();
+  const size_t known = bytes ? bytes->size() / kHashSize : 0;
+  for (size_t i = 0; i < std::min<uint64_t>(known, start / kSegmentEntries); ++i) {
+    Digest& commitment = sealed.emplace_back();
+    bytes->copy(reinterpret_cast<char*>(commitment.data()), kHashSize, i * kHashSize);
+  }
+  keys = LogIndex::restore(std::move(sealed));
+  stored_segments = keys.sealed().size();
+  while (keys.size() < start) {
+    const std::string path = bundle_path(keys.size() / kTileWidth);
+    const std::string entries = SAW_TRY(read_file(at(path), kMaxJournal), "restoring the audit log's index");
+    BundleReader reader(entries);
+    const uint64_t before = keys.size();
+    while (auto entry = reader.next()) keys.add(*entry);
+    if (keys.size() - before != kTileWidth)
+      return Error::make("audit.damaged", "'{}' does not hold {} entries", path, kTileWidth);
+  }
+  return {};
+}
+
+// False when the entries are right and the index is not that of the checkpoint.
+Result<bool> Log::State::replay(const Journal& parsed, const std::optional<Checkpoint>& known,
+                                Segments from) {
+  bool agreed = true, indexed = true;
+  auto compare = [&] {
+    if (!known || known->size != tree.size()) return;
+    agreed = known->root == tree.root();
+    indexed = !known->index || *known->index == keys.root();
   };
+  grown = {}, bundle.clear();
+  SAW_TRY(restore_index(parsed.header.start, from));
   tree = SAW_TRY(Tree::restore(parsed.header.start, parsed.header.levels), "the journal's header");
-  bool agreed = agrees();
+  compare();
   for (const JournalFrame& frame : parsed.frames) {
     BundleReader reader(frame.entries);
     while (auto entry = reader.next()) {
-      add(*entry, grown);
-      agreed = agreed && agrees();
+      add(*entry);
+      compare();
     }
   }
   if (!agreed)
     return Error::make("audit.forked", "the entries on disk are not those that the checkpoint signs");
   if (!verify_signature(key.public_key(), checkpoint_body(checkpoint()), parsed.signature()))
     return Error::make("audit.signature", "the journal is not signed by this log's key");
-  return {};
+  // Without a checkpoint nothing vouches for the file.
+  return indexed && (known || from == Segments::recomputed);
 }
 
 // The bundle before the journal must be there and be what the tree was made of: a cheap sign that tiles and
@@ -162,24 +208,24 @@ Result<> Log::State::check_last_bundle(uint64_t start) const {
   return {};
 }
 
-Result<> Log::State::commit(std::span<const std::string> lines, Grown& grown, std::string& signature) {
+Result<> Log::State::commit(std::span<const std::string> lines) {
   JournalFrame frame{.first = tree.size(), .count = static_cast<uint32_t>(lines.size())};
   for (const std::string& line : lines) {
     append_entry(frame.entries, line);
-    add(line, grown);
+    add(line);
   }
-  signature = frame.signature = key.sign(checkpoint_body(checkpoint()));
+  frame.signature = key.sign(checkpoint_body(checkpoint()));
   std::string bytes = encode_frame(frame);
   SAW_TRY(disk->append(journal, journal_size, bytes));
   journal_size += bytes.size();
-  durable = checkpoint();
+  durable = checkpoint(), signature = std::move(frame.signature);
   return {};
 }
 
 // Tiles before the checkpoint that promises them; old partial tiles go last, so that a reader with the old
 // checkpoint finds them as long as it is there. Nothing is flushed: the journal has it all, until it is
 // settled.
-Result<> Log::State::publish(const Grown& grown, const std::string& signature) {
+Result<> Log::State::publish() {
   auto write = [&](const std::string& path, std::string_view content) -> Result<> {
     SAW_TRY(disk->replace(at(path), content, Durability::none));
     unflushed.push_back(at(path));
@@ -187,25 +233,37 @@ Result<> Log::State::publish(const Grown& grown, const std::string& signature) {
   };
   for (const Bundle& b : grown.bundles) SAW_TRY(write(bundle_path(b.index), b.entries));
   for (const HashTile& t : grown.tiles) SAW_TRY(write(tile_path(t.level, t.index), t.hashes));
-  std::set<std::string> published;
-  SAW_TRY(publish_partials(published));
-  const bool full =
-      tree.size() - journal_start >= kSettleEntries || (journal_size >= kSettleBytes && !unflushed.empty());
+  if (keys.sealed().size() != stored_segments) {
+    std::string commitments;
+    for (const Digest& commitment : keys.sealed()) commitments += view(commitment);
+    SAW_TRY(write("index", commitments));
+    stored_segments = keys.sealed().size();
+  }
+  std::set<std::string> current;
+  SAW_TRY(publish_partials(current));
+  const bool full = tree.size() - journal_start >= limits.settle_entries ||
+                    (journal_size >= limits.settle_bytes && !unflushed.empty());
   const Durability durability = full ? Durability::fsync : Durability::none;
-  SAW_TRY(disk->replace(at("checkpoint"), checkpoint_note(durable, key.public_key(), signature), durability));
-  if (full) SAW_TRY(settle(signature));
+  Checkpoint signed_now = durable;
+  signed_now.index = keys.root();
+  SAW_TRY(disk->replace(at("checkpoint"),
+                        checkpoint_note(signed_now, key.public_key(), key.sign(checkpoint_body(signed_now))),
+                        durability));
+  if (full) SAW_TRY(settle());
   for (const std::string& old : partials)
-    if (!published.contains(old)) SAW_TRY(disk->remove(at(old)));
+    if (!current.contains(old)) SAW_TRY(disk->remove(at(old)));
   for (const Bundle& b : grown.bundles) SAW_TRY(disk->remove(at(bundle_path(b.index) + ".p")));
   for (const HashTile& t : grown.tiles) SAW_TRY(disk->remove(at(tile_path(t.level, t.index) + ".p")));
-  partials = std::move(published);
+  partials = std::move(current);
+  grown = {};
+  published = durable.size;
   return {};
 }
 
-Result<> Log::State::publish_partials(std::set<std::string>& published) {
+Result<> Log::State::publish_partials(std::set<std::string>& current) {
   auto write = [&](const std::string& path, std::string_view content) -> Result<> {
     if (!partials.contains(path)) SAW_TRY(disk->replace(at(path), content, Durability::none));
-    published.insert(path);
+    current.insert(path);
     return {};
   };
   const uint64_t index = tree.size() / kTileWidth, width = tree.size() % kTileWidth;
@@ -221,7 +279,7 @@ Result<> Log::State::publish_partials(std::set<std::string>& published) {
 
 // What the journal alone held is flushed before the journal forgets it: the new one starts at the last bundle
 // boundary and holds the entries after it.
-Result<> Log::State::settle(const std::string& signature) {
+Result<> Log::State::settle() {
   SAW_TRY(disk->flush(unflushed, directory));
   unflushed.clear();
   const uint64_t width = tree.size() % kTileWidth, start = tree.size() - width;
@@ -256,16 +314,16 @@ Result<> Log::State::sweep() {
 }
 
 Result<Log> Log::open(const std::string& directory, std::string origin, SigningKey key) {
-  return open(directory, std::move(origin), std::move(key), std::make_unique<PosixDisk>());
+  return open(directory, std::move(origin), std::move(key), std::make_unique<PosixDisk>(), {});
 }
 
 Result<Log> Log::open(const std::string& given, std::string origin, SigningKey key,
-                      std::unique_ptr<Disk> disk) {
+                      std::unique_ptr<Disk> disk, Limits limits) {
   std::string directory = given.starts_with('/') ? given : "./" + given;  // so that it has a parent
   while (directory.ends_with('/')) directory.pop_back();
   if (!is_origin(origin)) return Error::make("audit.origin", "'{}' cannot be the origin of a log", origin);
   SAW_TRY(make_directories(directory));
-  auto state = std::make_unique<State>(directory, std::move(origin), std::move(key), std::move(disk));
+  auto state = std::make_unique<State>(directory, std::move(origin), std::move(key), std::move(disk), limits);
   state->lock = SAW_TRY(lock_file(state->at("lock")));
   if (::access(state->at("journal").c_str(), F_OK) != 0) SAW_TRY(state->create(), "creating the audit log");
   SAW_TRY(state->recover(), fmt::format("opening the audit log '{}'", directory));
@@ -284,20 +342,36 @@ Digest Log::root() const {
   return state_->durable.root;
 }
 
-Result<uint64_t> Log::append(std::span<const std::string> lines) {
+uint64_t Log::published() const {
+  return state_->published;
+}
+
+Result<uint64_t> Log::record(std::span<const std::string> lines) {
   State& s = *state_;
-  if (s.failed)
-    return Error::make("audit.failed",
-                       "the audit log failed earlier and takes nothing until it is opened again");
+  SAW_TRY(s.usable());
   SAW_TRY(check_lines(lines));
   const uint64_t first = s.tree.size();
   if (lines.empty()) return first;
+  if (s.journal_size > kMaxUnpublishedBytes) SAW_TRY(publish());
   s.failed = true;  // until everything below has succeeded
-  Grown grown;
-  std::string signature;
-  SAW_TRY(s.commit(lines, grown, signature), "recording audit events");
-  SAW_TRY(s.publish(grown, signature), "publishing audit events");
+  SAW_TRY(s.commit(lines), "recording audit events");
   s.failed = false;
+  return first;
+}
+
+Result<> Log::publish() {
+  State& s = *state_;
+  SAW_TRY(s.usable());
+  if (s.published == s.durable.size) return {};
+  s.failed = true;
+  SAW_TRY(s.publish(), "publishing audit events");
+  s.failed = false;
+  return {};
+}
+
+Result<uint64_t> Log::append(std::span<const std::string> lines) {
+  const uint64_t first = SAW_TRY(record(lines));
+  SAW_TRY(publish());
   return first;
 }
 

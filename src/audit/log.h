@@ -1,14 +1,15 @@
 // The audit log: events as leaves of a Merkle tree (RFC 6962 hashing), on disk in the C2SP tlog-tiles layout
 // with a checkpoint signed by Ed25519 (c2sp.org/tlog-checkpoint, signed note).
 //
-//   auto log = SAW_TRY(Log::open(directory, origin, key));     // creates it; recovers from a crash at any
-//   byte uint64_t index = SAW_TRY(log.append(lines));               // group commit: durable when it returns,
-//   one fsync for all lines
+//   auto log = SAW_TRY(Log::open(directory, origin, key));  // creates it; recovers from a crash at any byte
+//   uint64_t index = SAW_TRY(log.record(lines));            // durable when it returns: one flush for all lines
+//   SAW_TRY(log.publish());                                 // readers see them: tiles and a signed checkpoint
 //
-// One writer (a lock on the directory sees to it). append() writes the journal and flushes it, then publishes
-// tiles and checkpoint, so a reader sees the entries when it returns. Recovery gives a prefix of what was
-// appended that contains everything append() returned for. If the disk refuses, append() fails and everything
-// after it fails until reopen ("audit.failed"): the caller must refuse governed actions (R100).
+// One writer (a lock on the directory sees to it), one thread at a time. record() writes the journal and
+// flushes it; publish() writes what readers look at, once for any number of records. A record may publish
+// first, when the journal would grow beyond its bound. Recovery gives a prefix of what was recorded that
+// contains everything record() returned for, and publishes it. If the disk refuses, the call fails and
+// everything after it fails until reopen ("audit.failed"): the caller must refuse governed actions (R100).
 //
 // open() refuses, and does not repair, what no crash explains: "audit.truncated" (fewer entries than the
 // checkpoint or the tiles say), "audit.forked" (other entries than the checkpoint says), "audit.rollback" (an
@@ -32,20 +33,30 @@ class Disk;
 
 class Log {
  public:
+  // When the journal is settled: what it holds beyond this is flushed as tiles, and a new one begun. Trades
+  // flushes against the length of recovery.
+  struct Limits {
+    uint64_t settle_entries = 16'384, settle_bytes = 16u << 20;
+  };
   static Result<Log> open(const std::string& directory, std::string origin, SigningKey key);
   static Result<Log> open(const std::string& directory, std::string origin, SigningKey key,
-                          std::unique_ptr<Disk> disk);
+                          std::unique_ptr<Disk> disk, Limits limits);
   Log(Log&&) noexcept;
   Log& operator=(Log&&) noexcept;
   ~Log();
 
   static constexpr size_t kMaxBatchBytes = 16u << 20;
+  static constexpr size_t kMaxUnpublishedBytes = 32u
+                                                 << 20;  // of journal; a record beyond them publishes first
 
   // Index of the first of `lines`. Each line: no '\n', at most 64 KiB - 1; all together at most
   // kMaxBatchBytes. Lines that are not so are refused ("audit.line") without harm to the log.
-  Result<uint64_t> append(std::span<const std::string> lines);
-  uint64_t size() const;  // durable entries
-  Digest root() const;
+  Result<uint64_t> record(std::span<const std::string> lines);
+  Result<> publish();
+  Result<uint64_t> append(std::span<const std::string> lines);  // record() and publish()
+  uint64_t size() const;                                        // durable entries
+  uint64_t published() const;                                   // entries that readers see
+  Digest root() const;                                          // of the durable entries
 
  private:
   struct State;
@@ -62,10 +73,14 @@ struct VerifyReport {
   std::optional<uint64_t> first_bad_entry;  // where the record stops being what was signed
   std::string problem;                      // a sentence: what is wrong and where
 };
-// Recomputes every hash from the entries, compares with tiles, checkpoint and signature (by `public_key`, 32
-// bytes), and the journal where there is one (a copy of the log may lack it). Also while a daemon appends.
-// Memory does not grow with the log.
-VerifyReport verify(const std::string& directory, std::string_view origin, std::string_view public_key);
+// A copy of a log may lack the journal. The directory in which a writer works may not, and one with a writer's
+// lock in it is taken for such.
+enum class JournalNeed : uint8_t { optional, required };
+// Recomputes every hash from the entries, compares with tiles, index, checkpoint and signature (by `public_key`,
+// 32 bytes), and the journal. Also while a daemon appends. Memory does not grow with the log, but for 32 bytes
+// per kSegmentEntries (index.h).
+VerifyReport verify(const std::string& directory, std::string_view origin, std::string_view public_key,
+                    JournalNeed journal);
 
 // Entries [first, first + count) as they are on disk, at most what the checkpoint covers. Errors name the
 // entry.

@@ -107,11 +107,11 @@ TEST(Log, one_append_may_fill_many_bundles) {
 
 TEST(Log, goes_on_after_a_journal_that_was_settled_at_a_bundle_boundary) {
   Folder folder;
-  ASSERT_TRUE(open_log(folder)->append(numbered(0, 2048)));
+  ASSERT_TRUE(open_log(folder)->append(numbered(0, 16'384)));
   auto log = open_log(folder);
   ASSERT_TRUE(log) << log.error().message;
-  EXPECT_EQ(log->size(), 2048u);
-  ASSERT_TRUE(log->append(numbered(2048, 2049)));
+  EXPECT_EQ(log->size(), 16'384u);
+  ASSERT_TRUE(log->append(numbered(16'384, 16'385)));
   EXPECT_TRUE(verify_log(folder).ok) << verify_log(folder).problem;
 }
 
@@ -174,7 +174,7 @@ TEST(Log, a_restored_or_shortened_log_is_refused) {
   Folder folder, old;
   ASSERT_TRUE(open_log(folder)->append(numbered(0, 300)));
   fs::copy(folder.path, old.path, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
-  ASSERT_TRUE(open_log(folder)->append(numbered(300, 3000)));  // the journal is settled meanwhile
+  ASSERT_TRUE(open_log(folder)->append(numbered(300, 20'000)));  // the journal is settled meanwhile
 
   Folder journal_restored(folder);
   fs::copy_file(old.path + "/journal", journal_restored.path + "/journal",
@@ -237,6 +237,38 @@ TEST(Log, a_journal_that_is_deleted_under_the_daemon_takes_nothing_more) {
   EXPECT_EQ(log.size(), 5u);
 }
 
+TEST(Log, what_is_recorded_is_durable_before_it_is_published_and_readers_see_it_after) {
+  Folder folder;
+  {
+    auto log = open_log(folder);
+    ASSERT_TRUE(log->append(numbered(0, 2)));
+    ASSERT_TRUE(log->record(numbered(2, 300)));
+    ASSERT_TRUE(log->record(numbered(300, 600)));
+    EXPECT_EQ(log->size(), 600u);
+    EXPECT_EQ(log->published(), 2u);
+    EXPECT_EQ(*checkpoint_size(folder.path), 2u);
+    Folder killed(folder);
+    auto recovered = open_log(killed);
+    ASSERT_TRUE(recovered) << recovered.error().message;
+    EXPECT_EQ(*read_entries(killed.path, 0, 1000), numbered(0, 600))
+        << "the writer was killed before it published";
+    ASSERT_TRUE(log->publish());
+  }
+  EXPECT_EQ(*read_entries(folder.path, 0, 1000), numbered(0, 600));
+  EXPECT_TRUE(verify_log(folder).ok) << verify_log(folder).problem;
+}
+
+TEST(Log, a_flood_that_is_never_published_by_its_caller_does_not_outgrow_the_journal) {
+  Folder folder;
+  auto log = open_log(folder);
+  const std::vector<std::string> batch(200, std::string(60'000, 'x'));
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(log->record(batch));
+  EXPECT_GT(log->published(), 0u);
+  EXPECT_LT(fs::file_size(folder.path + "/journal"), 64u << 20);
+  log = Error::make("test", "closed");
+  EXPECT_EQ(open_log(folder)->size(), 800u);
+}
+
 TEST(Log, a_reader_during_appends_always_sees_a_whole_log) {
   Folder folder;
   auto log = open_log(folder);
@@ -250,7 +282,7 @@ TEST(Log, a_reader_during_appends_always_sees_a_whole_log) {
 
 TEST(Checkpoint, is_read_as_written) {
   SigningKey key = test_key();
-  Checkpoint cp{std::string(kOrigin), 42, sha256("x")};
+  Checkpoint cp{std::string(kOrigin), 42, sha256("x"), sha256("y")};
   std::string note = checkpoint_note(cp, key.public_key(), key.sign(checkpoint_body(cp)));
   auto back = open_checkpoint(note, kOrigin, key.public_key());
   ASSERT_TRUE(back) << back.error().message;
@@ -263,7 +295,7 @@ TEST(Checkpoint, is_read_as_written) {
 // From the example of c2sp.org/signed-note.
 TEST(Checkpoint, allows_other_signatures) {
   SigningKey key = test_key();
-  Checkpoint cp{std::string(kOrigin), 1, sha256("x")};
+  Checkpoint cp{std::string(kOrigin), 1, sha256("x"), {}};
   std::string note = checkpoint_note(cp, key.public_key(), key.sign(checkpoint_body(cp)));
   EXPECT_TRUE(open_checkpoint(note + "\xe2\x80\x94 witness.example AAAAAAAA\n", kOrigin, key.public_key()));
   EXPECT_FALSE(open_checkpoint(note + "witness.example AAAAAAAA\n", kOrigin, key.public_key()));

@@ -1,10 +1,13 @@
 #include <algorithm>
 #include <array>
+#include <deque>
+#include <future>
 
 #include <poll.h>
 #include <unistd.h>
 
 #include "audit/checkpoint.h"
+#include "audit/index.h"
 #include "audit/journal.h"
 #include "audit/log.h"
 #include "audit/tile.h"
@@ -18,6 +21,7 @@ namespace {
 constexpr size_t kMaxBundle = kTileWidth * (kMaxEntry + 2);
 constexpr int kSnapshotAttempts = 50, kSnapshotPauseMs = 2;
 constexpr int kReadAttempts = 16;
+constexpr size_t kAhead = 4;  // bundles that are read and hashed while the walk is at an earlier one
 
 // A file of the log, nothing when it cannot be read.
 std::optional<std::string> load(const std::string& directory, const std::string& path, size_t limit) {
@@ -74,22 +78,44 @@ Snapshot take_snapshot(const std::string& directory) {
   }
 }
 
+// A bundle with what can be worked out from it alone, on another thread than the walk's.
+struct Prepared {
+  std::optional<std::string> bytes, stored;  // its entries; the tile in which their hashes should be
+  std::vector<Digest> leaves;
+  std::vector<std::vector<Digest>> keys;
+  size_t rest_bytes = 0;  // behind the entries
+};
+
+Prepared prepare(std::optional<std::string> bytes, std::optional<std::string> stored, uint64_t count) {
+  Prepared out{.bytes = std::move(bytes), .stored = std::move(stored)};
+  BundleReader reader(out.bytes ? std::string_view(*out.bytes) : std::string_view());
+  while (out.leaves.size() < count) {
+    const auto entry = reader.next();
+    if (!entry) break;
+    out.leaves.push_back(leaf_hash(*entry));
+    out.keys.push_back(entry_keys(*entry));
+  }
+  out.rest_bytes = reader.rest().size();
+  return out;
+}
+
 // Walks the entries, rebuilds the tree, and remembers the first disagreement of each kind.
 class Walk {
  public:
   Walk(const std::string& directory, const Checkpoint& cp, const Snapshot& snapshot)
       : directory_(directory), cp_(cp), snapshot_(snapshot) {}
 
-  VerifyReport run();
+  VerifyReport run(JournalNeed need);
 
  private:
-  bool walk_bundle(uint64_t index);
-  void entry(uint64_t index, std::string_view text, const std::optional<std::string>& stored);
+  std::future<Prepared> begin_bundle(uint64_t index) const;
+  bool walk_bundle(uint64_t index, const Prepared& bundle);
+  void entry(uint64_t index, const Digest& leaf, const std::optional<std::string>& stored);
   void completed_tile(const HashTile& tile);
   void partial_tiles();
   void compare(size_t level, uint64_t index, std::string_view computed,
                const std::optional<std::string>& stored, const std::string& path);
-  void journal();
+  void journal(JournalNeed need);
   std::optional<uint64_t> differs_from_journal() const;
   std::optional<std::string> load_bundle(uint64_t index) const;
   VerifyReport conclude() const;
@@ -101,6 +127,7 @@ class Walk {
   const Checkpoint& cp_;
   const Snapshot& snapshot_;
   Tree tree_;
+  LogIndex index_;
   std::optional<uint64_t> lost_;  // the entry at which the walk had to stop
   std::string lost_problem_;
   std::optional<uint64_t> mismatch_;    // the first entry whose hash is not the stored one
@@ -110,9 +137,8 @@ class Walk {
 };
 
 // `stored`: the tile of leaf hashes in which this entry's hash should be.
-void Walk::entry(uint64_t index, std::string_view text, const std::optional<std::string>& stored) {
+void Walk::entry(uint64_t index, const Digest& leaf, const std::optional<std::string>& stored) {
   std::vector<HashTile> completed;
-  Digest leaf = leaf_hash(text);
   if (stored && mismatch_level_ > 0) {
     const size_t at = std::min<size_t>(index % kTileWidth * kHashSize, stored->size());
     if (std::string_view(*stored).substr(at, kHashSize) != view(leaf)) mismatch_ = index, mismatch_level_ = 0;
@@ -152,37 +178,49 @@ void Walk::partial_tiles() {
   }
 }
 
+std::future<Prepared> Walk::begin_bundle(uint64_t index) const {
+  // Without a thread to be had, the walk does it itself.
+  return std::async(std::launch::async | std::launch::deferred, [this, index] {
+    const uint64_t count = std::min<uint64_t>(kTileWidth, cp_.size - index * kTileWidth);
+    return prepare(load_bundle(index),
+                   count < kTileWidth ? snapshot_.hashes[0]
+                                      : load(directory_, tile_path(0, index), kTileWidth * kHashSize),
+                   count);
+  });
+}
+
 // False when the walk cannot go on.
-bool Walk::walk_bundle(uint64_t index) {
+bool Walk::walk_bundle(uint64_t index, const Prepared& bundle) {
   const uint64_t first = index * kTileWidth, count = std::min<uint64_t>(kTileWidth, cp_.size - first);
-  const bool partial = count < kTileWidth;
-  const std::string path = bundle_path(index) + (partial ? partial_suffix(count) : "");
-  const auto bytes = load_bundle(index);
-  const auto stored =
-      partial ? snapshot_.hashes[0] : load(directory_, tile_path(0, index), kTileWidth * kHashSize);
-  if (!bytes) {
+  const std::string path = bundle_path(index) + (count < kTileWidth ? partial_suffix(count) : "");
+  if (!bundle.bytes) {
     lost_ = first,
     lost_problem_ = fmt::format("'{}' with entries {} to {} is missing", path, first, first + count - 1);
     return false;
   }
-  BundleReader reader(*bytes);
-  for (uint64_t i = 0; i < count; ++i) {
-    auto text = reader.next();
-    if (!text) {
-      lost_ = first + i, lost_problem_ = fmt::format("'{}' ends before entry {}", path, first + i);
-      return false;
-    }
-    entry(first + i, *text, stored);
+  for (size_t i = 0; i < bundle.leaves.size(); ++i) {
+    entry(first + i, bundle.leaves[i], bundle.stored);
+    if (cp_.index) index_.add_keys(bundle.keys[i]);
   }
-  if (!reader.rest().empty() && !extra_)
+  if (bundle.leaves.size() < count) {
+    lost_ = first + bundle.leaves.size();
+    lost_problem_ = fmt::format("'{}' ends before entry {}", path, *lost_);
+    return false;
+  }
+  if (bundle.rest_bytes > 0 && !extra_)
     extra_ = first + count,
     extra_problem_ = fmt::format("'{}' goes on after entry {}", path, first + count - 1);
   return true;
 }
 
 // A journal that knows fewer entries than the checkpoint, or more, or others.
-void Walk::journal() {
-  if (!snapshot_.journal) return;
+void Walk::journal(JournalNeed need) {
+  if (!snapshot_.journal) {
+    // Where there is a writer's lock, this is the writer's directory and no copy.
+    if (need == JournalNeed::required || ::access((directory_ + "/lock").c_str(), F_OK) == 0)
+      journal_problem_ = "the journal is missing: what was recorded last may have been removed";
+    return;
+  }
   auto journal = parse_journal(*snapshot_.journal);
   if (!journal) {
     journal_problem_ = journal.error().message;
@@ -245,22 +283,33 @@ VerifyReport Walk::conclude() const {
                "the entries are not those that the checkpoint signs, and all hash tiles were rewritten to "
                "match them");
   if (extra_) return bad(extra_, extra_problem_);
+  if (cp_.index && *cp_.index != index_.root())
+    return bad({},
+               "the index that the checkpoint signs is not that of the entries: absence cannot be proved");
   if (!tile_problem_.empty()) return bad({}, tile_problem_);
   if (!journal_problem_.empty()) return bad({}, journal_problem_);
   return {true, cp_.size, digest_text(cp_.root), {}, ""};
 }
 
-VerifyReport Walk::run() {
-  for (uint64_t index = 0; index * kTileWidth < cp_.size; ++index)
-    if (!walk_bundle(index)) return conclude();
+VerifyReport Walk::run(JournalNeed need) {
+  std::deque<std::future<Prepared>> ahead;
+  const uint64_t bundles = (cp_.size + kTileWidth - 1) / kTileWidth;
+  for (uint64_t index = 0; index < bundles; ++index) {
+    while (ahead.size() < kAhead && index + ahead.size() < bundles)
+      ahead.push_back(begin_bundle(index + ahead.size()));
+    const Prepared bundle = ahead.front().get();
+    ahead.pop_front();
+    if (!walk_bundle(index, bundle)) return conclude();
+  }
   partial_tiles();
-  journal();
+  journal(need);
   return conclude();
 }
 
 }  // namespace
 
-VerifyReport verify(const std::string& directory, std::string_view origin, std::string_view public_key) {
+VerifyReport verify(const std::string& directory, std::string_view origin, std::string_view public_key,
+                    JournalNeed need) {
   Snapshot snapshot = take_snapshot(directory);
   if (snapshot.note.empty()) {
     auto why = read_file(directory + "/checkpoint", kMaxCheckpoint);
@@ -268,7 +317,7 @@ VerifyReport verify(const std::string& directory, std::string_view origin, std::
   }
   auto cp = open_checkpoint(snapshot.note, origin, public_key);
   if (!cp) return {.problem = cp.error().message};
-  return Walk(directory, *cp, snapshot).run();
+  return Walk(directory, *cp, snapshot).run(need);
 }
 
 Result<uint64_t> checkpoint_size(const std::string& directory) {

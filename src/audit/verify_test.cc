@@ -184,10 +184,10 @@ TEST(Verify, a_forged_checkpoint_is_not_believed) {
 
 TEST(Verify, another_key_or_name_does_not_verify) {
   Recorded log(7);
-  EXPECT_FALSE(verify(log.path, kOrigin, SigningKey::generate().public_key()).ok);
-  EXPECT_FALSE(verify(log.path, "other.example/log", test_key().public_key()).ok);
-  EXPECT_FALSE(verify(log.path, kOrigin, "").ok);
-  EXPECT_TRUE(verify(log.path, kOrigin, test_key().public_key()).ok);
+  EXPECT_FALSE(verify(log.path, kOrigin, SigningKey::generate().public_key(), JournalNeed::optional).ok);
+  EXPECT_FALSE(verify(log.path, "other.example/log", test_key().public_key(), JournalNeed::optional).ok);
+  EXPECT_FALSE(verify(log.path, kOrigin, "", JournalNeed::optional).ok);
+  EXPECT_TRUE(verify(log.path, kOrigin, test_key().public_key(), JournalNeed::optional).ok);
 }
 
 TEST(Verify, an_old_checkpoint_with_its_old_tiles_is_betrayed_by_the_journal) {
@@ -206,7 +206,21 @@ TEST(Verify, an_old_checkpoint_with_its_old_tiles_is_betrayed_by_the_journal) {
 TEST(Verify, a_copy_without_the_journal_is_good) {
   Recorded log(300);
   fs::remove(log.path + "/journal");
-  EXPECT_TRUE(verify_log(log).ok);
+  fs::remove(log.path + "/lock");
+  EXPECT_TRUE(verify_log(log).ok) << verify_log(log).problem;
+}
+
+TEST(Verify, the_journal_may_not_be_missing_where_a_writer_works) {
+  Recorded log(300);
+  const auto required = [&] {
+    return verify(log.path, kOrigin, test_key().public_key(), JournalNeed::required);
+  };
+  EXPECT_TRUE(required().ok) << required().problem;
+  fs::remove(log.path + "/journal");
+  EXPECT_FALSE(verify_log(log).ok) << "there is a writer's lock";
+  fs::remove(log.path + "/lock");
+  EXPECT_FALSE(required().ok);
+  EXPECT_NE(required().problem.find("journal is missing"), std::string::npos);
 }
 
 TEST(Verify, nothing_there_is_not_ok) {

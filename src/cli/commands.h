@@ -23,8 +23,9 @@ std::vector<Command> delegate_commands();      // delegate …, revoke
 std::vector<Command> secret_commands();        // secret …
 std::vector<Command> review_commands();        // review …
 std::vector<Command> audit_commands();         // audit …
-std::vector<Command> about_commands();         // whoami, version, help, completion
-std::vector<Command> later_commands();         // known, not available yet
+Command audit_prove_command();
+std::vector<Command> about_commands();  // whoami, version, help, completion
+std::vector<Command> later_commands();  // known, not available yet
 
 // All of them, in the order of the help.
 std::vector<Command> all_commands();

@@ -171,6 +171,36 @@ class Verify : public Daemon {
   SigningKey key_ = SigningKey::generate();
 };
 
+TEST_F(Verify, a_missing_journal_is_not_ok_where_the_daemon_works_and_is_in_a_copy) {
+  const std::string log = root_ + "/state/control/audit";
+  std::filesystem::copy(log, root_ + "/copy", std::filesystem::copy_options::recursive);
+  for (const std::string& directory : {log, root_ + "/copy"})
+    for (const char* file : {"/journal", "/lock"}) std::filesystem::remove(directory + file);
+  EXPECT_EQ(rig_.saw({"audit", "verify", "--dir", root_ + "/state"}).status, 1);
+  EXPECT_EQ(rig_.saw({"audit", "verify", "--dir", root_ + "/state", "--log", root_ + "/copy"}).status, 0);
+}
+
+TEST_F(Verify, prove_gives_proofs_of_what_holds_and_refuses_the_rest) {
+  const std::string log = root_ + "/state/control/audit", state = root_ + "/state";
+  const auto prove = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"audit", "prove", "--dir", state});
+    return rig_.saw(arguments);
+  };
+  const Ran entry = prove({"7"});
+  EXPECT_EQ(entry.status, 0) << entry.err;
+  EXPECT_NE(entry.out.find("\"kind\": \"inclusion\""), std::string::npos) << entry.out;
+  EXPECT_EQ(prove({"20"}).status, 1) << "there are 20 entries, counted from 0";
+  EXPECT_EQ(prove({"--absent", "--session", "ss-1", "--destination", "evil.example"}).status, 0);
+  EXPECT_EQ(prove({"--since", log + "/checkpoint", "-o", root_ + "/proof"}).status, 0);
+  EXPECT_TRUE(std::filesystem::exists(root_ + "/proof"));
+  EXPECT_EQ(prove({}).status, 2);
+  EXPECT_EQ(prove({"seven"}).status, 2);
+  EXPECT_EQ(prove({"--absent", "--session", "ss-1"}).status, 2);
+  EXPECT_EQ(prove({"7", "--absent"}).status, 2);
+  tamper(7);
+  EXPECT_EQ(prove({"7"}).status, 1);
+}
+
 TEST_F(Verify, an_untouched_log_is_ok_and_the_keys_source_is_named) {
   const Ran ran = rig_.saw({"audit", "verify", "--dir", root_ + "/state", "--json"});
   EXPECT_EQ(ran.status, 0) << ran.out << ran.err;

@@ -13,7 +13,6 @@ std::vector<Command> later_commands() {
       {"ssh", "a ProxyCommand for IDEs"},
       {"policy replay", "what a policy would have decided about the past"},
       {"policy import", "convert another system's policy"},
-      {"audit prove", "a proof that one entry is in the log"},
       {"kill", "stop a workspace, an agent or everything at once"},
       {"login", "log in over the network (OIDC)"},
       {"logout", "forget a login"},

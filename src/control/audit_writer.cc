@@ -1,5 +1,8 @@
 #include "control/audit_writer.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "base/log.h"
 
 namespace saw::control {
@@ -7,31 +10,23 @@ namespace {
 
 constexpr size_t kLineOverhead = 2;  // of each entry in the log
 
-class LogSink final : public AuditSink {
- public:
-  explicit LogSink(audit::Log log) : log_(std::move(log)) {}
-  Result<> append(std::span<const std::string> lines) override {
-    SAW_TRY(log_.append(lines));
-    return {};
-  }
-  uint64_t size() const override { return log_.size(); }
-
- private:
-  audit::Log log_;
-};
-
 }  // namespace
-
-Result<std::unique_ptr<AuditSink>> open_audit_log(const std::string& directory, std::string origin,
-                                                  std::string_view key_seed) {
-  SigningKey key = SAW_TRY(SigningKey::from_seed(key_seed));
-  return std::unique_ptr<AuditSink>(
-      std::make_unique<LogSink>(SAW_TRY(audit::Log::open(directory, std::move(origin), std::move(key)))));
-}
 
 Result<std::unique_ptr<AuditWriter>> AuditWriter::create(os::Loop& loop, Open open) {
   auto sink = SAW_TRY(open(), "opening the audit log");
-  return std::unique_ptr<AuditWriter>(new AuditWriter(loop, std::move(open), std::move(sink)));
+  std::unique_ptr<AuditWriter> writer(new AuditWriter(loop, std::move(open)));
+  writer->use(std::move(sink));
+  return writer;
+}
+
+void AuditWriter::use(std::unique_ptr<AuditSink> sink) {
+  sink_ = std::move(sink);
+  last_size_ = sink_->published();
+  sink_->on_published([this](Result<> published) {
+    if (!published) return fail(published.error());
+    last_size_ = sink_->published();
+    if (on_growth_) on_growth_();
+  });
 }
 
 void AuditWriter::add(Pending pending) {
@@ -39,8 +34,9 @@ void AuditWriter::add(Pending pending) {
     if (pending.durable) pending.durable(Error::make("audit.unavailable", "the audit log cannot be written"));
     return;
   }
+  ++taken_;
   pending_.push_back(std::move(pending));
-  if (flush_scheduled_ || !sink_) return;
+  if (flush_scheduled_ || !sink_ || !under_way_.empty()) return;
   flush_scheduled_ = true;
   flush_timer_ = loop_.after(0, [this] { flush(); });
 }
@@ -49,40 +45,64 @@ void AuditWriter::add(Pending pending) {
 // floods.
 void AuditWriter::flush() {
   flush_scheduled_ = false;
-  bool grown = false;
-  while (sink_ && !pending_.empty()) {
-    std::vector<std::string> lines;
-    for (size_t bytes = 0; const Pending& pending : pending_) {
-      bytes += pending.line.size() + kLineOverhead;
-      if (!lines.empty() && bytes > audit::Log::kMaxBatchBytes) break;
-      lines.push_back(pending.line);
-    }
-    if (auto appended = sink_->append(lines); !appended) {
-      fail(appended.error());
-      break;
-    }
-    grown = true;
-    last_size_ = sink_->size();
-    const auto end = pending_.begin() + static_cast<std::ptrdiff_t>(lines.size());
-    std::vector<Pending> written(std::make_move_iterator(pending_.begin()), std::make_move_iterator(end));
-    pending_.erase(pending_.begin(), end);
-    for (Pending& pending : written)
-      if (pending.durable) pending.durable({});
+  if (!sink_ || pending_.empty() || !under_way_.empty()) return;
+  std::vector<std::string> lines;
+  for (size_t bytes = 0; const Pending& pending : pending_) {
+    bytes += pending.line.size() + kLineOverhead;
+    if (!lines.empty() && bytes > audit::Log::kMaxBatchBytes) break;
+    lines.push_back(pending.line);
   }
-  if (grown && on_growth_) on_growth_();
+  const auto end = pending_.begin() + static_cast<std::ptrdiff_t>(lines.size());
+  under_way_.assign(std::make_move_iterator(pending_.begin()), std::make_move_iterator(end));
+  pending_.erase(pending_.begin(), end);
+  sink_->append(std::move(lines),
+                alive_.guard([this](Result<> durable) { on_appended(std::move(durable)); }));
+}
+
+void AuditWriter::on_appended(Result<> durable) {
+  if (!durable) return fail(durable.error());
+  std::vector<Pending> written = std::exchange(under_way_, {});
+  written_ += written.size();
+  for (Pending& pending : written)
+    if (pending.durable) pending.durable({});
+  flush();
+  answer_readers();
+}
+
+void AuditWriter::when_readable(Reply<> done) {
+  readers_.push_back({taken_, std::move(done)});
+  answer_readers();
+}
+
+void AuditWriter::answer_readers() {
+  std::vector<Reader> due;
+  for (Reader& reader : readers_)
+    if (!sink_ || reader.after <= written_) due.push_back(std::move(reader));
+  std::erase_if(readers_, [](const Reader& reader) { return !reader.done; });
+  for (Reader& reader : due) {
+    if (!sink_) {
+      reader.done({});
+    } else {
+      sink_->publish(alive_.guard(std::move(reader.done)));
+    }
+  }
 }
 
 void AuditWriter::fail(const Error& error) {
+  if (!sink_) return;
   log_error("audit log: {}; governed actions are refused until it can be written", error.message);
-  sink_.reset();
-  std::vector<Pending> kept, dropped;
-  for (Pending& pending : std::exchange(pending_, {}))
-    (pending.kept == Kept::yes ? kept : dropped).push_back(std::move(pending));
+  // The sink calls this: it goes after it has returned.
+  loop_.post([gone = std::shared_ptr<AuditSink>(std::move(sink_))] {});
+  std::vector<Pending> all = std::exchange(under_way_, {}), kept, dropped;
+  std::ranges::move(std::exchange(pending_, {}), std::back_inserter(all));
+  for (Pending& pending : all) (pending.kept == Kept::yes ? kept : dropped).push_back(std::move(pending));
   pending_ = std::move(kept);
+  written_ += dropped.size();
   reopen_timer_ = loop_.after(kReopenMs, [this] { reopen(); });
   for (Pending& pending : dropped)
     if (pending.durable)
       pending.durable(Error::make("audit.unavailable", "the audit log cannot be written: {}", error.message));
+  answer_readers();
 }
 
 void AuditWriter::reopen() {
@@ -91,7 +111,7 @@ void AuditWriter::reopen() {
     reopen_timer_ = loop_.after(kReopenMs, [this] { reopen(); });
     return;
   }
-  sink_ = std::move(*sink);
+  use(std::move(*sink));
   log_info("audit log: writable again");
   flush();
 }

@@ -1,8 +1,9 @@
-// The one writer of the audit log: collects events for the rest of this turn of the loop, then one append
-// (one fsync) for all of them.
+// The one writer of the audit log: collects events while an append (one fsync) is under way, then the next
+// append for all of them. Nothing here waits for the disk.
 //
 //   writer.record(line);                                        // an event of something that has happened
 //   writer.record_before(line, [](Result<> durable) { … });     // the act waits for its record (R100)
+//   writer.when_readable([](Result<> r) { … });                 // all of the above can be read from the files
 //
 // When the disk refuses, available() turns false and admission is refused. Events of what has happened are
 // kept, up to kMaxKept, and written once the log opens again; those of acts that were refused for it are
@@ -14,17 +15,22 @@
 #include <vector>
 
 #include "audit/log.h"
+#include "control/alive.h"
 #include "control/types.h"
 #include "os/loop.h"
 
 namespace saw::control {
 
-// Where events go; audit::Log in the daemon, memory or a failing disk in tests.
+// Where events go; audit::Log in the daemon (audit_log_sink.h), memory or a failing disk in tests. Callbacks
+// come on the loop, at once or later; after a failure the sink is good for nothing more.
 class AuditSink {
  public:
   virtual ~AuditSink() = default;
-  virtual Result<> append(std::span<const std::string> lines) = 0;
-  virtual uint64_t size() const = 0;
+  virtual void append(std::vector<std::string> lines, Reply<> done) = 0;  // done: durable, or why not
+  virtual void publish(Reply<> done) = 0;                                 // done: what is durable is readable
+  // Called when published() has grown, or publishing failed.
+  virtual void on_published(std::move_only_function<void(Result<>)> callback) = 0;
+  virtual uint64_t published() const = 0;  // entries that can be read
 };
 
 class AuditWriter {
@@ -44,9 +50,12 @@ class AuditWriter {
     add({std::move(line), std::move(durable), Kept::no});
   }
 
+  // Once everything recorded so far can be read; at once, and with what is there, when the log has failed.
+  void when_readable(Reply<> done);
+
   bool available() const { return sink_ != nullptr; }
-  uint64_t entries() const { return sink_ ? sink_->size() : last_size_; }
-  // Called after each durable append, for those who wait for new entries.
+  uint64_t entries() const { return sink_ ? sink_->published() : last_size_; }  // that can be read
+  // Called when entries() has grown, for those who wait for new ones.
   void on_growth(std::move_only_function<void()> callback) { on_growth_ = std::move(callback); }
 
  private:
@@ -56,25 +65,30 @@ class AuditWriter {
     Reply<> durable;
     Kept kept = Kept::yes;
   };
-  AuditWriter(os::Loop& loop, Open open, std::unique_ptr<AuditSink> sink)
-      : loop_(loop), open_(std::move(open)), sink_(std::move(sink)) {}
+  struct Reader {
+    uint64_t after = 0;  // this many events
+    Reply<> done;
+  };
+  AuditWriter(os::Loop& loop, Open open) : loop_(loop), open_(std::move(open)) {}
+  void use(std::unique_ptr<AuditSink> sink);
   void add(Pending pending);
   void flush();
+  void on_appended(Result<> durable);
+  void answer_readers();
   void fail(const Error& error);
   void reopen();
 
   os::Loop& loop_;
   Open open_;
   std::unique_ptr<AuditSink> sink_;
-  std::vector<Pending> pending_;
+  std::vector<Pending> pending_, under_way_;
+  std::vector<Reader> readers_;
   os::Loop::Timer flush_timer_, reopen_timer_;
   bool flush_scheduled_ = false;
+  uint64_t taken_ = 0, written_ = 0;  // events, since this writer began
   uint64_t last_size_ = 0;
   std::move_only_function<void()> on_growth_;
+  Alive alive_;
 };
-
-// The audit log in `directory` as a sink.
-Result<std::unique_ptr<AuditSink>> open_audit_log(const std::string& directory, std::string origin,
-                                                  std::string_view key_seed);
 
 }  // namespace saw::control

@@ -83,21 +83,29 @@ void Commands::start(Workspace& workspace, ExecRequest request, Reply<std::uniqu
   if (!admitted) return reply(std::unexpected(std::move(admitted).error()));
   Command& command = *(running_[(*admitted)->key] = std::move(*admitted));
   command.reply = std::move(reply);
-  record_process(command, audit::ProcessActivity::Activity::launch,
-                 alive_.guard([this, key = command.key, &workspace](Result<> durable) {
-                   Command* recorded = find(key);
-                   if (!recorded) return;
-                   if (!durable) return fail(*recorded, std::move(durable).error());
-                   // The workspace lives: stopping it waits for this command.
-                   if (recorded->exit)
-                     return fail(*recorded,
-                                 Error{"workspace.conflict", "the workspace or session is being stopped", 0});
-                   if (!still_authorized(*recorded)) return;
-                   if (recorded->request.kind != ExecKind::call) return execute(key);
-                   if (recorded->request.terminal || recorded->request.keep)
-                     return build(*recorded, workspace);
-                   run_call(key, workspace);
-                 }));
+  auto go = alive_.guard([this, key = command.key, &workspace](Result<> recorded) {
+    begin(key, workspace, std::move(recorded));
+  });
+  if (policy::recording(workspace.policy().profile()) == policy::Recording::before) {
+    record_process(command, audit::ProcessActivity::Activity::launch, std::move(go));
+  } else {
+    record_process(command, audit::ProcessActivity::Activity::launch, {});
+    plane_.loop.post([go = std::move(go)]() mutable { go(Result<>()); });
+  }
+}
+
+// Once the admission is recorded as far as the profile asks for. The workspace lives: stopping it waits for
+// this command.
+void Commands::begin(const std::string& key, Workspace& workspace, Result<> recorded) {
+  Command* command = find(key);
+  if (!command) return;
+  if (!recorded) return fail(*command, std::move(recorded).error());
+  if (command->exit)
+    return fail(*command, Error{"workspace.conflict", "the workspace or session is being stopped", 0});
+  if (!still_authorized(*command)) return;
+  if (command->request.kind != ExecKind::call) return execute(key);
+  if (command->request.terminal || command->request.keep) return build(*command, workspace);
+  run_call(key, workspace);
 }
 
 // Authority that was taken away while a step was under way: after the acknowledgement nothing starts.
@@ -249,7 +257,7 @@ void Commands::fail(Command& command, Error error) {
   command.exit = Exit{ExitKind::not_started, 0};
   command.stage = Stage::ending;
   auto end = alive_.guard(
-      [this, key = command.key, reply = std::move(reply), error = std::move(error)](Result<>) mutable {
+      [this, key = command.key, reply = std::move(reply), error = std::move(error)](const Result<>&) mutable {
         if (reply) reply(std::unexpected(std::move(error)));
         std::move_only_function<void()> forget;
         if (Command* ended = find(key)) {
@@ -293,8 +301,7 @@ void Commands::finish(Command& command, Exit exit) {
 }
 
 void Commands::complete(const std::string& name) {
-  const std::string key = name;  // `name` may belong to the command
-  plane_.loop.post(alive_.guard([this, key] {
+  plane_.loop.post(alive_.guard([this, key = name] {  // `name` may belong to the command
     auto node = running_.extract(key);
     if (node.empty()) return;
     Command& command = *node.mapped();

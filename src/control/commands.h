@@ -5,7 +5,8 @@
 //   });
 //
 // Admission (R23): agent → registration → sponsor → workspace are resolved from a freshly minted runtime
-// credential that is bound to the sandbox; the admission is durable in the audit log before anything starts
+// credential that is bound to the sandbox. Where the profile asks for it (policy::recording) the admission is
+// durable in the audit log before anything starts; in every profile nothing is admitted once the log has failed
 // (R100). A call gets a sandbox of its own, destroyed before its exit is told (R15). Destroying the handle is
 // "the client went away": a call is killed, another command gets SIGHUP.
 #pragma once
@@ -119,6 +120,7 @@ class Commands final : public RunningCommands, private HandleOwner {
   void make_cell(Command& command, Workspace& workspace);
   void record_authority(const Command& command, Nanos expires, const Error* refusal);
   void record_process(const Command& command, audit::ProcessActivity::Activity activity, Reply<> durable);
+  void begin(const std::string& key, Workspace& workspace, Result<> recorded);
   bool still_authorized(Command& command);  // else it has failed
   void build(Command& command, Workspace& workspace);
   void run_call(const std::string& key, Workspace& workspace);

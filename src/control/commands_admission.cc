@@ -218,7 +218,7 @@ void Commands::record_process(const Command& command, audit::ProcessActivity::Ac
     e.memory_kills = exit.memory_kills;
     e.forks_refused = exit.forks_refused;
   }
-  if (launch)
+  if (launch && durable)
     plane_.audit.record_before(audit::process_activity(e), std::move(durable));
   else
     plane_.audit.record_kept(audit::process_activity(e), std::move(durable));

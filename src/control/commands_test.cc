@@ -57,17 +57,48 @@ TEST_F(CommandsTest, a_call_has_a_sandbox_of_its_own_that_is_gone_before_its_exi
   EXPECT_FALSE(egress().channels.contains(sandbox));
 }
 
-TEST_F(CommandsTest, the_admission_is_in_the_audit_log_before_the_command_starts) {
-  size_t recorded = 0;
-  node_->fate = [&](size_t) {
-    if (node_->log.back() == "PrepareCalls" && !recorded) recorded = events("command admitted");
-    return FakeNode::Fate::live;
-  };
-  node_->log = {""};
+TEST_F(CommandsTest, an_admission_is_recorded_once_with_its_credential) {
   ASSERT_TRUE(run(call()));
+  run_quiet();
   EXPECT_EQ(events("command admitted"), 1u);
   EXPECT_EQ(events("runtime credential"), 1u);
-  EXPECT_EQ(recorded, 1u);
+}
+
+TEST_F(CommandsTest, a_local_call_does_not_wait_for_the_disk_and_is_recorded_all_the_same) {
+  disk_.stalled = true;
+  ASSERT_TRUE(run(call())) << refusal_.message;
+  EXPECT_EQ(events("command admitted"), 0u);
+  disk_.stalled = false;
+  for (auto& go : std::exchange(disk_.waiting, {})) go();
+  ASSERT_TRUE(run_until([&] { return events("command admitted") == 1; }));
+  disk_.full = true;
+  ASSERT_TRUE(run(call())) << "the log has not failed yet when it is admitted";
+  run_quiet();
+  EXPECT_FALSE(run(call()));
+  EXPECT_EQ(refusal_.code, "audit.unavailable")
+      << "what does not wait is refused too, once the log has failed";
+}
+
+TEST_F(CommandsTest, where_the_profile_asks_for_it_nothing_starts_before_its_record_is_durable) {
+  WorkspaceSpec careful = spec("careful");
+  const std::string local = "profile: local";
+  careful.policy_yaml.replace(careful.policy_yaml.find(local), local.size(), "profile: corporate");
+  ASSERT_TRUE(create(careful)) << "with this profile";
+  const size_t started = node_->execs.size();
+  disk_.stalled = true;
+  bool answered = false;
+  std::unique_ptr<CommandHandle> handle;
+  control_->start_command(kOwner, "careful", call(), [&](Result<std::unique_ptr<CommandHandle>> r) {
+    answered = true;
+    if (r) handle = std::move(*r);
+  });
+  run_quiet();
+  EXPECT_FALSE(answered);
+  EXPECT_EQ(node_->execs.size(), started);
+  disk_.stalled = false;
+  for (auto& go : std::exchange(disk_.waiting, {})) go();
+  ASSERT_TRUE(run_until([&] { return answered; }));
+  EXPECT_TRUE(handle);
 }
 
 TEST_F(CommandsTest, each_call_has_its_own_credential_and_trace) {

@@ -538,7 +538,11 @@ void Control::audit_entries(const Caller& caller, uint64_t from, uint64_t limit,
   limit = std::clamp<uint64_t>(limit, 1, kMaxAuditPage);
   wait_ms = std::clamp<int64_t>(wait_ms, 0, kMaxAuditWaitMs);
   if (from < audit_->entries() || wait_ms == 0 || audit_waiters_.size() >= kMaxAuditWaiters)
-    return reply(read_page(from, limit));
+    return audit_->when_readable(
+        alive_.guard([this, from, limit, reply = std::move(reply)](Result<> readable) mutable {
+          if (!readable) return reply(std::unexpected(std::move(readable).error()));
+          reply(read_page(from, limit));
+        }));
   auto& waiter = *audit_waiters_.emplace_back(std::make_unique<AuditWaiter>(from, limit, std::move(reply)));
   waiter.timer = options_.loop.after(wait_ms, [this, which = &waiter] {
     auto found = std::ranges::find(audit_waiters_, which, &std::unique_ptr<AuditWaiter>::get);

@@ -26,26 +26,41 @@ class FakeClock final : public Clock {
   Nanos time = 1'790'000'000 * kSecond;
 };
 
-// A disk that can be full.
+// A disk that can be full, or slow.
 struct AuditDisk {
   std::vector<std::string> lines;
   bool full = false;
+  bool stalled = false;  // takes no decision about what it is given until it is given more time
+  std::vector<std::move_only_function<void()>> waiting;
 };
 class FakeSink final : public AuditSink {
  public:
   explicit FakeSink(AuditDisk& disk) : disk_(disk) {}
-  Result<> append(std::span<const std::string> lines) override {
+  void append(std::vector<std::string> lines, Reply<> done) override {
+    if (!disk_.stalled) return done(write(std::move(lines)));
+    disk_.waiting.push_back([this, lines = std::move(lines), done = std::move(done)]() mutable {
+      done(write(std::move(lines)));
+    });
+  }
+  void publish(Reply<> done) override { done({}); }
+  void on_published(std::move_only_function<void(Result<>)> callback) override {
+    on_published_ = std::move(callback);
+  }
+  uint64_t published() const override { return disk_.lines.size(); }
+
+ private:
+  Result<> write(std::vector<std::string> lines) {
     if (disk_.full) return Error::make("audit.full", "no space left on device");
     size_t bytes = 0;
     for (const std::string& line : lines) bytes += line.size() + 2;
     if (bytes > audit::Log::kMaxBatchBytes) return Error::make("audit.line", "too many bytes in one append");
-    disk_.lines.insert(disk_.lines.end(), lines.begin(), lines.end());
+    std::ranges::move(lines, std::back_inserter(disk_.lines));
+    if (on_published_) on_published_({});
     return {};
   }
-  uint64_t size() const override { return disk_.lines.size(); }
 
- private:
   AuditDisk& disk_;
+  std::move_only_function<void(Result<>)> on_published_;
 };
 
 // What exists on the host: it outlives every sawd.

@@ -5,12 +5,13 @@
 
 #include <nlohmann/json.hpp>
 
+#include "audit/index.h"
 #include "egress/egress_protocol.h"
 
 namespace saw::control {
 namespace {
 
-using Json = nlohmann::json;
+using Json = nlohmann::ordered_json;  // so that an event is written again as it came
 constexpr int kMaxDepth = 32;
 
 // nullopt: not one JSON object with unique keys.
@@ -50,6 +51,10 @@ std::optional<std::string> event_problem(std::string_view event, const EventSour
     if (byte < 0x20) return "it is not one line of text";
   auto json = parse_strictly(event);
   if (!json) return "it is not one JSON object with unique keys";
+  // The log's index goes by the bytes (audit/index.h): one text has one spelling, and few destinations.
+  if (json->dump(-1, ' ', /*ensure_ascii=*/true, Json::error_handler_t::replace) != event)
+    return "it is not written the one way in which it can be indexed";
+  if (audit::entry_keys(event).size() >= audit::kMaxKeysPerEntry) return "it names too many destinations";
   if (own_field(*json, "layer") != source.layer) return "it claims to come from another layer";
   const std::string workspace = own_field(*json, "workspace");
   if (!source.workspace.empty() && !workspace.empty() && workspace != source.workspace)

@@ -28,5 +28,19 @@ TEST(EventCheck, forged_malformed_and_oversized_events_do_not) {
     EXPECT_TRUE(event_problem(bad, kEgress)) << bad.substr(0, 80);
 }
 
+// Absence is proved by an event's bytes: no name may be written in a way that the index does not see.
+TEST(EventCheck, an_event_that_could_hide_its_destination_from_the_index_does_not_pass) {
+  const std::string head = R"({"unmapped":{"saw":{"layer":"runtime","session":"ss-1"}},)";
+  EXPECT_FALSE(event_problem(head + R"("dst_endpoint":{"hostname":"evil.example"}})", kEgress));
+  for (const char* rest : {R"("dst_endpoint":{"hostname": "evil.example"}})",
+                           R"("dst_endpoint":{"hostname":"evil\u002eexample"}})",
+                           R"("dst_endpoint":{"host\u006eame":"evil.example"}})",
+                           "\"dst_endpoint\":{\"hostname\":\"\xc3\xa9\"}}"})
+    EXPECT_TRUE(event_problem(head + rest, kEgress)) << rest;
+  std::string many = head + "\"a\":[";
+  for (int i = 0; i < 100; ++i) many += (i ? ",{\"ip\":\"" : "{\"ip\":\"") + std::to_string(i) + "\"}";
+  EXPECT_TRUE(event_problem(many + "]}", kEgress)) << "more destinations than are indexed";
+}
+
 }  // namespace
 }  // namespace saw::control

@@ -5,7 +5,8 @@
 //   if (!co_await audit.durable(n)) return refuse("audit.unavailable"); // where the action must not come
 //   before its record
 //
-// At most kMaxUnacknowledged records are under way; room() and durable() wait for sawd up to kPatienceMs.
+// At most kMaxUnacknowledged records are under way, none of them for longer than kPatienceMs: a log that has
+// failed refuses even those who do not wait for it. room() and durable() wait for sawd up to kPatienceMs.
 #pragma once
 
 #include <cstdint>
@@ -27,14 +28,17 @@ class AuditTrail {
 
   uint64_t record(std::string event);   // its number
   void acknowledge(uint64_t sequence);  // everything up to here is durable
-  bool has_room() const { return sequence_ - acknowledged_ < kMaxUnacknowledged; }
+  bool has_room() const { return sequence_ - acknowledged_ < kMaxUnacknowledged && !is_stuck(); }
   Task<bool> room();
   Task<bool> durable(uint64_t sequence);
 
  private:
+  bool is_stuck() const;
+
   Net& net_;
   Send send_;
   uint64_t sequence_ = 0, acknowledged_ = 0;
+  Nanos progress_ = 0;  // when the oldest record under way was sent, or one before it acknowledged
   std::multimap<uint64_t, Gate*> waiting_;  // by the number they wait for
 };
 

@@ -239,5 +239,33 @@ TEST(Audit, where_nothing_is_recorded_any_more_nothing_is_admitted) {
   EXPECT_EQ(rig.received().size(), 1u);
 }
 
+constexpr std::string_view kReads =
+    "  - name: api\n    to: {hosts: [api.example.com]}\n    reach: internal\n    allow: [{methods: [GET], "
+    "paths: "
+    "[\"/**\"]}]\n";
+
+TEST(Audit, a_profile_that_waits_for_the_record_lets_no_request_out_before_it) {
+  Rig rig;
+  rig.serve("api.example.com", 443, echo);
+  std::string careful = Rig::policy(kReads);
+  const std::string_view local = "profile: local";
+  careful.replace(careful.find(local), local.size(), "profile: corporate");
+  ASSERT_EQ(rig.configure(careful), "");
+  EXPECT_EQ(rig.connect("api.example.com", 443).get("/").status, 200);
+  rig.hold_acknowledgements();
+  Answer answer = rig.connect("api.example.com", 443).get("/");
+  EXPECT_EQ(answer.status, 503);
+  EXPECT_EQ(answer.code(), "audit.unavailable");
+  EXPECT_EQ(rig.received().size(), 1u);
+}
+
+TEST(Audit, the_local_profile_does_not_wait_for_it) {
+  Rig rig;
+  rig.serve("api.example.com", 443, echo);
+  ASSERT_EQ(rig.configure(Rig::policy(kReads)), "");
+  rig.hold_acknowledgements();
+  EXPECT_EQ(rig.connect("api.example.com", 443).get("/").status, 200);
+}
+
 }  // namespace
 }  // namespace saw::egress::rig

@@ -77,7 +77,9 @@ Task<std::optional<Denial>> Exchange::admit() {
   }
   if (auto denial = prepare_credential()) co_return denial;
   const uint64_t event = record(audit::Verdict::allowed, judged_.rule, judged_.reason, 0);
-  if (judged_.inject || !review_.empty()) {
+  // A credential and a person's decision are recorded before they are used in every profile.
+  const bool wait = policy::recording(config_->policy.profile()) == policy::Recording::before;
+  if (wait || judged_.inject || !review_.empty()) {
     if (!co_await services_.audit.durable(event))
       co_return Denial{
           .status = 503, .code = "audit.unavailable", .reason = "what cannot be recorded is not admitted"};

@@ -15,6 +15,10 @@ namespace saw::policy {
 std::string_view name(Effect effect) {
   return name_of(kEffects, effect);
 }
+Recording recording(Profile profile) {
+  return profile == Profile::local ? Recording::alongside : Recording::before;
+}
+
 std::string_view name(Profile profile) {
   return name_of(kProfiles, profile);
 }

@@ -30,6 +30,10 @@ enum class TlsMode : uint8_t { inspect, passthrough, none };
 enum class RunLater : uint8_t { quarantine, deny };
 std::string_view name(Effect);
 std::string_view name(Profile);
+// Whether a governed action waits until its record is durable (R100). `alongside` still means that nothing is
+// admitted once the audit log has failed.
+enum class Recording : uint8_t { before, alongside };
+Recording recording(Profile);
 std::string_view name(Protocol);
 std::string_view name(TlsMode);
 

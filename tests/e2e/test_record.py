@@ -1,5 +1,5 @@
 """What is recorded, and in whose name: points 7 and 8 of the slice."""
-import json, re, unittest
+import json, pathlib, re, shutil, subprocess, sys, tempfile, unittest
 
 import setup_path  # noqa: F401
 from support.case import SawCase
@@ -44,6 +44,36 @@ class Audit(SawCase):
         entries[0].write_bytes(content)
         self.assertEqual(self.saw("audit", "verify", "--dir", self.saw.state).returncode, 0)
         self.saw.ok("up")
+
+
+class Proofs(SawCase):
+    """What `saw audit prove` gives holds before somebody who has neither SAW nor the log."""
+
+    def check(self, *arguments):
+        key = json.loads(self.saw.ok("audit", "verify", "--json"))["public_key"]
+        with tempfile.TemporaryDirectory() as folder:
+            self.saw.ok("audit", "prove", *arguments, "-o", folder + "/proof")
+            script = pathlib.Path(__file__).parents[2] / "tools" / "verify_proof.py"
+            return subprocess.run([sys.executable, script, folder + "/proof", "--key", key], capture_output=True, text=True)
+
+    def test_of_an_entry_of_growth_and_of_what_never_happened(self):
+        call = json.loads(self.saw.ok("audit", "tail", "-n", "1", "--json").splitlines()[0])
+        self.assertTrue(call)
+        with tempfile.TemporaryDirectory() as folder:
+            earlier = shutil.copy(self.saw.state / "control" / "audit" / "checkpoint", folder)
+            self.sh("run", "getent hosts named.example || true")
+            for arguments in (["3"], ["--since", earlier], ["--absent", "--call", "c-none", "--destination", "evil.example"]):
+                done = self.check(*arguments)
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+                self.assertIn("proved", done.stdout)
+
+    def test_of_absence_is_refused_for_a_name_that_was_asked_for(self):
+        self.sh("run", "getent hosts named.example || true")
+        asked = [ours(e, "call") for e in self.saw.events() if e["class_uid"] == 4003 and e["query"]["hostname"] == "named.example"]
+        self.assertTrue(asked)
+        absent = ("audit", "prove", "--absent", "--call", asked[0], "--destination")
+        self.assertEqual(self.saw(*absent, "named.example").returncode, 1)
+        self.assertEqual(self.saw(*absent, "other.example").returncode, 0)
 
 
 class Identity(SawCase):
