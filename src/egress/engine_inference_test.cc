@@ -34,6 +34,28 @@ TEST(EngineInference, what_an_answer_cost_is_recorded_with_the_model_and_the_str
   EXPECT_EQ(rig.count_events({"was allowed", "[ask model acme-1]"}), 2);
 }
 
+TEST(EngineInference, when_the_days_tokens_are_used_up_no_model_is_asked_and_everything_else_goes_on) {
+  Rig rig;
+  rig.serve("models.example.com", 443, [](const OriginRequest&) {
+    return ok(R"({"usage":{"prompt_tokens":40,"completion_tokens":20}})",
+              "Content-Type: application/json\r\n");
+  });
+  rig.serve("api.example.com", 443, [](const OriginRequest&) { return ok("{}"); });
+  ASSERT_EQ(rig.configure(Rig::policy(
+                "  - {name: api, to: {hosts: [api.example.com]}, allow: [{methods: [POST], paths: [/a]}]}" +
+                std::string(kHub) + "budget: {perDay: {tokens: 100}}\n")),
+            "");
+  const std::string question = R"({"model":"acme-1"})";
+  for (int i = 0; i < 2; ++i)
+    EXPECT_EQ(rig.connect("models.example.com", 443).post("/v1/messages", question).status, 200) << i;
+  const Answer refused = rig.connect("models.example.com", 443).post("/v1/messages", question);
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_EQ(refused.code(), "budget.tokens");
+  EXPECT_NE(refused.field("retry-after"), "");
+  EXPECT_EQ(rig.connect("api.example.com", 443).post("/a", question).status, 200);
+  EXPECT_EQ(rig.received().size(), 3u);
+}
+
 TEST(EngineInference, an_answer_that_does_not_say_is_estimated) {
   Rig rig;
   rig.serve("models.example.com", 443, [](const OriginRequest&) { return ok("{}"); });

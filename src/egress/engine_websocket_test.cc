@@ -111,6 +111,22 @@ class EngineWebSocket : public testing::Test {
   Rig rig_;  // last: its threads use the others
 };
 
+TEST_F(EngineWebSocket, what_is_said_counts_as_upload_and_ends_where_the_limit_does) {
+  start(R"(
+  - name: chat
+    to: {hosts: [ws.example.com], paths: ["/chat"]}
+    protocol: websocket
+    limits: {uploadBytesPerHour: 2KiB}
+    allow: [{paths: [/chat], messages: ["hello*"]}]
+)");
+  Agent agent = open();
+  const std::string text = "hello" + std::string(900, 'x');
+  say(agent, text);
+  EXPECT_EQ(next(agent, WsSide::server), "text:echo " + text);
+  say(agent, text);
+  EXPECT_THAT(next(agent, WsSide::server), HasSubstr("close1008:limit.upload_bytes_per_hour"));
+}
+
 TEST_F(EngineWebSocket, allowed_messages_pass_both_ways_and_each_is_recorded) {
   start();
   Agent agent = open("Sec-WebSocket-Extensions: permessage-deflate\r\nOrigin: https://a.example\r\n");

@@ -4,10 +4,11 @@
 namespace saw::egress {
 
 Allowance::Subject Exchange::subject() const {
+  const Config& now = services_.config ? *services_.config : *config_;  // what lasts may outlive its own
   return {.agent = who_.agent,
           .entry = judged_.entry,
-          .limits = config_->limits(judged_.entry),
-          .budget = config_->policy.budget()};
+          .limits = now.limits(judged_.entry),
+          .budget = now.policy.budget()};
 }
 
 Denial Exchange::too_much(Excess excess) const {
@@ -23,6 +24,9 @@ Denial Exchange::too_much(Excess excess) const {
 }
 
 std::optional<Denial> Exchange::take_place() {
+  if (asks_model())
+    if (auto excess = services_.allowance.tokens_left(config_->policy.budget()))
+      return too_much(std::move(*excess));
   const auto kind = is_destructive(head_.method) ? Allowance::Kind::destructive : Allowance::Kind::ordinary;
   auto place = services_.allowance.admit(subject(), kind);
   if (!place) return too_much(std::move(place.error()));

@@ -171,6 +171,7 @@ std::optional<Denial> Exchange::filter_mcp(std::string_view type) {
 void Exchange::filter_question() {
   if (answer_.status >= 300) return;
   filter_ = token_filter(whole_body_ ? whole_body_->size() : 0, [this](TokenUse used) {
+    services_.allowance.spend_tokens(used.total());
     if (!services_.audit.has_room()) return;
     audit::HttpActivity told = event(audit::Verdict::allowed, judged_.rule, judged_.reason);
     told.status = answer_.status;

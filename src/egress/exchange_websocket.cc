@@ -161,6 +161,7 @@ Task<std::optional<Denial>> Exchange::admit_message(Tunnel& tunnel, const WsMess
                                              ExchangeLimits::kAnswerIdleMs);
     if (auto denial = co_await review_message(message)) co_return denial;
   }
+  if (auto denial = charge(message.payload.size())) co_return denial;
   audit::HttpActivity told = event(audit::Verdict::allowed, judged_.rule, judged_.reason);
   told.bytes_out = message.payload.size();
   told.digest = digest_text(sha256(message.payload));

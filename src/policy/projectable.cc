@@ -34,9 +34,9 @@ void ages_elsewhere(const Document& d, Uses& uses) {
 void file_labels(const Document& d, Uses& uses) {
   if (!d.filesystem.labels.empty()) uses.push_back({d.labels_place, ""});
 }
-// Nothing reads how many tokens an answer says it cost.
-void token_budget(const Document& d, Uses& uses) {
-  if (d.budget.tokens != 0) uses.push_back({d.budget_place, ""});
+// Answers are read where a rule of `inference` says that they are a model's.
+void uncounted_tokens(const Document& d, Uses& uses) {
+  if (d.budget.tokens != 0 && d.inference.empty()) uses.push_back({d.budget_place, ""});
 }
 
 struct Line {
@@ -50,7 +50,7 @@ constexpr Line kNotEnforced[] = {
     {"when.labels (labels that follow process trees)", conditional},
     {"data: private (labels that follow process trees)", private_data},
     {"filesystem.labels (labels that follow process trees)", file_labels},
-    {"budget.perDay.tokens", token_budget},
+    {"budget.perDay.tokens without a rule of inference, whose answers are counted,", uncounted_tokens},
 };
 
 }  // namespace
