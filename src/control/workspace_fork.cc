@@ -97,6 +97,8 @@ void Workspace::take_snapshot(const std::string& name, WhatRuns what, Reply<> re
 // ---- rebuilding: everything down, sessions ended, a new tree, up again
 
 void Workspace::rebuild(const std::string& snapshot, Reply<> reply) {
+  if (rebuilding_.reply)
+    return reply(Error::make("workspace.conflict", "workspace '{}' is being rebuilt already", record_.name));
   if (converging_ || record_.desired == Desired::gone)
     return reply(
         Error::make("workspace.conflict", "workspace '{}' is {}", record_.name, control::name(state_)));
@@ -136,9 +138,10 @@ void Workspace::end_next_session() {
 void Workspace::fork_session(const std::string& id, const std::string& name, WhatRuns what,
                              Reply<SessionView> reply) {
   Session* session = find_session(id);
-  if (state_ != WorkspaceState::running || converging_ || !session ||
+  if (state_ != WorkspaceState::running || converging_ || !session || session->changing ||
       session->cell->state() != Cell::State::up)
-    return reply(Error::make("session.conflict", "the session and its workspace must be running"));
+    return reply(Error::make("session.conflict",
+                             "the session and its workspace must be running, and not be changed meanwhile"));
   auto record = new_session(name);
   if (!record) return reply(std::unexpected(std::move(record).error()));
   // Until its files are there it is stored as one to be removed: a crash leaves nothing of it.
@@ -146,6 +149,7 @@ void Workspace::fork_session(const std::string& id, const std::string& name, Wha
   if (auto stored = around_.plane.store.put(*record); !stored)
     return reply(std::unexpected(std::move(stored).error()));
   restore_session(*record);
+  session->changing = true;
   auto finished = alive_.guard([this, fork = record->id, reply = std::move(reply)](Result<> forked) mutable {
     begin_fork(fork, std::move(forked), std::move(reply));
   });
@@ -155,9 +159,11 @@ void Workspace::fork_session(const std::string& id, const std::string& name, Wha
                     finished = std::move(finished)](Result<NodeClient::Answer> answer) mutable {
         Session* source = find_session(id);
         if (!source) return finished(Error::make("session.conflict", "session '{}' was ended meanwhile", id));
-        if (!answer)
+        if (!answer) {
+          source->changing = false;
           return finished(std::unexpected(
               answer.error().code == "sandbox.busy" ? busy("session", source->record.name) : answer.error()));
+        }
         copy_stopped_session(*source, fork, std::move(finished));
       }));
 }
@@ -165,16 +171,14 @@ void Workspace::fork_session(const std::string& id, const std::string& name, Wha
 void Workspace::copy_stopped_session(Session& source, const std::string& fork, Reply<> finished) {
   source.cell->stop(alive_.guard([this, id = source.record.id, fork,
                                   finished = std::move(finished)](Result<> stopped) mutable {
+    if (Session* known = find_session(id); !stopped && known) known->changing = false;
     if (!stopped) return finished(std::move(stopped));
     around_.plane.node.request(
         sandbox::ForkStorage{.workspace = record_.id, .session = id, .fork = fork},
         alive_.guard([this, id, finished = std::move(finished)](Result<NodeClient::Answer> answer) mutable {
-          Session* again = find_session(id);
-          if (!again || again->record.desired != Desired::running) return finished(done(answer));
-          start_session_cell(
-              *again, [finished = std::move(finished), result = done(answer)](Result<> started) mutable {
-                finished(result ? std::move(started) : std::move(result));
-              });
+          resume(id, [finished = std::move(finished), result = done(answer)](Result<> resumed) mutable {
+            finished(result ? std::move(resumed) : std::move(result));
+          });
         }));
   }));
 }
@@ -182,6 +186,9 @@ void Workspace::copy_stopped_session(Session& source, const std::string& fork, R
 void Workspace::begin_fork(const std::string& fork, Result<> forked, Reply<SessionView> reply) {
   Session* session = find_session(fork);
   if (!session) return reply(Error::make("session.conflict", "the fork was ended meanwhile"));
+  if (forked && (state_ != WorkspaceState::running || converging_))
+    forked = Error::make("session.conflict", "workspace '{}' is {}, not running: its session is not forked",
+                         record_.name, control::name(state_));
   if (forked) {
     store::Session record = session->record;
     record.desired = Desired::running;
