@@ -122,14 +122,17 @@ void Control::rebuild_workspace(const Caller& caller, std::string_view workspace
     asked(*target, caller,
           fmt::format("rebuild workspace '{}' {}", target->record().name,
                       snapshot.empty() ? "from nothing" : fmt::format("from snapshot '{}'", snapshot)));
-    target->rebuild(snapshot, alive_.guard([this, id, reply = std::move(reply)](Result<> rebuilt) mutable {
-      if (!rebuilt) return reply(std::unexpected(std::move(rebuilt).error()));
+    auto emptied = alive_.guard([this, id] {
       quarantine_.abandon_all(id);
       terminals_.forget_ended(id, "");  // what they showed, too
+    });
+    auto done = alive_.guard([this, id, reply = std::move(reply)](Result<> rebuilt) mutable {
+      if (!rebuilt) return reply(std::unexpected(std::move(rebuilt).error()));
       Workspace* again = workspaces_.by_id(id);
       if (!again) return reply(Error::make("workspace.not_found", "the workspace is gone"));
       reply(again->view());
-    }));
+    });
+    target->rebuild(snapshot, std::move(emptied), std::move(done));
   };
   list_snapshots(caller, (*found)->record().id, alive_.guard(std::move(checked)));
 }

@@ -96,13 +96,13 @@ void Workspace::take_snapshot(const std::string& name, WhatRuns what, Reply<> re
 
 // ---- rebuilding: everything down, sessions ended, a new tree, up again
 
-void Workspace::rebuild(const std::string& snapshot, Reply<> reply) {
+void Workspace::rebuild(const std::string& snapshot, std::move_only_function<void()> emptied, Reply<> reply) {
   if (rebuilding_.reply)
     return reply(Error::make("workspace.conflict", "workspace '{}' is being rebuilt already", record_.name));
   if (converging_ || record_.desired == Desired::gone)
     return reply(
         Error::make("workspace.conflict", "workspace '{}' is {}", record_.name, control::name(state_)));
-  rebuilding_ = {.snapshot = snapshot, .reply = std::move(reply)};
+  rebuilding_ = {.snapshot = snapshot, .emptied = std::move(emptied), .reply = std::move(reply)};
   around_.commands.end_commands(record_.id, "", alive_.guard([this](Result<>) { end_next_session(); }));
 }
 
@@ -117,20 +117,23 @@ void Workspace::end_next_session() {
       [this](Reply<> worked) {
         around_.plane.node.request(
             sandbox::RebuildStorage{.workspace = record_.id, .snapshot = rebuilding_.snapshot},
-            [worked = std::move(worked)](Result<NodeClient::Answer> answer) mutable {
+            alive_.guard([this, worked = std::move(worked)](Result<NodeClient::Answer> answer) mutable {
+              if (answer) on_emptied();
               worked(done(answer));
-            });
+            }));
       },
       alive_.guard([this](Result<> rebuilt) {
-        auto reply = std::exchange(rebuilding_.reply, {});
-        if (rebuilt)
-          lifecycle_event(audit::Lifecycle::Activity::other, audit::Verdict::allowed,
-                          fmt::format("workspace '{}' was rebuilt{}", record_.name,
-                                      rebuilding_.snapshot.empty()
-                                          ? ": nothing that was written in it is left"
-                                          : fmt::format(" from snapshot '{}'", rebuilding_.snapshot)));
-        if (reply) reply(std::move(rebuilt));
+        if (auto reply = std::exchange(rebuilding_.reply, {})) reply(std::move(rebuilt));
       }));
+}
+
+void Workspace::on_emptied() {
+  lifecycle_event(
+      audit::Lifecycle::Activity::other, audit::Verdict::allowed,
+      fmt::format("workspace '{}' was rebuilt{}", record_.name,
+                  rebuilding_.snapshot.empty() ? ": nothing that was written in it is left"
+                                               : fmt::format(" from snapshot '{}'", rebuilding_.snapshot)));
+  if (auto emptied = std::exchange(rebuilding_.emptied, {})) emptied();
 }
 
 // ---- a second session
