@@ -52,7 +52,7 @@ void Workspace::at_rest(WhatRuns what, Work work, Reply<> reply) {
   state_ = WorkspaceState::starting;  // it will: commands wait
   around_.plane.node.request(
       sandbox::StopSandbox{.sandbox = cell_->sandbox(), .when = when(what)},
-      alive_.guard([this, stopped = std::move(stopped)](Result<NodeClient::Answer> answer) mutable {
+      alive_.guard([this, stopped = std::move(stopped)](const Result<NodeClient::Answer>& answer) mutable {
         if (answer) return cell_->stop(std::move(stopped));
         state_ = WorkspaceState::running;
         if (answer.error().code == "sandbox.busy")
@@ -62,15 +62,14 @@ void Workspace::at_rest(WhatRuns what, Work work, Reply<> reply) {
 }
 
 void Workspace::fork_storage(const std::string& fork, WhatRuns what, Reply<> reply) {
-  at_rest(
-      what,
-      [this, fork](Reply<> worked) {
-        around_.plane.node.request(sandbox::ForkStorage{.workspace = record_.id, .fork = fork},
-                                   [worked = std::move(worked)](Result<NodeClient::Answer> answer) mutable {
-                                     worked(done(answer));
-                                   });
-      },
-      std::move(reply));
+  Work work = [this, fork](Reply<> worked) {
+    auto answered = [worked = std::move(worked)](const Result<NodeClient::Answer>& answer) mutable {
+      worked(done(answer));
+    };
+    around_.plane.node.request(sandbox::ForkStorage{.workspace = record_.id, .fork = fork},
+                               std::move(answered));
+  };
+  at_rest(what, std::move(work), std::move(reply));
 }
 
 void Workspace::take_snapshot(const std::string& name, WhatRuns what, Reply<> reply) {
@@ -87,7 +86,7 @@ void Workspace::take_snapshot(const std::string& name, WhatRuns what, Reply<> re
             sandbox::TakeSnapshot{.workspace = record_.id,
                                   .snapshot = name,
                                   .created = static_cast<uint64_t>(around_.plane.clock.now())},
-            [worked = std::move(worked)](Result<NodeClient::Answer> answer) mutable {
+            [worked = std::move(worked)](const Result<NodeClient::Answer>& answer) mutable {
               worked(done(answer));
             });
       },
@@ -103,7 +102,8 @@ void Workspace::rebuild(const std::string& snapshot, std::move_only_function<voi
     return reply(
         Error::make("workspace.conflict", "workspace '{}' is {}", record_.name, control::name(state_)));
   rebuilding_ = {.snapshot = snapshot, .emptied = std::move(emptied), .reply = std::move(reply)};
-  around_.commands.end_commands(record_.id, "", alive_.guard([this](Result<>) { end_next_session(); }));
+  around_.commands.end_commands(record_.id, "",
+                                alive_.guard([this](const Result<>&) { end_next_session(); }));
 }
 
 void Workspace::end_next_session() {
@@ -117,10 +117,11 @@ void Workspace::end_next_session() {
       [this](Reply<> worked) {
         around_.plane.node.request(
             sandbox::RebuildStorage{.workspace = record_.id, .snapshot = rebuilding_.snapshot},
-            alive_.guard([this, worked = std::move(worked)](Result<NodeClient::Answer> answer) mutable {
-              if (answer) on_emptied();
-              worked(done(answer));
-            }));
+            alive_.guard(
+                [this, worked = std::move(worked)](const Result<NodeClient::Answer>& answer) mutable {
+                  if (answer) on_emptied();
+                  worked(done(answer));
+                }));
       },
       alive_.guard([this](Result<> rebuilt) {
         if (auto reply = std::exchange(rebuilding_.reply, {})) reply(std::move(rebuilt));
@@ -159,7 +160,7 @@ void Workspace::fork_session(const std::string& id, const std::string& name, Wha
   around_.plane.node.request(
       sandbox::StopSandbox{.sandbox = session->cell->sandbox(), .when = when(what)},
       alive_.guard([this, id = session->record.id, fork = record->id,
-                    finished = std::move(finished)](Result<NodeClient::Answer> answer) mutable {
+                    finished = std::move(finished)](const Result<NodeClient::Answer>& answer) mutable {
         Session* source = find_session(id);
         if (!source) return finished(Error::make("session.conflict", "session '{}' was ended meanwhile", id));
         if (!answer) {
@@ -172,18 +173,19 @@ void Workspace::fork_session(const std::string& id, const std::string& name, Wha
 }
 
 void Workspace::copy_stopped_session(Session& source, const std::string& fork, Reply<> finished) {
-  source.cell->stop(alive_.guard([this, id = source.record.id, fork,
-                                  finished = std::move(finished)](Result<> stopped) mutable {
-    if (Session* known = find_session(id); !stopped && known) known->changing = false;
-    if (!stopped) return finished(std::move(stopped));
-    around_.plane.node.request(
-        sandbox::ForkStorage{.workspace = record_.id, .session = id, .fork = fork},
-        alive_.guard([this, id, finished = std::move(finished)](Result<NodeClient::Answer> answer) mutable {
-          resume(id, [finished = std::move(finished), result = done(answer)](Result<> resumed) mutable {
-            finished(result ? std::move(resumed) : std::move(result));
-          });
-        }));
-  }));
+  source.cell->stop(alive_.guard(
+      [this, id = source.record.id, fork, finished = std::move(finished)](Result<> stopped) mutable {
+        if (Session* known = find_session(id); !stopped && known) known->changing = false;
+        if (!stopped) return finished(std::move(stopped));
+        around_.plane.node.request(
+            sandbox::ForkStorage{.workspace = record_.id, .session = id, .fork = fork},
+            alive_.guard([this, id,
+                          finished = std::move(finished)](const Result<NodeClient::Answer>& answer) mutable {
+              resume(id, [finished = std::move(finished), result = done(answer)](Result<> resumed) mutable {
+                finished(result ? std::move(resumed) : std::move(result));
+              });
+            }));
+      }));
 }
 
 void Workspace::begin_fork(const std::string& fork, Result<> forked, Reply<SessionView> reply) {
@@ -200,7 +202,7 @@ void Workspace::begin_fork(const std::string& fork, Result<> forked, Reply<Sessi
   }
   auto failed = [this, fork](Error error, Reply<SessionView> told) {
     finish_session_end(*find_session(fork),
-                       [told = std::move(told), error = std::move(error)](Result<>) mutable {
+                       [told = std::move(told), error = std::move(error)](const Result<>&) mutable {
                          told(std::unexpected(std::move(error)));
                        });
   };

@@ -53,13 +53,14 @@ Result<std::map<std::string, Record>> read_all_records(const std::string& direct
       SAW_TRY(trash.take(parent.get(), name));
       continue;
     }
+    const std::string place = fmt::format("{}/{}", directory, name);
     if constexpr (std::is_same_v<Record, SessionRecord>)
-      if (was_never_written(directory + "/" + name)) {
+      if (was_never_written(place)) {
         log_warning("session '{}' is lost: its record had not reached the disk", name);
         SAW_TRY(trash.take(parent.get(), name));
         continue;
       }
-    Record record = SAW_TRY(read_record<Record>(directory + "/" + name), name);
+    Record record = SAW_TRY(read_record<Record>(place), name);
     if constexpr (requires { record.upper; }) {
       const LayerList upper = {record.upper};
       SAW_TRY(check_layers({&upper, &record.frozen, &record.base}));
@@ -110,6 +111,7 @@ Result<> Records::reload(const std::string& workspace, Trash& trash) {
 
 std::vector<std::string> Records::workspaces() const {
   std::vector<std::string> out;
+  out.reserve(workspaces_.size());
   for (const auto& [name, record] : workspaces_) out.push_back(name);
   return out;
 }
