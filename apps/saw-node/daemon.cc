@@ -42,10 +42,11 @@ class Herald {
 };
 
 struct Paths {
-  std::string directory, run, control, node, log;
+  std::string directory, run, records, control, node, log;
   explicit Paths(const Options& options)
       : directory(options.directory),
         run(options.socket_path.substr(0, std::max<size_t>(1, options.socket_path.rfind('/')))),
+        records(run + "/records"),
         control(directory + "/control"),
         node(directory + "/node"),
         log(directory + "/log") {}
@@ -73,6 +74,24 @@ Result<> make_layout(const Paths& paths) {
   SAW_TRY(own_directory(paths.log, 0700));
   SAW_TRY(make_directories(paths.control, 0700));
   return {};
+}
+
+// Records of sandboxes end with the kernel that runs them, and are written and removed all day: they live
+// beside the socket, which is on tmpfs where there is one. <node>/state leads there, and leads the next
+// saw-node to the records of this one even when it listens on another socket.
+Result<std::string> records_directory(const Paths& paths) {
+  const std::string link = paths.node + "/state";
+  ::rmdir(link.c_str());  // an empty one of its own, as earlier versions made
+  struct stat info{};
+  if (::stat(link.c_str(), &info) == 0 && S_ISDIR(info.st_mode) && info.st_uid == ::geteuid() &&
+      (info.st_mode & (S_IWGRP | S_IWOTH)) == 0)
+    return link;
+  SAW_TRY(own_directory(paths.records, 0700));
+  if (::unlink(link.c_str()) != 0 && errno != ENOENT)
+    return Error::system("node.directory", "removing the link '{}'", link);
+  if (::symlink(paths.records.c_str(), link.c_str()) != 0)
+    return Error::system("node.directory", "linking '{}'", link);
+  return link;
 }
 
 // sawd, with a uid of its own, must find its way to its directory.
@@ -183,7 +202,8 @@ Result<Fd> earlier_user_namespace(const sandbox::StateDirectory& state) {
 }
 
 Result<int> run(const Options& options, const Paths& paths, Herald& herald) {
-  sandbox::StateDirectory state = SAW_TRY(sandbox::StateDirectory::open(paths.node + "/state"));
+  const std::string records = SAW_TRY(records_directory(paths));
+  sandbox::StateDirectory state = SAW_TRY(sandbox::StateDirectory::open(records));
   Fd earlier;
   if (::geteuid() != 0) earlier = SAW_TRY(earlier_user_namespace(state));
   const os::DaemonView view = SAW_TRY(os::enter_daemon_namespaces(std::move(earlier)));
@@ -222,6 +242,7 @@ Result<int> run(const Options& options, const Paths& paths, Herald& herald) {
   SAW_TRY(node.start());
   loop.run();
   ::unlink(options.socket_path.c_str());
+  ::rmdir(paths.records.c_str());  // unless sandboxes live on
   log_info("stopped");
   return status;
 }

@@ -6,6 +6,7 @@
 //   <dir>/node            saw-node's, mode 0700: sawd cannot read it
 //   <dir>/log/saw.log     of all programs
 //   <dir>/node/lock       held by the one saw-node of this state directory
+//   <dir>/node/state      link to <run>/records: what it remembers of running sandboxes
 //   <run>/node.lock       held by the one saw-node of this run directory
 #pragma once
 

@@ -3,6 +3,8 @@
 #include <csignal>
 #include <cstdio>
 
+#include <malloc.h>
+
 #include "base/log.h"
 #include "daemon.h"
 #include "options.h"
@@ -11,6 +13,10 @@
 int main(int argc, char** argv) {
   using saw::node_app::Options;
   saw::configure_log("saw-node", saw::LogLevel::info);
+  // A plan is half a megabyte with its generated files: what one start used, the next finds mapped.
+  constexpr int kKeptHeapBytes = 4 << 20;
+  ::mallopt(M_TRIM_THRESHOLD, kKeptHeapBytes);
+  ::mallopt(M_MMAP_THRESHOLD, kKeptHeapBytes);
   auto options = saw::node_app::parse_options({argv + 1, argv + argc});
   if (!options) {
     std::fprintf(stderr, "saw-node: %s\n%s", options.error().message.c_str(), saw::node_app::kUsage);

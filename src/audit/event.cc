@@ -223,6 +223,7 @@ std::string http_activity(const HttpActivity& e) {
   put(saw, "request_digest", e.digest, kMaxId);
   put(saw, "review", e.review, kMaxId);
   put(saw, "credential_used", e.credential_used, kMaxId);
+  put(saw, "operation", e.operation);
   return render(j);
 }
 

@@ -48,6 +48,7 @@ struct HttpActivity : Base {
   uint64_t bytes_out = 0, bytes_in = 0;
   std::string review;           // id, when a person decided
   std::string credential_used;  // name of the injected credential, never its value
+  std::string operation;        // in the protocol's words: "tools/call create_ticket"; empty: plain HTTP
 };
 std::string http_activity(const HttpActivity&);
 

@@ -50,9 +50,14 @@ std::string in_brackets(const std::string& text) {
   return text.empty() ? "" : " (" + text + ")";
 }
 
+std::string in_square_brackets(const std::string& text) {
+  return text.empty() ? "" : " [" + text + "]";
+}
+
 std::string http(const Json& j) {
   std::string out =
       text(j, {"http_request", "http_method"}) + " " + text(j, {"http_request", "url", "url_string"});
+  out += in_square_brackets(text(j, {"unmapped", "saw", "operation"}));
   if (auto code = number(j, {"http_response", "code"})) out += fmt::format(" {}", *code);
   if (auto used = text(j, {"unmapped", "saw", "credential_used"}); !used.empty()) out += " with " + used;
   return out;

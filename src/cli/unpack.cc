@@ -35,7 +35,9 @@ Unpacker::~Unpacker() {
   // A directory that may not be written cannot be emptied either; those above it come first.
   for (const Mode& each : directories_) {
     std::string name;
-    if (auto parent = open_parent(each.path, name)) ::fchmodat(parent->get(), name.c_str(), 0700, 0);
+    auto parent = open_parent(each.path, name);
+    if (!parent || ::fchmodat(parent->get(), name.c_str(), 0700, 0) != 0)
+      continue;  // remove_all does what it can without
   }
   std::error_code ignored;
   std::filesystem::remove_all(staging_, ignored);

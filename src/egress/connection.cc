@@ -42,7 +42,10 @@ void Connection::close() {
 }
 
 void Connection::recheck() {
-  if (admitted_ && services_.config && !services_.config->policy.endpoint(to_.host, to_.port)) close();
+  if (!admitted_ || !services_.config) return;
+  const bool lasting = agent_ && agent_->still_admitted;
+  if (!services_.config->policy.endpoint(to_.host, to_.port) || (lasting && !agent_->still_admitted()))
+    close();
 }
 
 // A synthetic address stands for the name that was resolved to it; any other is the literal itself.

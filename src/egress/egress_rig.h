@@ -43,6 +43,9 @@ class Agent {
   Answer read_answer(std::string_view method = "GET");
   Answer get(std::string_view target, std::string_view extra_fields = "");
   Answer post(std::string_view target, std::string_view body, std::string_view extra_fields = "");
+  // What comes, up to and with that text, or as much as comes within a moment.
+  std::string read_until(std::string_view text);
+  std::string read_bytes(size_t count);
   bool ended();  // the peer has closed, within a moment
   void hang_up();
   std::string host = "";
@@ -56,6 +59,21 @@ struct OriginRequest {
   std::string field(std::string_view name) const;
 };
 using Handler = std::function<std::string(const OriginRequest&)>;  // raw answer; "" closes the connection
+// For a handler that wants to go on talking on the connection after the request's head (and body) instead of answering once.
+class OriginStream {
+ public:
+  explicit OriginStream(Conversation& stream) : stream_(stream) {}
+  bool send(std::string_view bytes);
+  std::string read_until(std::string_view text);
+  std::string read_bytes(size_t count);
+  bool ended();
+  void close();
+
+ private:
+  Conversation& stream_;
+};
+using StreamHandler =
+    std::function<void(const OriginRequest&, OriginStream&)>;  // the connection ends with it
 std::string ok(std::string_view body, std::string_view extra_fields = "");
 
 struct ConnectOptions {
@@ -78,6 +96,7 @@ class Rig {
 
   enum class Trust { yes, no };
   void serve(const std::string& host, uint16_t port, Handler handler, Trust trust = Trust::yes);
+  void serve_stream(const std::string& host, uint16_t port, StreamHandler handler);
   std::vector<OriginRequest> received() const;
   int dials() const;
 

@@ -235,6 +235,50 @@ Answer Agent::post(std::string_view target, std::string_view body, std::string_v
   return read_answer();
 }
 
+namespace {
+
+std::string take_until(Conversation& stream, std::string_view text) {
+  size_t at;
+  while ((at = stream.buffer.find(text)) == std::string::npos)
+    if (!stream.read_more()) return std::exchange(stream.buffer, {});
+  std::string out = stream.buffer.substr(0, at + text.size());
+  stream.buffer.erase(0, at + text.size());
+  return out;
+}
+std::string take_bytes(Conversation& stream, size_t count) {
+  while (stream.buffer.size() < count)
+    if (!stream.read_more()) break;
+  std::string out = stream.buffer.substr(0, count);
+  stream.buffer.erase(0, out.size());
+  return out;
+}
+
+}  // namespace
+
+std::string Agent::read_until(std::string_view text) {
+  return take_until(*stream_, text);
+}
+std::string Agent::read_bytes(size_t count) {
+  return take_bytes(*stream_, count);
+}
+bool OriginStream::send(std::string_view bytes) {
+  return stream_.write(bytes);
+}
+std::string OriginStream::read_until(std::string_view text) {
+  return take_until(stream_, text);
+}
+std::string OriginStream::read_bytes(size_t count) {
+  return take_bytes(stream_, count);
+}
+void OriginStream::close() {
+  stream_.ready = false;
+}
+bool OriginStream::ended() {
+  while (stream_.read_more()) {
+  }
+  return true;
+}
+
 // ---- the rig
 
 struct Rig::State {
@@ -259,8 +303,10 @@ struct Rig::State {
   void run_engine(os::Channel engine_control, os::Channel engine_audit);
   void play_perimeter();
   void play_audit();
-  void serve_origin(Fd listener, Handler handler, std::shared_ptr<LeafIssuer> issuer, std::string host);
-  void converse(Fd accepted, const Handler& handler, SSL_CTX* context);
+  void serve(const std::string& host, uint16_t port, StreamHandler handler, bool repeats, Trust trust);
+  void serve_origin(Fd listener, StreamHandler handler, bool repeats, std::shared_ptr<LeafIssuer> issuer,
+                    std::string host);
+  void converse(Fd accepted, const StreamHandler& handler, bool repeats, SSL_CTX* context);
   template <class Function> bool poll_control(std::chrono::milliseconds limit, Function&& done);
   std::string configured_error;
   uint64_t configured_epoch = 0;
@@ -330,7 +376,7 @@ void Rig::State::play_audit() {
   }
 }
 
-void Rig::State::converse(Fd accepted, const Handler& handler, SSL_CTX* context) {
+void Rig::State::converse(Fd accepted, const StreamHandler& handler, bool repeats, SSL_CTX* context) {
   Conversation stream(std::move(accepted));
   if (context && !stream.start_tls(context, nullptr, true)) return;
   while (true) {
@@ -352,22 +398,24 @@ void Rig::State::converse(Fd accepted, const Handler& handler, SSL_CTX* context)
       std::lock_guard guard(lock);
       received.push_back(request);
     }
-    std::string answer = handler(request);
-    if (answer.empty() || !stream.write(answer)) return;
+    OriginStream talk(stream);
+    handler(request, talk);
+    if (!repeats || !stream.ready) return;
   }
 }
 
-void Rig::State::serve_origin(Fd listener, Handler handler, std::shared_ptr<LeafIssuer> issuer,
-                              std::string host) {
+void Rig::State::serve_origin(Fd listener, StreamHandler handler, bool repeats,
+                              std::shared_ptr<LeafIssuer> issuer, std::string host) {
   std::vector<std::thread> conversations;
   SSL_CTX* context = issuer ? *issuer->context_for(host) : nullptr;
   while (!stop) {
     if (!wait_readable(listener.get(), 50ms)) continue;
     Fd accepted(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
     if (accepted)
-      conversations.emplace_back([this, handler, context, fd = std::make_shared<Fd>(std::move(accepted))] {
-        converse(std::move(*fd), handler, context);
-      });
+      conversations.emplace_back(
+          [this, handler, repeats, context, fd = std::make_shared<Fd>(std::move(accepted))] {
+            converse(std::move(*fd), handler, repeats, context);
+          });
   }
   for (auto& t : conversations) t.join();
 }
@@ -471,7 +519,20 @@ std::string Rig::configure(std::string_view yaml) {
 }
 
 void Rig::serve(const std::string& host, uint16_t port, Handler handler, Trust trust) {
-  State& s = *state_;
+  auto answer = [handler = std::move(handler)](const OriginRequest& request, OriginStream& stream) {
+    std::string bytes = handler(request);
+    if (bytes.empty() || !stream.send(bytes)) stream.close();
+  };
+  state_->serve(host, port, std::move(answer), true, trust);
+}
+
+void Rig::serve_stream(const std::string& host, uint16_t port, StreamHandler handler) {
+  state_->serve(host, port, std::move(handler), false, Trust::yes);
+}
+
+void Rig::State::serve(const std::string& host, uint16_t port, StreamHandler handler, bool repeats,
+                       Trust trust) {
+  State& s = *this;
   uint16_t listening = 0;
   Fd listener = listen_loopback(listening);
   const Ca& ca = trust == Trust::yes ? s.internet_ca : s.other_ca;
@@ -482,9 +543,10 @@ void Rig::serve(const std::string& host, uint16_t port, Handler handler, Trust t
     std::lock_guard guard(s.lock);
     s.routes[fmt::format("{}:{}", host, port)] = listening;
   }
-  s.threads.emplace_back([&s, handler, issuer, host, fd = std::make_shared<Fd>(std::move(listener))] {
-    s.serve_origin(std::move(*fd), handler, issuer, host);
-  });
+  s.threads.emplace_back(
+      [&s, handler, repeats, issuer, host, fd = std::make_shared<Fd>(std::move(listener))] {
+        s.serve_origin(std::move(*fd), handler, repeats, issuer, host);
+      });
 }
 
 std::vector<OriginRequest> Rig::received() const {

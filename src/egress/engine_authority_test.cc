@@ -202,6 +202,21 @@ TEST(Review, what_arrives_while_a_request_is_held_is_answered_after_it) {
   EXPECT_EQ(agent.read_answer().body, "GET /next ");
 }
 
+TEST(Review, the_connection_is_as_good_after_it_as_before) {
+  Rig rig;
+  rig.serve("api.example.com", 443, echo);
+  ASSERT_EQ(rig.configure(Rig::policy(kReviewed)), "");
+  Agent agent = rig.connect("api.example.com", 443);
+  for (int i = 0; i < 3; ++i) {
+    agent.send("POST /x HTTP/1.1\r\nHost: api.example.com\r\nContent-Length: 1\r\n\r\na");
+    auto ask = rig.next_ask();
+    ASSERT_TRUE(ask.has_value());
+    rig.answer(*ask, ReviewOutcome::approved);
+    EXPECT_EQ(agent.read_answer().body, "POST /x a");
+    EXPECT_EQ(agent.get("/y").body, "GET /y ");
+  }
+}
+
 TEST(Review, a_body_too_large_to_be_shown_is_refused) {
   Rig rig;
   rig.serve("api.example.com", 443, echo);

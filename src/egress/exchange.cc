@@ -99,7 +99,12 @@ std::optional<Denial> Exchange::check_form() {
   if (head_.method == "CONNECT")
     return denied("request.connect",
                   "CONNECT is not needed: connections are captured and judged without a proxy setting");
-  if (find_field(head_.fields, "upgrade")) return denied("request.upgrade", "Upgrade is not available");
+  if (auto upgrade = find_field(head_.fields, "upgrade")) {
+    if (!same_token(*upgrade, "websocket"))
+      return denied("request.upgrade", "no Upgrade but that to websocket is available");
+    if (auto problem = check_ws_request(head_); !problem.empty()) return malformed(problem);
+    kind_ = policy::Request::Kind::websocket;
+  }
   if (!to_.is_named_by(head_.host)) return malformed("malformed:host-mismatch");
   if (to_.tls && !to_.literal && to_.sni != to_.host)
     return malformed(to_.sni.empty() ? "malformed:sni-missing" : "malformed:sni-mismatch");
@@ -107,6 +112,7 @@ std::optional<Denial> Exchange::check_form() {
     if (!to_.is_named_by(absolute->authority)) return malformed("malformed:absolute-target");
     target_ = absolute->path.starts_with('/') ? absolute->path : "/" + std::string(absolute->path);
   }
+  spell_scope_plainly();
   return std::nullopt;
 }
 
@@ -134,14 +140,15 @@ void Exchange::allow_ranges(const policy::Endpoint& endpoint) {
   for (const policy::AddressRange& range : endpoint.addresses) ranges_.push_back(range_text(range));
 }
 
-std::optional<Denial> Exchange::judge() {
-  std::vector<policy::Header> headers;
+// What is judged; the fields go to `headers`, which the answer borrows.
+policy::Request Exchange::request(std::vector<policy::Header>& headers) const {
   headers.reserve(head_.fields.size());
   // Only what will be sent may argue for the request; what frames it is judged too.
   for (const Field& f : head_.fields)
     if (is_framing(f.name) || same_token(f.name, "host") || !is_hop_by_hop(f.name, head_.fields))
       headers.push_back({f.name, f.value});
-  policy::Request request{.host = to_.host,
+  policy::Request request{.kind = kind_,
+                          .host = to_.host,
                           .port = to_.port,
                           .tls = to_.tls,
                           .sni = to_.sni,
@@ -151,16 +158,28 @@ std::optional<Denial> Exchange::judge() {
                           .time = services_.net.clock.now(),
                           .agent = who_.agent};
   if (whole_body_) request.body = *whole_body_;
-  policy::Decision decision = config_->policy.decide(request);
+  return request;
+}
+
+std::optional<Denial> Exchange::judge() {
+  policy::Decision decision = decide();
   judged_.effect = decision.effect;
   judged_.rule = decision.rule;
   judged_.reason = decision.reason;
   if (!decision.entry.empty()) judged_.entry = decision.entry;
+  judged_.min_age_days = decision.min_age_days;
   judged_.target = std::move(decision.canonical_target);
+  // Entries that share the destination may differ by path in what they add and where they may lead.
+  std::optional<policy::Endpoint> exact;
+  if (!judged_.target.empty()) exact = config_->policy.endpoint(to_.host, to_.port, judged_.target);
+  if (exact) {
+    judged_.protocol = exact->protocol;
+    judged_.body = exact->body;
+  }
+  read_operation();
   if (decision.effect == policy::Effect::deny) return from_decision(decision);
   if (judged_.target.empty()) return malformed("malformed:target");
-  // Entries that share the destination may differ by path in what they add and where they may lead.
-  if (auto exact = config_->policy.endpoint(to_.host, to_.port, judged_.target)) {
+  if (exact) {
     judged_.credential = exact->credential;
     allow_ranges(*exact);
   }
@@ -236,17 +255,12 @@ Denial Exchange::malformed(std::string_view problem) const {
           .reason = std::string(problem),
           .layer = "runtime",
           .rule = {},
-          .ask = "send an unambiguous HTTP/1.1 request",
+          .ask = ask_for(problem),
           .review = {}};
 }
 
 Denial Exchange::denied(std::string code, std::string reason) const {
-  std::string_view path = std::string_view(target_).substr(0, target_.find('?'));
-  std::string ask =
-      fmt::format("ask the workspace's owner to add host {} port {} method {} path {} to the policy, ",
-                  to_.host, to_.port, head_.method, path);
-  ask += judged_.entry.empty() ? std::string("in a network entry of its own")
-                               : fmt::format("network entry '{}'", judged_.entry);
+  std::string ask = ask_for(reason);
   return {.status = 403,
           .code = std::move(code),
           .reason = std::move(reason),

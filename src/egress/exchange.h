@@ -8,25 +8,39 @@
 // event. The decision's event is recorded before anything goes upstream.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "audit/event.h"
+#include "egress/answer_filter.h"
 #include "egress/credentials.h"
 #include "egress/destination.h"
 #include "egress/egress_protocol.h"
 #include "egress/http1_body.h"
 #include "egress/http1_message.h"
+#include "egress/mcp_answer.h"
+#include "egress/operation.h"
 #include "egress/services.h"
+#include "egress/websocket.h"
 
 namespace saw::egress {
+
+// What a registry is asked for where the ages of versions matter: the forms that tell them.
+constexpr std::string_view kVersionLists = "application/vnd.pypi.simple.v1+json, application/json;q=0.9";
+
+// npm's clients write "/@scope%2fname" for "/@scope/name", which every registry reads alike: put plainly, so that it is judged, and sent, as
+// what it is. Any other encoded slash stays, and is refused (docs/decisions/0042).
+std::string plain_scope(std::string target);
 
 // The agent's side of a connection.
 struct AgentSide {
   AgentSide(Net& net, std::unique_ptr<Stream> s) : stream(std::move(s)), in(net, *stream) {}
   std::unique_ptr<Stream> stream;
   Inbound in;
+  // Set while an answer lasts that a later policy may end: whether the one in force still admits it.
+  std::move_only_function<bool()> still_admitted;
 };
 
 // The connection upstream that belongs to an agent's connection: dialled by the first request, kept for the
@@ -68,6 +82,10 @@ class Exchange {
     policy::Effect effect = policy::Effect::deny;
     std::string rule, reason, entry, target;  // target: canonical
     policy::Limits limits;
+    policy::Protocol protocol = policy::Protocol::http;
+    policy::BodyNeed body = policy::BodyNeed::none;  // of the entries that the path leads to
+    Operation operation;
+    uint16_t min_age_days = 0;    // the answer is a list of versions: younger ones are left out
     std::string_view credential;  // the endpoint's, or empty
     const policy::Credential* inject = nullptr;
   };
@@ -77,6 +95,7 @@ class Exchange {
   Task<std::optional<Denial>> admit();
   std::optional<Denial> check_form();
   std::optional<Denial> check_endpoint();
+  policy::Request request(std::vector<policy::Header>& headers) const;
   std::optional<Denial> judge();
   void allow_ranges(const policy::Endpoint& endpoint);
   std::optional<Denial> check_placeholders();
@@ -90,11 +109,31 @@ class Exchange {
   Denial from_decision(const policy::Decision& decision) const;
   Denial misuse(const std::string& secret);
 
+  // what the protocol adds (exchange_protocol.cc)
+  void read_operation();
+  std::string ask_for(std::string_view reason) const;
+  class McpAnswers;
+  std::string_view path() const;  // as it will be sent, once that is known
+  bool reads_answer() const;
+  std::optional<Denial> prepare_filter();
+  std::optional<Denial> filter_mcp(std::string_view type);
+  std::optional<Denial> filter_registry(std::string_view type);
+  void filter_question();
+  bool asks_model() const;
+  void learn_age(std::string_view url, Nanos published);
+  policy::Decision decide();
+  void spell_scope_plainly();
+  Task<std::optional<Denial>> filter_whole_answer();
+  bool still_admitted() const;
+  Denial unreadable_answer(std::string code, std::string reason) const;
+
   // review (exchange_review.cc)
   Task<std::optional<Denial>> hold_for_review();
-  ReviewAsk review_ask() const;
+  Task<std::optional<Denial>> ask_person(ReviewAsk ask);
+  ReviewAsk review_ask(std::string_view payload) const;
   std::string preview() const;
-  std::optional<Denial> after_verdict(const std::optional<ReviewVerdict>& verdict);
+  Denial not_approved(const std::optional<ReviewVerdict>& verdict);
+  std::optional<Denial> after_approval();
 
   // forwarding (exchange_forward.cc)
   struct Upload;
@@ -110,10 +149,26 @@ class Exchange {
   std::optional<Denial> check_answer() const;
   Task<Persistence> relay_answer(Upload& state);
   Task<bool> relay_body(std::string out, BodyPlan plan);
+  Task<bool> relay_whole(std::string out);
+  std::optional<std::string> for_agent(BodyReader::Part part);
+
+  // an upgraded connection (exchange_websocket.cc)
+  struct Tunnel;
+  Task<Persistence> run_websocket(Upload& sending);
+  std::string upgrade_answer() const;
+  Task<> relay_from_agent(Tunnel& tunnel);
+  Task<> relay_from_server(Tunnel& tunnel);
+  Task<bool> pass_from_agent(Tunnel& tunnel, WsMessage message);
+  Task<bool> pass_from_server(Tunnel& tunnel, WsMessage message);
+  Task<std::optional<Denial>> admit_message(Tunnel& tunnel, const WsMessage& message);
+  Task<std::optional<Denial>> review_message(const WsMessage& message);
+  policy::Decision decide_message(const WsMessage& message) const;
 
   // events (exchange_events.cc)
   uint64_t record(audit::Verdict verdict, std::string_view rule, std::string_view reason, uint16_t status);
-  void record_finding(std::string title, std::string kind, std::string_view reason);
+  audit::HttpActivity event(audit::Verdict verdict, std::string_view rule, std::string_view reason) const;
+  void record_finding(std::string title, std::string kind, std::string_view reason,
+                      audit::Verdict verdict = audit::Verdict::denied);
 
   Services& services_;
   const ChannelIdentity& who_;
@@ -126,7 +181,8 @@ class Exchange {
   std::string head_bytes_, answer_bytes_;  // what the heads' views point into
   RequestHead head_;
   ResponseHead answer_;
-  std::string target_;  // origin-form
+  std::string target_;                                        // origin-form
+  policy::Request::Kind kind_ = policy::Request::Kind::http;  // or an upgrade to websocket
   std::optional<BodyReader> body_;
   std::optional<std::string> whole_body_;
   Judged judged_;
@@ -135,6 +191,9 @@ class Exchange {
   std::string review_;  // id
   RenderedCredential credential_;
   std::optional<Redactor> redactor_;
+  std::unique_ptr<McpView> mcp_view_;  // before the filter that borrows it
+  std::unique_ptr<AnswerFilter> filter_;
+  std::optional<std::string> whole_answer_;
   std::string answer_reason_;
   bool began_ = false, answer_started_ = false, continued_ = false;
 };

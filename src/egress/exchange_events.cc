@@ -3,8 +3,8 @@
 
 namespace saw::egress {
 
-uint64_t Exchange::record(audit::Verdict verdict, std::string_view rule, std::string_view reason,
-                          uint16_t status) {
+audit::HttpActivity Exchange::event(audit::Verdict verdict, std::string_view rule,
+                                    std::string_view reason) const {
   audit::HttpActivity event;
   event.time = services_.net.clock.now();
   event.layer = audit::Layer::runtime;
@@ -19,8 +19,8 @@ uint64_t Exchange::record(audit::Verdict verdict, std::string_view rule, std::st
   event.host = to_.host;
   event.port = to_.port;
   event.target = target;
-  event.status = status;
   event.review = review_;
+  event.operation = judged_.operation.summary;
   if (whole_body_)
     event.bytes_out = whole_body_->size();
   else if (head_.framing == Framing::length)
@@ -29,17 +29,28 @@ uint64_t Exchange::record(audit::Verdict verdict, std::string_view rule, std::st
   std::string_view verb = verdict == audit::Verdict::allowed  ? "was allowed"
                           : verdict == audit::Verdict::denied ? "was denied"
                                                               : "waits for review of";
-  event.message = fmt::format("agent '{}' {} {} {} ({})", who_.agent, verb,
-                              head_.method.empty() ? "a malformed request to" : head_.method,
-                              to_.url(std::string_view(target).substr(0, audit::kMaxText)), reason);
-  return services_.audit.record(audit::http_activity(event));
+  const std::string operation = event.operation.empty() ? "" : fmt::format(" [{}]", event.operation);
+  event.message =
+      fmt::format("agent '{}' {} {} {}{} ({})", who_.agent, verb,
+                  head_.method.empty() ? "a malformed request to" : head_.method,
+                  to_.url(std::string_view(target).substr(0, audit::kMaxText)), operation, reason);
+  return event;
 }
 
-void Exchange::record_finding(std::string title, std::string kind, std::string_view reason) {
+uint64_t Exchange::record(audit::Verdict verdict, std::string_view rule, std::string_view reason,
+                          uint16_t status) {
+  audit::HttpActivity told = event(verdict, rule, reason);
+  told.status = status;
+  return services_.audit.record(audit::http_activity(told));
+}
+
+void Exchange::record_finding(std::string title, std::string kind, std::string_view reason,
+                              audit::Verdict verdict) {
+  if (!services_.audit.has_room()) return;
   audit::Finding event;
   event.time = services_.net.clock.now();
   event.layer = audit::Layer::runtime;
-  event.verdict = audit::Verdict::denied;
+  event.verdict = verdict;
   event.who = who(who_);
   event.reason = reason;
   if (config_) event.policy_digest = digest_text(config_->policy.digest());

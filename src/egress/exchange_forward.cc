@@ -75,6 +75,9 @@ std::string Exchange::request_head(std::string_view credential_value) const {
     request.credential_header = judged_.inject->header;
     request.credential_value = credential_value;
   }
+  if (kind_ == policy::Request::Kind::websocket) request.upgrade = UpstreamRequest::Upgrade::websocket;
+  if (judged_.min_age_days != 0) request.accept = kVersionLists;
+  if (reads_answer()) request.answer = UpstreamRequest::Answer::readable;
   return upstream_head(request, head_.fields);
 }
 
@@ -162,9 +165,11 @@ Task<Persistence> Exchange::forward() {
     Upload sending(services_.net);
     spawn(upload(sending));
     std::optional<Denial> denial = co_await read_answer_head();
+    if (!denial && answer_.status == 101) co_return co_await run_websocket(sending);
+    if (!denial) denial = co_await filter_whole_answer();
     if (!denial) co_return co_await relay_answer(sending);
 
-    const bool silent = upstream_->in.view().empty();
+    const bool silent = answer_bytes_.empty() && upstream_->in.view().empty();
     if (sending.done.is_open() && reused && silent && is_repeatable()) {
       reused = false;
       continue;
@@ -187,6 +192,7 @@ Task<std::optional<Denial>> Exchange::read_answer_head() {
     denial.ask = "try again; if it persists, tell the destination's operator";
     return denial;
   };
+  answer_bytes_.clear();
   for (int interim = 0; interim <= ExchangeLimits::kMaxInterimAnswers; ++interim) {
     ParsedResponse parsed;
     while ((parsed = parse_response_head(upstream_->in.view(), head_.method)).state == HeadState::incomplete)
@@ -196,25 +202,32 @@ Task<std::optional<Denial>> Exchange::read_answer_head() {
       co_return failure("upstream.malformed", fmt::format("the destination's answer is {}", parsed.problem));
     answer_bytes_ = upstream_->in.view().substr(0, parsed.consumed);
     upstream_->in.consume(parsed.consumed);
-    if (parsed.head.status == 101)
-      co_return failure("upstream.upgrade", "the destination wants another protocol");
+    if (parsed.head.status == 101) {
+      if (kind_ != policy::Request::Kind::websocket)
+        co_return failure("upstream.upgrade", "the destination wants another protocol");
+      answer_ = parse_response_head(answer_bytes_, head_.method).head;
+      auto problem = check_ws_answer(head_, answer_);
+      if (problem.empty()) co_return std::nullopt;
+      co_return failure("upstream.handshake", fmt::format("the destination's handshake is {}", problem));
+    }
     if (parsed.head.status < 200) continue;
     answer_ = parse_response_head(answer_bytes_, head_.method).head;
-    co_return check_answer();
+    if (auto denial = check_answer()) co_return denial;
+    co_return prepare_filter();
   }
   co_return failure("upstream.malformed", "the destination sends interim answers without end");
 }
 
 // What cannot be searched for the secret does not pass (R53).
 std::optional<Denial> Exchange::check_answer() const {
-  if (!judged_.inject || !redactor_ || redactor_->empty() || answer_.framing == Framing::none)
-    return std::nullopt;
+  const bool searched = judged_.inject && redactor_ && !redactor_->empty();
+  if ((!searched && !reads_answer()) || answer_.framing == Framing::none) return std::nullopt;
   auto coding = std::ranges::find_if(answer_.fields, [](const Field& f) {
     return same_token(f.name, "content-encoding") && !same_token(f.value, "identity");
   });
   if (coding == answer_.fields.end()) return std::nullopt;
   Denial denial =
-      denied("credential.unreadable_answer",
+      denied(searched ? "credential.unreadable_answer" : "upstream.unreadable_answer",
              fmt::format("the destination answered with the coding '{}', which hides what it sends back",
                          coding->value));
   denial.status = 502;
@@ -223,6 +236,10 @@ std::optional<Denial> Exchange::check_answer() const {
 
 Task<Persistence> Exchange::relay_answer(Upload& sending) {
   BodyPlan plan{answer_.framing, answer_.content_length};
+  if (whole_answer_)
+    plan = {Framing::length, whole_answer_->size()};
+  else if (filter_ && filter_->pace() == AnswerFilter::Pace::stream && plan.framing == Framing::length)
+    plan = {Framing::chunked, 0};
   const bool agent_takes_chunks = head_.version == Version::http11;
   if (plan.framing == Framing::until_close && agent_takes_chunks) plan.framing = Framing::chunked;
   if (plan.framing == Framing::chunked && !agent_takes_chunks) plan.framing = Framing::until_close;
@@ -236,7 +253,9 @@ Task<Persistence> Exchange::relay_answer(Upload& sending) {
     answer_reason_ = redactor_->text(answer_.reason);
     answer_.reason = answer_reason_;
   }
+  if (filter_) agent_.still_admitted = [this] { return still_admitted(); };
   bool whole = co_await relay_body(downstream_head(answer_, plan, persistence, value), plan);
+  agent_.still_admitted = nullptr;
   if (!whole) {
     agent_.stream->socket().close();  // the agent must see that it is cut off
     persistence = Persistence::close;
@@ -249,7 +268,39 @@ Task<Persistence> Exchange::relay_answer(Upload& sending) {
   co_return persistence;
 }
 
+// What of a part goes on; nullopt: the answer is cut off here.
+std::optional<std::string> Exchange::for_agent(BodyReader::Part part) {
+  const bool end = part.state == BodyReader::State::end;
+  if (!end && part.state != BodyReader::State::data) return std::nullopt;
+  std::string filtered;
+  if (filter_) {
+    auto passes = end ? filter_->finish() : filter_->feed(part.data);
+    if (!passes) {
+      record(audit::Verdict::denied, judged_.rule, passes.error().code, answer_.status);
+      return std::nullopt;
+    }
+    filtered = std::move(*passes);
+    part.data = filtered;
+  }
+  if (!redactor_) return std::string(part.data);
+  std::string out = part.data.empty() ? std::string() : redactor_->feed(part.data);
+  if (end) out += redactor_->finish();
+  return out;
+}
+
+Task<bool> Exchange::relay_whole(std::string out) {
+  if (redactor_) {
+    out += redactor_->feed(*whole_answer_);
+    out += redactor_->finish();
+  } else {
+    out += *whole_answer_;
+  }
+  agent_.stream->socket().expire_after(ExchangeLimits::kAnswerIdleMs);
+  co_return co_await agent_.stream->write(out);
+}
+
 Task<bool> Exchange::relay_body(std::string out, BodyPlan plan) {
+  if (whole_answer_) co_return co_await relay_whole(std::move(out));
   BodyReader body(upstream_->in, answer_.framing, answer_.content_length);
   while (true) {
     if (upstream_->in.view().empty() && !out.empty() && answer_.framing != Framing::none) {
@@ -257,12 +308,9 @@ Task<bool> Exchange::relay_body(std::string out, BodyPlan plan) {
     }
     BodyReader::Part part = co_await body.next();
     const bool end = part.state == BodyReader::State::end;
-    if (!end && part.state != BodyReader::State::data) co_return false;
-    std::string data;
-    if (redactor_)
-      data = end ? redactor_->finish() : redactor_->feed(part.data);
-    else
-      data = part.data;
+    std::optional<std::string> passes = for_agent(part);
+    if (!passes) co_return false;
+    const std::string data = std::move(*passes);
     if (plan.framing == Framing::chunked) {
       if (!data.empty()) out += encode_chunk(data);
       if (end) out += kLastChunk;

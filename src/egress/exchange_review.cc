@@ -16,11 +16,13 @@ bool is_private(std::string_view name) {
 
 std::string Exchange::preview() const {
   std::string out = fmt::format("{} {}\n", head_.method, to_.url(judged_.target));
+  if (!judged_.operation.detail.empty()) out += "\n" + judged_.operation.detail + "\n";
+  const size_t most = out.size() + kPreviewBytes;
   for (const Field& f : head_.fields) {
     if (is_hop_by_hop(f.name, head_.fields) || is_framing(f.name)) continue;
     out += fmt::format("{}: {}\n", f.name, is_private(f.name) ? "(not shown)" : printable(f.value));
-    if (out.size() > kPreviewBytes) {
-      out.resize(kPreviewBytes);
+    if (out.size() > most) {
+      out.resize(most);
       out += "\n(the rest of the header fields is not shown)\n";
       break;
     }
@@ -29,7 +31,7 @@ std::string Exchange::preview() const {
 }
 
 // The digest covers the exact bytes that will be sent, the injected secret aside, and where to (R91).
-ReviewAsk Exchange::review_ask() const {
+ReviewAsk Exchange::review_ask(std::string_view payload) const {
   ReviewAsk ask;
   ask.channel = channel_;
   ask.method = head_.method;
@@ -42,10 +44,9 @@ ReviewAsk Exchange::review_ask() const {
   ask.entry = judged_.entry;
   std::string_view host = to_.host;
   const std::string to = fmt::format("{}://{}:{}\n", ask.scheme, host, ask.port);
-  ask.digest = digest_text(sha256({to, request_head(judged_.credential), *whole_body_}));
+  ask.digest = digest_text(sha256({to, request_head(judged_.credential), payload}));
   ask.policy_digest = digest_text(config_->policy.digest());
-  ask.preview = preview();
-  ask.body_bytes = whole_body_->size();
+  ask.body_bytes = payload.size();
   ask.hold_ms = config_->policy.review().hold_ms;
   return ask;
 }
@@ -55,9 +56,16 @@ Task<std::optional<Denial>> Exchange::hold_for_review() {
     co_return Denial{
         .status = 503, .code = "review.busy", .reason = "too many requests wait for a person already"};
   if (auto denial = prepare_credential()) co_return denial;  // nobody is asked about what could not be sent
-  ReviewAsk ask = review_ask();
-  const int64_t patience_ms = ask.hold_ms + ExchangeLimits::kReviewGraceMs;
+  ReviewAsk ask = review_ask(*whole_body_);
+  ask.preview = preview();
   record(audit::Verdict::reviewing, judged_.rule, judged_.reason, 0);
+  if (auto denial = co_await ask_person(std::move(ask))) co_return denial;
+  co_return after_approval();
+}
+
+// Waits for a person; nothing: approved.
+Task<std::optional<Denial>> Exchange::ask_person(ReviewAsk ask) {
+  const int64_t patience_ms = ask.hold_ms + ExchangeLimits::kReviewGraceMs;
   agent_.stream->socket().expire_after(patience_ms + ExchangeLimits::kIdleMs);
   std::optional<ReviewVerdict> verdict;
   bool gone = false;
@@ -75,21 +83,23 @@ Task<std::optional<Denial>> Exchange::hold_for_review() {
     Denial denial = denied("review.abandoned", "the agent went away while a person was asked");
     co_return denial;
   }
-  co_return after_verdict(verdict);
+  if (verdict) review_ = verdict->review;
+  if (verdict && verdict->outcome == ReviewOutcome::approved) co_return std::nullopt;
+  co_return not_approved(verdict);
 }
 
-std::optional<Denial> Exchange::after_verdict(const std::optional<ReviewVerdict>& verdict) {
-  if (verdict) review_ = verdict->review;
-  if (!verdict || verdict->outcome != ReviewOutcome::approved) {
-    const bool in_time = verdict && verdict->outcome == ReviewOutcome::denied;
-    Denial denial = denied(in_time ? "review.denied" : "review.timed_out",
-                           in_time ? "a person refused this request" : "nobody decided in time");
-    if (verdict && !verdict->why.empty()) denial.reason += ": " + verdict->why;
-    denial.ask = "ask the workspace's owner to approve this request, or to change the policy";
-    denial.review = review_;
-    return denial;
-  }
-  // An approval does not outlive the policy it was given under.
+Denial Exchange::not_approved(const std::optional<ReviewVerdict>& verdict) {
+  const bool in_time = verdict && verdict->outcome == ReviewOutcome::denied;
+  Denial denial = denied(in_time ? "review.denied" : "review.timed_out",
+                         in_time ? "a person refused this request" : "nobody decided in time");
+  if (verdict && !verdict->why.empty()) denial.reason += ": " + verdict->why;
+  denial.ask = "ask the workspace's owner to approve this request, or to change the policy";
+  denial.review = review_;
+  return denial;
+}
+
+// An approval does not outlive the policy it was given under.
+std::optional<Denial> Exchange::after_approval() {
   if (services_.config == config_) return std::nullopt;
   const std::string approved_target = judged_.target;
   const bool same_policy = config_->policy.digest() == services_.config->policy.digest();

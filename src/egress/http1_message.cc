@@ -13,8 +13,9 @@ constexpr std::array<std::string_view, 9> kHopByHop = {
     "connection", "keep-alive",        "proxy-connection", "proxy-authenticate", "proxy-authorization", "te",
     "trailer",    "transfer-encoding", "upgrade"};
 
-constexpr std::array<std::string_view, 4> kDroppedBesideCredential = {"authorization", "accept-encoding",
-                                                                      "range", "if-range"};
+constexpr std::array<std::string_view, 3> kDroppedForAsking = {"accept", "if-none-match",
+                                                               "if-modified-since"};
+constexpr std::array<std::string_view, 3> kDroppedForReading = {"accept-encoding", "range", "if-range"};
 
 std::string_view standard_reason(uint16_t status) {
   switch (status) {
@@ -96,6 +97,8 @@ std::string denial_response(const Denial& denial, std::string_view request_metho
 
 std::string upstream_head(const UpstreamRequest& request, const Fields& fields) {
   const bool credential = !request.credential_header.empty();
+  const bool websocket = request.upgrade == UpstreamRequest::Upgrade::websocket;
+  const bool readable = credential || request.answer == UpstreamRequest::Answer::readable;
   std::string out = fmt::format("{} {} HTTP/1.1\r\n", request.method, request.target);
   add(out, "Host", request.authority);
   for (const Field& f : fields) {
@@ -103,13 +106,18 @@ std::string upstream_head(const UpstreamRequest& request, const Fields& fields) 
         same_token(f.name, "expect"))
       continue;
     auto is = [&](std::string_view name) { return may_be_taken_for(f.name, name); };
-    if (credential && (is(request.credential_header) || std::ranges::any_of(kDroppedBesideCredential, is)))
-      continue;
+    if (credential && (is(request.credential_header) || is("authorization"))) continue;
+    if (readable && std::ranges::any_of(kDroppedForReading, is)) continue;
+    if (!request.accept.empty() && std::ranges::any_of(kDroppedForAsking, is)) continue;
+    if (websocket && is("sec-websocket-extensions")) continue;
     add(out, f.name, f.value);
   }
-  if (credential) {
-    add(out, request.credential_header, request.credential_value);
-    add(out, "Accept-Encoding", "identity");
+  if (credential) add(out, request.credential_header, request.credential_value);
+  if (readable) add(out, "Accept-Encoding", "identity");
+  if (!request.accept.empty()) add(out, "Accept", request.accept);
+  if (websocket) {
+    add(out, "Connection", "Upgrade");
+    add(out, "Upgrade", "websocket");
   }
   // A method that usually has a body says so even when it is empty (RFC 9110 §8.6).
   if (request.body.framing == Framing::none &&

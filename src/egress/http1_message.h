@@ -44,6 +44,12 @@ struct UpstreamRequest {
   // would let an answer come in a form that cannot be searched for the secret: another coding, or piece by
   // piece.
   std::string_view credential_header, credential_value;
+  // readable: nothing that would let the answer come in another coding, or piece by piece.
+  enum class Answer : uint8_t { any, readable } answer = Answer::any;
+  // Not empty: the only types that are asked for, and whole, whatever the agent has already.
+  std::string_view accept;
+  // websocket: asks for it, without any extension.
+  enum class Upgrade : uint8_t { none, websocket } upgrade = Upgrade::none;
 };
 std::string upstream_head(const UpstreamRequest& request, const Fields& fields);
 

@@ -13,6 +13,8 @@
 #include "egress/net.h"
 #include "egress/review_desk.h"
 #include "egress/tls.h"
+#include "egress/tool_memory.h"
+#include "egress/version_ages.h"
 #include "os/socket.h"
 #include "policy/policy.h"
 
@@ -65,6 +67,8 @@ struct Services {
   Dialer dialer;
   std::shared_ptr<Config> config;  // null until the first Configure
   size_t connections = 0;          // of all channels
+  ToolMemory tools;
+  VersionAges ages;
 };
 
 }  // namespace saw::egress

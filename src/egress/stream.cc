@@ -55,19 +55,20 @@ std::unique_ptr<Stream> plain_stream(std::unique_ptr<Socket> socket) {
 
 void Inbound::consume(size_t bytes) {
   start_ += bytes;
-  SAW_CHECK(start_ <= buffer_.size());
-  if (start_ == buffer_.size()) {
-    buffer_.clear();
-    start_ = 0;
-  }
+  SAW_CHECK(start_ <= filled_);
+  if (start_ == filled_ && !reading_) start_ = filled_ = 0;
 }
 
 Task<Inbound::Fill> Inbound::read_more() {
+  buffer_.resize(filled_);
   if (start_ > 0) buffer_.erase(0, std::exchange(start_, 0));
-  const size_t had = buffer_.size();
-  buffer_.resize(had + kReadBytes);
-  Stream::Got got = co_await stream_.read(std::span(buffer_).subspan(had));
-  buffer_.resize(had + got.bytes);
+  filled_ = buffer_.size();
+  buffer_.resize(filled_ + kReadBytes);
+  reading_ = true;
+  Stream::Got got = co_await stream_.read(std::span(buffer_).subspan(filled_));
+  reading_ = false;
+  filled_ += got.bytes;
+  buffer_.resize(filled_);
   if (got.outcome == Stream::Outcome::data) co_return Fill::more;
   co_return got.outcome == Stream::Outcome::end ? Fill::end : Fill::failed;
 }

@@ -44,7 +44,7 @@ class Inbound {
   enum class Fill : uint8_t { more, end, failed };
 
   Inbound(Net& net, Stream& stream) : net_(net), stream_(stream) {}
-  std::string_view view() const { return std::string_view(buffer_).substr(start_); }
+  std::string_view view() const { return std::string_view(buffer_).substr(start_, filled_ - start_); }
   void consume(size_t bytes);
   Task<Fill> fill();  // appends what comes next
 
@@ -61,7 +61,8 @@ class Inbound {
   Net& net_;
   Stream& stream_;
   std::string buffer_;
-  size_t start_ = 0;
+  size_t start_ = 0, filled_ = 0;  // a read under way writes behind `filled_`
+  bool reading_ = false;
   std::unique_ptr<Gate> ahead_;  // a read-ahead is under way, or its result was not taken yet
   Fill ahead_result_ = Fill::failed;
   Gate* gone_ = nullptr;

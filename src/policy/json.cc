@@ -190,6 +190,8 @@ bool Json::has_lookalike(std::string_view key) const {
 std::expected<Json, std::string_view> parse_json(std::string_view text) {
   // To nlohmann a NUL is the end of the text, and whatever follows it is not looked at.
   if (text.find('\0') != std::string_view::npos) return std::unexpected("malformed:json");
+  // nlohmann skips it; RFC 8259 §8.1 lets other readers refuse it, or take it for what follows.
+  if (text.starts_with("\xef\xbb\xbf")) return std::unexpected("malformed:json");
   Builder builder;
   bool read = false;
   try {

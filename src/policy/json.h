@@ -4,7 +4,7 @@
 //   body->find("method")->text                               // "tools/call"
 //   match_values(*body, "/params/name", effect, glob)        // RFC 6901 pointer
 //
-// Refused: duplicate members, invalid UTF-8, NUL outside strings, anything after the value, more than kMaxDepth levels or
+// Refused: duplicate members, invalid UTF-8, a byte order mark, NUL outside strings, anything after the value, more than kMaxDepth levels or
 // kMaxNodes values. Reasons: "malformed:json", "malformed:json-duplicate", "malformed:json-oversized".
 #pragma once
 

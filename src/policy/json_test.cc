@@ -86,7 +86,8 @@ TEST(Rpc, reads_requests_notifications_and_batches) {
       "a tools/call(t)");
   EXPECT_EQ(calls(R"({"jsonrpc":"2.0","method":"tools/call","params":{"name":"t"}})", RpcDialect::jsonrpc),
             "tools/call");
-  EXPECT_EQ(calls(R"({"jsonrpc":"2.0","id":1,"result":{}})"), "");
+  EXPECT_EQ(calls(R"({"jsonrpc":"2.0","id":1,"result":{"a":1}})"), "");
+  EXPECT_EQ(calls(R"({"jsonrpc":"2.0","id":1,"result":{}})"), "ping");
 }
 
 TEST(Rpc, refuses_what_is_no_message_or_could_be_two) {

@@ -136,10 +136,10 @@ TEST(Lint, files_that_nobody_reaches) {
 }
 
 TEST(Lint, says_what_no_program_enforces) {
-  const Diagnostics d = found(entry("protocol: mcp, allow: [{tools: [a]}]"));
+  const Diagnostics d = found("filesystem: {read: [/w], labels: [{path: /w/c, add: private}]}\n");
   ASSERT_EQ(d.size(), 1u);
   EXPECT_EQ(d[0].code, "policy.not_enforced");
-  EXPECT_THAT(d[0].message, HasSubstr("network.e: protocol: mcp"));
+  EXPECT_THAT(d[0].message, HasSubstr("filesystem.labels"));
 }
 
 TEST(Lint, a_large_entry_says_that_its_rules_were_not_compared) {

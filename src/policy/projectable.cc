@@ -41,11 +41,14 @@ void conditional(const Document& d, Uses& uses) {
     for (const Rule& rule : entry.rules)
       if (rule.when != LabelCondition()) uses.push_back({rule.place, rule.id});
 }
+void ages_elsewhere(const Document& d, Uses& uses) {
+  for (const Entry& entry : d.network)
+    for (const Rule& rule : entry.rules)
+      if (rule.min_age_days != 0 && rule.ecosystem != Ecosystem::npm && rule.ecosystem != Ecosystem::pypi)
+        uses.push_back({rule.place, rule.id});
+}
 void file_labels(const Document& d, Uses& uses) {
   if (!d.filesystem.labels.empty()) uses.push_back({d.labels_place, ""});
-}
-void inference(const Document& d, Uses& uses) {
-  for (const InferenceRule& rule : d.inference) uses.push_back({rule.place, ""});
 }
 void budget(const Document& d, Uses& uses) {
   if (d.budget_place.line != 0) uses.push_back({d.budget_place, ""});
@@ -58,11 +61,7 @@ struct Line {
 
 // The programs of this version enforce everything in the language but this. Whoever builds the enforcement of one deletes its line.
 constexpr Line kNotEnforced[] = {
-    {"protocol: graphql", speaking<Protocol::graphql>},
-    {"protocol: jsonrpc", speaking<Protocol::jsonrpc>},
-    {"protocol: mcp", speaking<Protocol::mcp>},
-    {"protocol: websocket", speaking<Protocol::websocket>},
-    {"protocol: registry", speaking<Protocol::registry>},
+    {"minAgeDays (of another ecosystem than npm and pypi)", ages_elsewhere},
     {"protocol: tcp", speaking<Protocol::tcp>},
     {"tls: passthrough", passthrough},
     {"limits.requestsPerMinute", limited<&Limits::requests_per_minute>},
@@ -71,7 +70,6 @@ constexpr Line kNotEnforced[] = {
     {"when.labels (labels that follow process trees)", conditional},
     {"data: private (labels that follow process trees)", private_data},
     {"filesystem.labels (labels that follow process trees)", file_labels},
-    {"inference (routed models)", inference},
     {"budget", budget},
 };
 

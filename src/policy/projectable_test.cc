@@ -20,14 +20,7 @@ std::string entry(std::string_view fields) {
 
 TEST(Unprojectable, the_language_has_it_but_no_program_enforces_it_yet) {
   const std::pair<std::string, std::string_view> cases[] = {
-      {entry("protocol: graphql, allow: [{types: [query], names: [a], fields: [b]}]"), "protocol: graphql"},
-      {entry("protocol: jsonrpc, allow: [{methods: [\"a*\"], params: {/x: y}}]"), "protocol: jsonrpc"},
-      {entry("protocol: mcp, allow: [{methods: [tools/call], tools: [search_*], arguments: {/path: "
-             "\"/public/**\"}}]"),
-       "protocol: mcp"},
-      {entry("protocol: websocket, allow: [{paths: [\"/a\"], messages: [\"b*\"], binary: allow}]"),
-       "protocol: websocket"},
-      {entry("protocol: registry, allow: [{ecosystem: npm, op: read, minAgeDays: 7}]"), "protocol: registry"},
+      {entry("protocol: registry, allow: [{ecosystem: cargo, op: read, minAgeDays: 7}]"), "minAgeDays"},
       {entry("protocol: tcp, allow: all"), "protocol: tcp"},
       {entry("tls: passthrough, allow: all"), "tls: passthrough"},
       {entry("data: private, allow: all"), "data: private"},
@@ -35,7 +28,6 @@ TEST(Unprojectable, the_language_has_it_but_no_program_enforces_it_yet) {
       {entry("limits: {concurrent: 1}, allow: all"), "limits.concurrent"},
       {entry("limits: {uploadBytesPerHour: 1MiB}, allow: all"), "limits.uploadBytesPerHour"},
       {entry("allow: [{methods: [GET], when: {labels: {none: [private]}}}]"), "when.labels"},
-      {entry("allow: all") + "inference: [{model: \"acme-*\", via: e, data: [public]}]\n", "inference"},
       {"budget: {perDay: {calls: 20000, uploadBytes: 1GiB, tokens: 5}}\n", "budget"},
       {"filesystem: {read: [/w], labels: [{path: /w/c, add: private}]}\n", "filesystem.labels"},
   };
@@ -66,6 +58,15 @@ TEST(Unprojectable, what_is_enforced_today_passes) {
        {std::string("strict: true\ntrifecta: {privateAndUntrusted: deny}\n"),
         entry("allow: [{methods: [GET], paths: [\"/a/**\"], query: {a: b}, headers: {c: d}}]"),
         entry("protocol: git, allow: [{op: fetch}], limits: {requestBytes: 64MiB}"),
+        entry("protocol: graphql, allow: [{types: [query], names: [a], fields: [b]}]"),
+        entry("protocol: mcp, allow: [{methods: [tools/call], tools: [search_*], arguments: {/path: "
+              "\"/public/**\"}}]"),
+        entry("protocol: websocket, allow: [{paths: [\"/a\"], messages: [\"b*\"], binary: allow}]"),
+        entry(
+            "protocol: registry, allow: [{ecosystem: npm, op: read, minAgeDays: 7}, {ecosystem: debian, op: "
+            "read}]"),
+        entry("allow: all") + "inference: [{model: \"acme-*\", via: e, data: [public]}]\n",
+        entry("protocol: jsonrpc, allow: [{methods: [\"a*\"], params: {/x: y}}]"),
         std::string("network:\n  - {name: e, to: {hosts: [h.example]}, tls: none, allow: all}\n"),
         std::string("dataClassification: {name: acme, version: 4, sha256: "
                     "\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"}\n")})

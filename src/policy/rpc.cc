@@ -31,7 +31,10 @@ Outcome answer(const Json& message, RpcDialect dialect) {
                      message.find("id") != nullptr &&
                      only_known(message, {"jsonrpc", "id", "result", "error"});
   if (!valid) return std::unexpected(kMalformed);
-  return RpcCall{.params = result != nullptr ? result : error};
+  // An answer with nothing in it is what a ping is answered with: whoever may ping may answer one.
+  const bool nothing = result != nullptr && result->kind == Json::Kind::object && result->members.empty();
+  return RpcCall{.method = nothing ? std::string_view("ping") : std::string_view(),
+                 .params = result != nullptr ? result : error};
 }
 
 Outcome with_tool(RpcCall call) {

@@ -21,7 +21,8 @@ enum class RpcDialect : uint8_t { jsonrpc, mcp };
 
 struct RpcCall {
   static constexpr size_t kMaxCalls = 1000;
-  std::string_view method;       // empty: an answer to the server's own request (mcp only)
+  // Empty: an answer to the server's own request (mcp only); "ping" if there is nothing in it.
+  std::string_view method;
   const Json* params = nullptr;  // a list or an object
   // mcp, of "tools/call":
   std::string_view tool;

@@ -65,7 +65,8 @@ sandbox::SandboxPlan TestHost::plan(Depth depth) const {
 }
 
 sandbox::Layers TestHost::layers(Depth depth) {
-  sandbox::Layers out{.owner = directory_, .root = directory_, .uid = kTestUid, .gid = kTestUid};
+  const uint32_t agent = rootless() ? 0 : kTestUid;
+  sandbox::Layers out{.owner = directory_, .root = directory_, .uid = agent, .gid = agent};
   if (depth == Depth::workspace) {
     out.upper = workspace();
     return out;
