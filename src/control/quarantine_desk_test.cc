@@ -262,5 +262,16 @@ TEST_F(QuarantineDeskTest, nobody_is_asked_about_what_went_with_a_rebuilt_worksp
   EXPECT_FALSE(approve(review));
 }
 
+TEST_F(QuarantineDeskTest, nobody_is_asked_about_what_is_gone_although_its_workspace_did_not_start_again) {
+  asked();
+  node_->refuse_sandboxes = "sandbox.build";
+  auto rebuilt =
+      wait<WorkspaceView>([&](auto r) { control_->rebuild_workspace(kOwner, "dev", "", std::move(r)); });
+  EXPECT_FALSE(rebuilt);
+  EXPECT_THAT(world_.rebuilt, ElementsAre(""));
+  EXPECT_THAT(control_->list_reviews(kOwner, "pending").value(), IsEmpty());
+  EXPECT_EQ(events("nothing that was written in it is left"), 1u) << "and the log says so";
+}
+
 }  // namespace
 }  // namespace saw::control

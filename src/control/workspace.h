@@ -100,7 +100,8 @@ class Workspace {
   void take_snapshot(const std::string& name, WhatRuns what, Reply<> reply);
   void fork_session(const std::string& id, const std::string& name, WhatRuns what, Reply<SessionView> reply);
   // Everything that runs ends, sessions included; what was written in it is gone, or what the snapshot holds.
-  void rebuild(const std::string& snapshot, Reply<> reply);
+  // `emptied` as soon as it is, also if the workspace does not start again.
+  void rebuild(const std::string& snapshot, std::move_only_function<void()> emptied, Reply<> reply);
   std::vector<SessionView> session_views() const;
   static SessionView view(const Session& session);
 
@@ -152,6 +153,7 @@ class Workspace {
   template <class Request>
   void request_at_rest(Request request, WhatRuns what, Reply<NodeClient::Answer> reply);
   void end_next_session();
+  void on_emptied();
   void copy_stopped_session(Session& source, const std::string& fork, Reply<> finished);
   void begin_fork(const std::string& fork, Result<> forked, Reply<SessionView> reply);
   Result<store::Session> new_session(const std::string& name);
@@ -206,6 +208,7 @@ class Workspace {
   std::vector<Reply<>> waiters_;
   struct Rebuilding {
     std::string snapshot;
+    std::move_only_function<void()> emptied;
     Reply<> reply;
   } rebuilding_;
   Alive alive_;

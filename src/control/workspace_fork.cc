@@ -52,7 +52,7 @@ void Workspace::at_rest(WhatRuns what, Work work, Reply<> reply) {
   state_ = WorkspaceState::starting;  // it will: commands wait
   around_.plane.node.request(
       sandbox::StopSandbox{.sandbox = cell_->sandbox(), .when = when(what)},
-      alive_.guard([this, stopped = std::move(stopped)](Result<NodeClient::Answer> answer) mutable {
+      alive_.guard([this, stopped = std::move(stopped)](const Result<NodeClient::Answer>& answer) mutable {
         if (answer) return cell_->stop(std::move(stopped));
         state_ = WorkspaceState::running;
         if (answer.error().code == "sandbox.busy")
@@ -62,15 +62,14 @@ void Workspace::at_rest(WhatRuns what, Work work, Reply<> reply) {
 }
 
 void Workspace::fork_storage(const std::string& fork, WhatRuns what, Reply<> reply) {
-  at_rest(
-      what,
-      [this, fork](Reply<> worked) {
-        around_.plane.node.request(sandbox::ForkStorage{.workspace = record_.id, .fork = fork},
-                                   [worked = std::move(worked)](Result<NodeClient::Answer> answer) mutable {
-                                     worked(done(answer));
-                                   });
-      },
-      std::move(reply));
+  Work work = [this, fork](Reply<> worked) {
+    auto answered = [worked = std::move(worked)](const Result<NodeClient::Answer>& answer) mutable {
+      worked(done(answer));
+    };
+    around_.plane.node.request(sandbox::ForkStorage{.workspace = record_.id, .fork = fork},
+                               std::move(answered));
+  };
+  at_rest(what, std::move(work), std::move(reply));
 }
 
 void Workspace::take_snapshot(const std::string& name, WhatRuns what, Reply<> reply) {
@@ -87,7 +86,7 @@ void Workspace::take_snapshot(const std::string& name, WhatRuns what, Reply<> re
             sandbox::TakeSnapshot{.workspace = record_.id,
                                   .snapshot = name,
                                   .created = static_cast<uint64_t>(around_.plane.clock.now())},
-            [worked = std::move(worked)](Result<NodeClient::Answer> answer) mutable {
+            [worked = std::move(worked)](const Result<NodeClient::Answer>& answer) mutable {
               worked(done(answer));
             });
       },
@@ -96,12 +95,15 @@ void Workspace::take_snapshot(const std::string& name, WhatRuns what, Reply<> re
 
 // ---- rebuilding: everything down, sessions ended, a new tree, up again
 
-void Workspace::rebuild(const std::string& snapshot, Reply<> reply) {
+void Workspace::rebuild(const std::string& snapshot, std::move_only_function<void()> emptied, Reply<> reply) {
+  if (rebuilding_.reply)
+    return reply(Error::make("workspace.conflict", "workspace '{}' is being rebuilt already", record_.name));
   if (converging_ || record_.desired == Desired::gone)
     return reply(
         Error::make("workspace.conflict", "workspace '{}' is {}", record_.name, control::name(state_)));
-  rebuilding_ = {.snapshot = snapshot, .reply = std::move(reply)};
-  around_.commands.end_commands(record_.id, "", alive_.guard([this](Result<>) { end_next_session(); }));
+  rebuilding_ = {.snapshot = snapshot, .emptied = std::move(emptied), .reply = std::move(reply)};
+  around_.commands.end_commands(record_.id, "",
+                                alive_.guard([this](const Result<>&) { end_next_session(); }));
 }
 
 void Workspace::end_next_session() {
@@ -115,20 +117,24 @@ void Workspace::end_next_session() {
       [this](Reply<> worked) {
         around_.plane.node.request(
             sandbox::RebuildStorage{.workspace = record_.id, .snapshot = rebuilding_.snapshot},
-            [worked = std::move(worked)](Result<NodeClient::Answer> answer) mutable {
-              worked(done(answer));
-            });
+            alive_.guard(
+                [this, worked = std::move(worked)](const Result<NodeClient::Answer>& answer) mutable {
+                  if (answer) on_emptied();
+                  worked(done(answer));
+                }));
       },
       alive_.guard([this](Result<> rebuilt) {
-        auto reply = std::exchange(rebuilding_.reply, {});
-        if (rebuilt)
-          lifecycle_event(audit::Lifecycle::Activity::other, audit::Verdict::allowed,
-                          fmt::format("workspace '{}' was rebuilt{}", record_.name,
-                                      rebuilding_.snapshot.empty()
-                                          ? ": nothing that was written in it is left"
-                                          : fmt::format(" from snapshot '{}'", rebuilding_.snapshot)));
-        if (reply) reply(std::move(rebuilt));
+        if (auto reply = std::exchange(rebuilding_.reply, {})) reply(std::move(rebuilt));
       }));
+}
+
+void Workspace::on_emptied() {
+  lifecycle_event(
+      audit::Lifecycle::Activity::other, audit::Verdict::allowed,
+      fmt::format("workspace '{}' was rebuilt{}", record_.name,
+                  rebuilding_.snapshot.empty() ? ": nothing that was written in it is left"
+                                               : fmt::format(" from snapshot '{}'", rebuilding_.snapshot)));
+  if (auto emptied = std::exchange(rebuilding_.emptied, {})) emptied();
 }
 
 // ---- a second session
@@ -136,9 +142,10 @@ void Workspace::end_next_session() {
 void Workspace::fork_session(const std::string& id, const std::string& name, WhatRuns what,
                              Reply<SessionView> reply) {
   Session* session = find_session(id);
-  if (state_ != WorkspaceState::running || converging_ || !session ||
+  if (state_ != WorkspaceState::running || converging_ || !session || session->changing ||
       session->cell->state() != Cell::State::up)
-    return reply(Error::make("session.conflict", "the session and its workspace must be running"));
+    return reply(Error::make("session.conflict",
+                             "the session and its workspace must be running, and not be changed meanwhile"));
   auto record = new_session(name);
   if (!record) return reply(std::unexpected(std::move(record).error()));
   // Until its files are there it is stored as one to be removed: a crash leaves nothing of it.
@@ -146,42 +153,47 @@ void Workspace::fork_session(const std::string& id, const std::string& name, Wha
   if (auto stored = around_.plane.store.put(*record); !stored)
     return reply(std::unexpected(std::move(stored).error()));
   restore_session(*record);
+  session->changing = true;
   auto finished = alive_.guard([this, fork = record->id, reply = std::move(reply)](Result<> forked) mutable {
     begin_fork(fork, std::move(forked), std::move(reply));
   });
   around_.plane.node.request(
       sandbox::StopSandbox{.sandbox = session->cell->sandbox(), .when = when(what)},
       alive_.guard([this, id = session->record.id, fork = record->id,
-                    finished = std::move(finished)](Result<NodeClient::Answer> answer) mutable {
+                    finished = std::move(finished)](const Result<NodeClient::Answer>& answer) mutable {
         Session* source = find_session(id);
         if (!source) return finished(Error::make("session.conflict", "session '{}' was ended meanwhile", id));
-        if (!answer)
+        if (!answer) {
+          source->changing = false;
           return finished(std::unexpected(
               answer.error().code == "sandbox.busy" ? busy("session", source->record.name) : answer.error()));
+        }
         copy_stopped_session(*source, fork, std::move(finished));
       }));
 }
 
 void Workspace::copy_stopped_session(Session& source, const std::string& fork, Reply<> finished) {
-  source.cell->stop(alive_.guard([this, id = source.record.id, fork,
-                                  finished = std::move(finished)](Result<> stopped) mutable {
-    if (!stopped) return finished(std::move(stopped));
-    around_.plane.node.request(
-        sandbox::ForkStorage{.workspace = record_.id, .session = id, .fork = fork},
-        alive_.guard([this, id, finished = std::move(finished)](Result<NodeClient::Answer> answer) mutable {
-          Session* again = find_session(id);
-          if (!again || again->record.desired != Desired::running) return finished(done(answer));
-          start_session_cell(
-              *again, [finished = std::move(finished), result = done(answer)](Result<> started) mutable {
-                finished(result ? std::move(started) : std::move(result));
+  source.cell->stop(alive_.guard(
+      [this, id = source.record.id, fork, finished = std::move(finished)](Result<> stopped) mutable {
+        if (Session* known = find_session(id); !stopped && known) known->changing = false;
+        if (!stopped) return finished(std::move(stopped));
+        around_.plane.node.request(
+            sandbox::ForkStorage{.workspace = record_.id, .session = id, .fork = fork},
+            alive_.guard([this, id,
+                          finished = std::move(finished)](const Result<NodeClient::Answer>& answer) mutable {
+              resume(id, [finished = std::move(finished), result = done(answer)](Result<> resumed) mutable {
+                finished(result ? std::move(resumed) : std::move(result));
               });
-        }));
-  }));
+            }));
+      }));
 }
 
 void Workspace::begin_fork(const std::string& fork, Result<> forked, Reply<SessionView> reply) {
   Session* session = find_session(fork);
   if (!session) return reply(Error::make("session.conflict", "the fork was ended meanwhile"));
+  if (forked && (state_ != WorkspaceState::running || converging_))
+    forked = Error::make("session.conflict", "workspace '{}' is {}, not running: its session is not forked",
+                         record_.name, control::name(state_));
   if (forked) {
     store::Session record = session->record;
     record.desired = Desired::running;
@@ -190,7 +202,7 @@ void Workspace::begin_fork(const std::string& fork, Result<> forked, Reply<Sessi
   }
   auto failed = [this, fork](Error error, Reply<SessionView> told) {
     finish_session_end(*find_session(fork),
-                       [told = std::move(told), error = std::move(error)](Result<>) mutable {
+                       [told = std::move(told), error = std::move(error)](const Result<>&) mutable {
                          told(std::unexpected(std::move(error)));
                        });
   };

@@ -188,5 +188,106 @@ TEST_F(WorkspaceForkTest, an_unknown_snapshot_costs_nobody_a_session) {
   EXPECT_THAT(world_.rebuilt, ElementsAre("none"));
 }
 
+// ---- two at once
+
+TEST_F(WorkspaceForkTest, two_forks_at_once_to_one_name_make_one_workspace_of_that_name) {
+  ASSERT_TRUE(create(spec("other")));
+  node_->hold_forks = true;
+  std::vector<std::string> codes;
+  for (const char* source : {"dev", "other"})
+    control_->fork_workspace(kOwner, source, "second", What::stays,
+                             [&](auto forked) { codes.push_back(forked ? "ok" : forked.error().code); });
+  ASSERT_TRUE(run_until([&] { return !node_->held_forks.empty(); }));
+  EXPECT_EQ(create(spec("second")).error().code, "workspace.conflict") << "the name is taken already";
+  node_->hold_forks = false;
+  node_->finish_forks();
+  ASSERT_TRUE(run_until([&] { return codes.size() == 2; }));
+  EXPECT_THAT(codes, testing::UnorderedElementsAre("ok", "workspace.conflict"));
+  EXPECT_THAT(control_->list_workspaces(kOwner).value(), SizeIs(3));
+}
+
+TEST_F(WorkspaceForkTest, a_second_rebuild_is_refused_while_one_runs_and_the_first_is_answered) {
+  for (const char* name : {"good", "bad"})
+    ASSERT_TRUE(wait<SnapshotView>(
+        [&](auto r) { control_->take_snapshot(kOwner, "dev", name, What::stays, std::move(r)); }));
+  ASSERT_TRUE(session("one"));
+  std::map<std::string, std::string> codes;
+  for (const char* name : {"good", "bad"})
+    control_->rebuild_workspace(kOwner, "dev", name, [&codes, name](auto rebuilt) {
+      codes[name] = rebuilt ? "ok" : rebuilt.error().code;
+    });
+  ASSERT_TRUE(run_until([&] { return codes.size() == 2; })) << "one of them was never answered";
+  EXPECT_EQ(codes["good"], "ok");
+  EXPECT_EQ(codes["bad"], "workspace.conflict");
+  EXPECT_THAT(world_.rebuilt, ElementsAre("good"));
+  EXPECT_TRUE(rebuild("bad")) << "afterwards it is free again";
+}
+
+TEST_F(WorkspaceForkTest,
+       a_session_that_is_being_forked_is_neither_committed_nor_ended_nor_forked_meanwhile) {
+  ASSERT_TRUE(session("one"));
+  node_->hold_forks = true;
+  std::string code;
+  control_->fork_session(kOwner, "dev", "one", "two", What::stays,
+                         [&](auto forked) { code = forked ? "ok" : forked.error().code; });
+  ASSERT_TRUE(run_until([&] { return node_->held_forks.size() == 1; }));
+  EXPECT_EQ(
+      wait<CommitView>([&](auto r) { control_->commit_session(kOwner, "dev", "one", {}, std::move(r)); })
+          .error()
+          .code,
+      "session.conflict");
+  EXPECT_EQ(
+      wait<void>([&](auto r) { control_->end_session(kOwner, "dev", "one", std::move(r)); }).error().code,
+      "session.conflict");
+  EXPECT_EQ(fork_session("one", "three").error().code, "session.conflict");
+  node_->hold_forks = false;
+  node_->finish_forks();
+  ASSERT_TRUE(run_until([&] { return !code.empty(); }));
+  EXPECT_EQ(code, "ok");
+  EXPECT_TRUE(fork_session("one", "three")) << "afterwards it is";
+}
+
+TEST_F(WorkspaceForkTest, no_session_runs_in_a_workspace_that_was_stopped_while_it_was_forked) {
+  ASSERT_TRUE(session("one"));
+  node_->hold_forks = true;
+  std::string code;
+  control_->fork_session(kOwner, "dev", "one", "two", What::stays,
+                         [&](auto forked) { code = forked ? "ok" : forked.error().code; });
+  ASSERT_TRUE(run_until([&] { return node_->held_forks.size() == 1; }));
+  ASSERT_TRUE(wait<WorkspaceView>([&](auto r) { control_->stop_workspace(kOwner, "dev", std::move(r)); }));
+  node_->hold_forks = false;
+  node_->finish_forks();
+  ASSERT_TRUE(run_until([&] { return !code.empty(); }));
+  run_quiet();
+  EXPECT_EQ(code, "session.conflict");
+  EXPECT_EQ(show().state, WorkspaceState::stopped);
+  EXPECT_THAT(world_.sandboxes, IsEmpty()) << "a stopped workspace has none";
+  ASSERT_TRUE(wait<WorkspaceView>([&](auto r) { control_->start_workspace(kOwner, "dev", std::move(r)); }));
+  ASSERT_THAT(control_->list_sessions(kOwner, "dev").value(), SizeIs(1));
+  EXPECT_EQ(control_->list_sessions(kOwner, "dev")->front().state, "running");
+}
+
+TEST_F(WorkspaceForkTest, a_session_that_was_forked_goes_on_in_a_sandbox_of_another_id) {
+  ASSERT_TRUE(session("one"));
+  ASSERT_TRUE(fork_session("one", "two"));
+  for (const auto& [id, starts] : world_.starts) EXPECT_EQ(starts, 1) << id;
+}
+
+// ---- who it was
+
+TEST_F(WorkspaceForkTest, the_log_names_who_took_a_snapshot_forked_a_session_and_rebuilt_before_it_is_done) {
+  ASSERT_TRUE(session("one"));
+  ASSERT_TRUE(wait<SnapshotView>(
+      [&](auto r) { control_->take_snapshot(kOperator, "dev", "good", What::stays, std::move(r)); }));
+  ASSERT_TRUE(wait<SessionView>(
+      [&](auto r) { control_->fork_session(kOperator, "dev", "one", "two", What::stays, std::move(r)); }));
+  ASSERT_TRUE(wait<WorkspaceView>(
+      [&](auto r) { control_->rebuild_workspace(kOperator, "dev", "good", std::move(r)); }));
+  for (const char* what : {"uid:1000: snapshot 'good' of workspace 'dev'",
+                           "uid:1000: fork session 'one' of workspace 'dev' to 'two'",
+                           "uid:1000: rebuild workspace 'dev' from snapshot 'good'"})
+    EXPECT_EQ(events(what), 1u) << what;
+}
+
 }  // namespace
 }  // namespace saw::control

@@ -23,6 +23,13 @@ Workspace* Workspaces::owned(std::string_view owner, std::string_view name) cons
   return nullptr;
 }
 
+// For a workspace that is to be made.
+Result<> Workspaces::check_free(const std::string& owner, const std::string& name) const {
+  if (owned(owner, name) || forking_.contains({owner, name}))
+    return Error::make("workspace.conflict", "workspace '{}' exists already", name);
+  return {};
+}
+
 Result<Workspace*> Workspaces::find(const Caller& caller, std::string_view id_or_name,
                                     std::string_view verb) {
   if (Workspace* own = owned(caller.sponsor, id_or_name)) return own;
@@ -96,10 +103,11 @@ Result<store::Workspace> Workspaces::complete(store::Workspace record, const pol
 }
 
 Result<> Workspaces::check_room(const Caller& caller, std::string_view owner) const {
-  if (all_.size() >= kMaxWorkspaces)
+  if (all_.size() + forking_.size() >= kMaxWorkspaces)
     return Error::make("workspace.conflict", "there are {} workspaces already", kMaxWorkspaces);
   const auto own = static_cast<size_t>(
-      std::ranges::count_if(all_, [&](const auto& entry) { return entry.second->record().owner == owner; }));
+      std::ranges::count_if(all_, [&](const auto& entry) { return entry.second->record().owner == owner; }) +
+      std::ranges::count_if(forking_, [&](const auto& fork) { return fork.first == owner; }));
   if (caller.role != Role::operator_ && own >= kMaxPerOwner)
     return Error::make("workspace.conflict", "you have {} workspaces already", own);
   return {};
@@ -127,6 +135,8 @@ void Workspaces::create(const Caller& caller, const WorkspaceSpec& spec, Reply<W
                     reply(WorkspaceCreated{Created::before, std::move(*started)});
                   });
   }
+  if (auto free = check_free(caller.sponsor, spec.name); !free)
+    return reply(std::unexpected(std::move(free).error()));
   if (auto room = check_room(caller, caller.sponsor); !room)
     return reply(std::unexpected(std::move(room).error()));
   auto record = complete(std::move(accepted->workspace), accepted->policy);
@@ -180,8 +190,7 @@ void Workspaces::change(Workspace& workspace, Desired desired, const Caller& cal
 
 Result<store::Workspace> Workspaces::forked_record(const Workspace& source, const std::string& name) const {
   SAW_TRY(check_name("workspace", name));
-  if (owned(source.record().owner, name))
-    return Error::make("workspace.conflict", "workspace '{}' exists already", name);
+  SAW_TRY(check_free(source.record().owner, name));
   store::Workspace record = source.record();
   record.name = name;
   // Never that of anything a person could ask for: creating one of this name is a conflict.
@@ -211,6 +220,7 @@ void Workspaces::fork(Workspace& source, const std::string& name, Workspace::Wha
   record->desired = Desired::gone;
   if (auto stored = around_.plane.store.put(*record); !stored)
     return reply(std::unexpected(std::move(stored).error()));
+  forking_.emplace(record->owner, record->name);
   source.lifecycle_event(
       audit::Lifecycle::Activity::other, audit::Verdict::allowed,
       fmt::format("{}: fork workspace '{}' to '{}'", caller.sponsor, source.record().name, name),
@@ -225,6 +235,7 @@ void Workspaces::fork(Workspace& source, const std::string& name, Workspace::Wha
 
 void Workspaces::open_fork(store::Workspace record, Result<> forked, const Caller& caller,
                            Reply<WorkspaceView> reply) {
+  forking_.erase({record.owner, record.name});
   if (forked) {
     record.desired = Desired::running;
     forked = around_.plane.store.put(record);

@@ -7,7 +7,9 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "control/workspace.h"
@@ -56,11 +58,13 @@ class Workspaces {
   Result<Workspace*> reach(const Caller& caller, Workspace& workspace, std::string_view asked,
                            std::string_view verb);
   Workspace* owned(std::string_view owner, std::string_view name) const;
+  Result<> check_free(const std::string& owner, const std::string& name) const;
   void drop_if_gone(const std::string& id);
   void take_channels_policy(store::Workspace& record) const;
 
   Surroundings around_;
   std::map<std::string, std::unique_ptr<Workspace>, std::less<>> all_;  // by id
+  std::set<std::pair<std::string, std::string>> forking_;  // owner and name of forks that have no files yet
   Alive alive_;
 };
 

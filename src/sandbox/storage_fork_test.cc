@@ -273,6 +273,29 @@ TEST_F(StorageForkTest, a_record_that_cannot_be_read_hides_its_workspace_and_cos
   EXPECT_EQ(entries(directory_ + "/node/layers"), 2u);
 }
 
+TEST_F(StorageForkTest, a_session_whose_record_did_not_reach_the_disk_is_gone_and_its_workspace_is_not) {
+  for (const char* name : {"empty", "missing", "kept"}) {
+    Storage storage = open();
+    ASSERT_TRUE(storage.create_workspace("w"));
+    ASSERT_TRUE(storage.create_session("w", name));
+  }
+  const std::string sessions = directory_ + "/node/ws/w/sessions";
+  fs::resize_file(sessions + "/empty/record", 0);
+  fs::remove(sessions + "/missing/record");
+  {
+    Storage storage = open();
+    ASSERT_TRUE(storage.index("w"));
+    EXPECT_TRUE(storage.layers({.depth = Depth::session, .workspace = "w", .session = "kept"}));
+    for (const char* name : {"empty", "missing"})
+      EXPECT_EQ(storage.layers({.depth = Depth::session, .workspace = "w", .session = name}).error().code,
+                "storage.unknown");
+    EXPECT_EQ(entries(directory_ + "/node/layers"), 2u) << "their layers went with them";
+    EXPECT_TRUE(storage.create_workspace("other"));
+  }
+  std::ofstream(sessions + "/kept/record") << "junk";  // this is no loss of power
+  EXPECT_EQ(open().index("w").error().code, "storage.record");
+}
+
 // ---- kill -9 at each system call
 
 struct Interrupted {

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/wire.h"
 #include "os/mount.h"
+#include "os/overlay_marks.h"
 
 namespace saw::sandbox {
 namespace {
@@ -98,6 +99,7 @@ Result<bool> LayerStore::is_empty(const std::string& layer) const {
   std::map<std::string, uint32_t> ways;
   if (auto bytes = read_file(this->ways(layer), kMaxWays))
     for (const Way& way : SAW_TRY(wire::decode_struct<Ways>(*bytes)).list) ways[way.path] = way.mode;
+  const auto marks = first_agent_uid_ ? os::MarkNamespace::trusted : os::MarkNamespace::user;
   // Ends at the first that is not one of them, so it is as short as they are few. Links are not followed.
   const std::string top = files(layer);
   std::error_code error;
@@ -108,6 +110,9 @@ Result<bool> LayerStore::is_empty(const std::string& layer) const {
     const auto way = ways.find(path.substr(top.size()));
     if (way == ways.end() || ::lstat(path.c_str(), &info) != 0 || info.st_mode != (way->second | S_IFDIR))
       return false;
+    // One that was removed and made again shows nothing of the layers below: it deletes what is in them.
+    const Fd directory = SAW_TRY(Fd::open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    if (os::is_opaque(directory.get(), marks)) return false;
   }
   if (error)
     return std::unexpected(

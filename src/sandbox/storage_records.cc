@@ -28,6 +28,14 @@ template <class Record> Result<Record> read_record(const std::string& directory)
   return wire::decode_struct<Record>(bytes);
 }
 
+// What a loss of power makes of a record that was not flushed. A session need not survive one, and must not
+// keep its workspace, and everything that has to know all records, from going on.
+bool was_never_written(const std::string& directory) {
+  struct stat info{};
+  if (::lstat((directory + "/record").c_str(), &info) != 0) return errno == ENOENT;
+  return S_ISREG(info.st_mode) && info.st_size == 0;
+}
+
 Result<> check_layers(std::initializer_list<const LayerList*> lists) {
   for (const LayerList* list : lists)
     for (const std::string& layer : *list)
@@ -45,7 +53,14 @@ Result<std::map<std::string, Record>> read_all_records(const std::string& direct
       SAW_TRY(trash.take(parent.get(), name));
       continue;
     }
-    Record record = SAW_TRY(read_record<Record>(directory + "/" + name), name);
+    const std::string place = fmt::format("{}/{}", directory, name);
+    if constexpr (std::is_same_v<Record, SessionRecord>)
+      if (was_never_written(place)) {
+        log_warning("session '{}' is lost: its record had not reached the disk", name);
+        SAW_TRY(trash.take(parent.get(), name));
+        continue;
+      }
+    Record record = SAW_TRY(read_record<Record>(place), name);
     if constexpr (requires { record.upper; }) {
       const LayerList upper = {record.upper};
       SAW_TRY(check_layers({&upper, &record.frozen, &record.base}));
@@ -96,6 +111,7 @@ Result<> Records::reload(const std::string& workspace, Trash& trash) {
 
 std::vector<std::string> Records::workspaces() const {
   std::vector<std::string> out;
+  out.reserve(workspaces_.size());
   for (const auto& [name, record] : workspaces_) out.push_back(name);
   return out;
 }

@@ -9,7 +9,8 @@
 //                   /sessions/<session>/record upper, frozen, base
 //                   /snapshots/<name>/record   frozen
 //
-// A record that cannot be read makes its owner an error ("storage.record") and stops everything that needs to
+// A session's record is not flushed when it is new: one that is empty after a loss of power is no session. Any other
+// record that cannot be read makes its owner an error ("storage.record") and stops everything that needs to
 // know all records: new indices, and the sweep of layers that nobody names.
 #pragma once
 

@@ -250,6 +250,29 @@ TEST_F(StackedTest, a_workspace_does_not_start_over_a_commit_that_could_not_be_f
   EXPECT_EQ(refused.error().code, "commit.pending");
 }
 
+// A write path inside another one can be removed and made again: the kernel then marks it as showing nothing of
+// the layers below it, which is all that is left of the deletion.
+TEST_F(StackedTest, what_was_deleted_below_a_way_is_not_brought_back_by_the_next_snapshot_or_fork) {
+  Storage storage = open_at(directory_ + "/node");
+  ASSERT_TRUE(storage.create_workspace("w"));
+  edit(storage, "", [](const std::string& root) { write(root + "/a/sub/secret", "old"); });
+  ASSERT_TRUE(storage.take_snapshot("w", "first", 1));
+  const SandboxPlan plan{.depth = Depth::workspace, .workspace = "w", .write_paths = {"/a", "/a/sub"}};
+  ASSERT_TRUE(storage.make_ways(plan));
+  ASSERT_TRUE(storage.take_snapshot("w", "untouched", 2));
+  EXPECT_EQ(storage.layers(plan)->lower.size(), 1u) << "ways alone are no change";
+  edit(storage, "", [](const std::string& root) {
+    fs::remove_all(root + "/a/sub");
+    fs::create_directory(root + "/a/sub");
+  });
+  ASSERT_TRUE(storage.create_session("w", "s"));
+  EXPECT_THAT(tree_of(storage), testing::Not(testing::HasSubstr("secret")));
+  ASSERT_TRUE(storage.take_snapshot("w", "second", 3));
+  ASSERT_TRUE(storage.rebuild_workspace("w", "second"));
+  ASSERT_TRUE(storage.create_session("w", "s"));
+  EXPECT_THAT(tree_of(storage), testing::Not(testing::HasSubstr("secret")));
+}
+
 // ---- kill -9 at each system call
 
 // Everything that a commit does to a stack: a deletion of what a frozen layer shows, and of a tree; what takes
