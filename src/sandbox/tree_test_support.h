@@ -155,7 +155,7 @@ class RandomEdits {
         ::mkdir(fresh.c_str(), 0755);
         return;
       case 3:
-        ::symlink(content().substr(0, 20).c_str(), fresh.c_str());
+        fs::create_symlink(content().substr(0, 20), fresh, ignored);
         return;
       case 4:
         if (!victim.empty()) fs::remove_all(victim, ignored);
