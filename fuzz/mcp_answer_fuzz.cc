@@ -12,8 +12,14 @@ class View final : public McpView {
  public:
   bool offers(std::string_view tool) override { return tool.size() % 2 == 0; }
   bool may_answer(std::string_view request, std::string_view) override { return request.size() % 2 == 0; }
-  void saw_tool(std::string_view tool, const saw::Digest&) override { SAW_CHECK(offers(tool)); }
-  void withheld(std::string_view) override { ++count; }
+  Told saw_tool(std::string_view tool, const saw::Digest&) override {
+    SAW_CHECK(offers(tool));
+    return Told::recorded;
+  }
+  Told withheld(std::string_view) override {
+    ++count;
+    return Told::recorded;
+  }
   int count = 0;
 };
 

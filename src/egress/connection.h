@@ -71,7 +71,7 @@ class Connection {
   Task<> run_tunnel(Passing& passing);
   bool may_still_pass() const;
   Allowance::Subject subject(const Passing& passing) const;
-  void record_passing(const Passing& passing);
+  uint64_t record_passing(const Passing& passing);
   void fill(audit::NetworkActivity& event, const Passing& passing, std::string_view reason) const;
 
   Socket& socket() { return agent_ ? agent_->stream->socket() : *socket_; }

@@ -107,12 +107,14 @@ Task<> Connection::run_tunnel(Passing& passing) {
   };
   auto place = services_.allowance.admit(subject(passing));
   if (!place) co_return refuse(place.error().code);
+  const uint64_t number = record_passing(passing);
+  const bool wait = policy::recording(passing.config->policy.profile()) == policy::Recording::before;
+  if (wait && !co_await services_.audit.durable(number)) co_return refuse("audit.unavailable");
   Dialer::Outcome dialed = co_await services_.dialer.dial(
       {.host = to_.host, .port = to_.port, .ranges = passing.ranges, .trace = who_.trace});
   if (!dialed) co_return refuse(dialed.error().code);
-  if (!socket_->is_open() || closed_) co_return;  // unbound meanwhile, or the policy has changed
   if (services_.config != passing.config && !may_still_pass()) co_return refuse("policy.changed");
-  record_passing(passing);
+  if (!socket_->is_open() || closed_) co_return refuse("unbound");
   MoreDescriptors descriptors(services_.connections);
   Socket upstream(services_.net, std::move(dialed->socket));
   Tunnel tunnel(services_.net, services_.pipes, *socket_, upstream,
@@ -137,13 +139,13 @@ Task<> Connection::run_tunnel(Passing& passing) {
   services_.audit.record(audit::network_activity(event));
 }
 
-void Connection::record_passing(const Passing& passing) {
+uint64_t Connection::record_passing(const Passing& passing) {
   audit::NetworkActivity event;
   event.verdict = audit::Verdict::allowed;
   event.message = fmt::format("agent '{}' was allowed a connection to {} port {} ({})", who_.agent, to_.host,
                               to_.port, passing.reason);
   fill(event, passing, passing.reason);
-  services_.audit.record(audit::network_activity(event));
+  return services_.audit.record(audit::network_activity(event));
 }
 
 void Connection::fill(audit::NetworkActivity& event, const Passing& passing, std::string_view reason) const {

@@ -151,6 +151,7 @@ class Exchange {
   Task<> upload(Upload& state);
   Task<> upload_parts(Upload& state, std::string out);
   Task<> settle(Upload& state);
+  Task<std::optional<Denial>> finish_sending(Upload& sending);
   Task<std::optional<Denial>> read_answer_head();
   std::optional<Denial> check_answer() const;
   Task<Persistence> relay_answer(Upload& state);
@@ -167,6 +168,7 @@ class Exchange {
   Task<bool> pass_from_agent(Tunnel& tunnel, WsMessage message);
   Task<bool> pass_from_server(Tunnel& tunnel, WsMessage message);
   Task<std::optional<Denial>> admit_message(Tunnel& tunnel, const WsMessage& message);
+  Task<std::optional<Denial>> admit_recorded(uint64_t number);
   Task<std::optional<Denial>> review_message(const WsMessage& message);
   policy::Decision decide_message(const WsMessage& message) const;
 

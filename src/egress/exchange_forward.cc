@@ -105,7 +105,6 @@ Task<> Exchange::upload_parts(Upload& state, std::string out) {
   if (judged_.inject) foreign.erase(judged_.inject->secret);
   PlaceholderScanner scanner(std::move(foreign));
   uint64_t scanned = 0;
-  co_await ask_to_continue();
   while (true) {
     if (agent_.in.view().empty() && !out.empty()) {  // the head does not wait for a slow body
       if (!co_await upstream_->stream->write(std::exchange(out, {})))
@@ -144,6 +143,15 @@ Task<> Exchange::settle(Upload& state) {
   while (co_await state.done.wait(kNoLimit) == Gate::Wake::timed_out) agent_.stream->socket().close();
 }
 
+// A server may accept an upgrade before it has read the whole request. Until that is out, nobody else writes there.
+Task<std::optional<Denial>> Exchange::finish_sending(Upload& sending) {
+  if (!sending.done.is_open()) (void)co_await sending.done.wait(ExchangeLimits::kSlowHeadMs);
+  if (sending.end == Upload::End::sent) co_return std::nullopt;
+  Denial denial = denied("upstream.handshake", "the destination accepted a request that it does not read");
+  denial.status = 502;
+  co_return denial;
+}
+
 // What may be sent twice when a kept connection turns out to be dead (RFC 9110 §9.2.2). An approval is for
 // one.
 bool Exchange::is_repeatable() const {
@@ -160,6 +168,8 @@ Task<Persistence> Exchange::forward() {
     if (!reused) {
       if (auto denial = co_await connect()) co_return co_await refuse(std::move(*denial));
     }
+    // Before anything can answer: an early answer would be a second writer to the agent.
+    if (!whole_body_ && !co_await ask_to_continue()) co_return Persistence::close;
     // Unbound, revoked or gone while the connection was opened: nothing goes out any more.
     if (!agent_.stream->socket().is_open()) co_return Persistence::close;
     // Judged, and perhaps signed with a secret, under what is no longer in force (a slow body, a slow dial).
@@ -169,6 +179,7 @@ Task<Persistence> Exchange::forward() {
     Upload sending(services_.net);
     spawn(upload(sending));
     std::optional<Denial> denial = co_await read_answer_head();
+    if (!denial && answer_.status == 101) denial = co_await finish_sending(sending);
     if (!denial && answer_.status == 101) co_return co_await run_websocket(sending);
     if (!denial) denial = co_await filter_whole_answer();
     if (!denial) co_return co_await relay_answer(sending);

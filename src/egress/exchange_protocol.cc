@@ -57,7 +57,10 @@ bool Exchange::still_admitted() const {
   if (services_.config == config_) return true;
   if (!services_.config) return false;
   std::vector<policy::Header> headers;
-  if (services_.config->policy.decide(request(headers)).effect > judged_.effect) return false;
+  const policy::Decision now_decided = services_.config->policy.decide(request(headers));
+  if (now_decided.effect > judged_.effect) return false;
+  // Limits are the entry's: under another name it would have none.
+  if (!now_decided.entry.empty() && now_decided.entry != judged_.entry) return false;
   if (!judged_.inject) return true;
   // What lasts does not outlive the secret it was opened with.
   const policy::Credential* now = services_.config->credential(judged_.inject->name, judged_.entry);
@@ -124,18 +127,22 @@ class Exchange::McpAnswers final : public McpView {
   bool may_answer(std::string_view asked, std::string_view answer) override {
     return allowed(asked) && allowed(answer);
   }
-  void saw_tool(std::string_view tool, const Digest& description) override {
+  Told saw_tool(std::string_view tool, const Digest& description) override {
+    if (!exchange_.services_.audit.has_room()) return Told::no_room;  // before it is remembered
     const ToolMemory::Seen seen = exchange_.services_.tools.see(server_, tool, description);
     if (seen == ToolMemory::Seen::changed)
       exchange_.record_finding(
           "An MCP server changed the description of a tool", "mcp-tool-changed",
           fmt::format("tool '{}' of {} is now {}", printable(tool), server_, digest_text(description)),
           audit::Verdict::allowed);
+    return Told::recorded;
   }
-  void withheld(std::string_view method) override {
+  Told withheld(std::string_view method) override {
+    if (!exchange_.services_.audit.has_room()) return Told::no_room;
     exchange_.record_finding(
         "A request of an MCP server was withheld", "mcp-server-request",
         fmt::format("the policy does not let the agent answer '{}' of {}", printable(method), server_));
+    return Told::recorded;
   }
 
  private:

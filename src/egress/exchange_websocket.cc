@@ -150,6 +150,7 @@ Task<std::optional<Denial>> Exchange::admit_message(Tunnel& tunnel, const WsMess
     co_return Denial{
         .status = 503, .code = "audit.unavailable", .reason = "what cannot be recorded is not admitted"};
   judged_.operation.summary = kind_name(message.kind);
+  review_.clear();  // an approval was for one message
   if (!still_admitted()) co_return policy_changed();
   const policy::Decision decision = decide_message(message);
   judged_.rule = decision.rule;
@@ -165,7 +166,19 @@ Task<std::optional<Denial>> Exchange::admit_message(Tunnel& tunnel, const WsMess
   audit::HttpActivity told = event(audit::Verdict::allowed, judged_.rule, judged_.reason);
   told.bytes_out = message.payload.size();
   told.digest = digest_text(sha256(message.payload));
-  services_.audit.record(audit::http_activity(told));
+  const uint64_t number = services_.audit.record(audit::http_activity(told));
+  co_return co_await admit_recorded(number);
+}
+
+// What a request waits for, a message waits for: its record, where the profile wants that first or a person has decided.
+Task<std::optional<Denial>> Exchange::admit_recorded(uint64_t number) {
+  const std::shared_ptr<Config> under = services_.config;
+  const bool wait = policy::recording(under->policy.profile()) == policy::Recording::before;
+  if (!wait && review_.empty()) co_return std::nullopt;
+  if (!co_await services_.audit.durable(number))
+    co_return Denial{
+        .status = 503, .code = "audit.unavailable", .reason = "what cannot be recorded is not admitted"};
+  if (services_.config != under) co_return policy_changed();
   co_return std::nullopt;
 }
 

@@ -16,7 +16,7 @@ namespace {
 using policy::Json;
 using Tree = nlohmann::ordered_json;
 
-constexpr std::string_view kMalformed = "malformed:rpc";
+constexpr std::string_view kMalformed = "malformed:rpc", kNoRoom = "audit.unavailable";
 
 // One text for what means the same: members by name, numbers as the strict reader gives them.
 void canonical(const Json& value, std::string& out) {
@@ -48,6 +48,14 @@ const std::string* text_member(const Json& object, std::string_view key) {
   return member != nullptr && member->kind == Json::Kind::text ? &member->text : nullptr;
 }
 
+// An ordered_json looks for each member among those before it: a hostile answer could make that take minutes.
+uint64_t work_of(const Json& value) {
+  uint64_t out = uint64_t{value.members.size()} * value.members.size() / 2;
+  for (const Json& item : value.items) out += work_of(item);
+  for (const policy::JsonMember& member : value.members) out += work_of(member.value);
+  return out;
+}
+
 // What passes of one message: all, none, or all but some tools.
 struct Passage {
   enum class What : uint8_t { unchanged, without_tools, nothing } what = What::unchanged;
@@ -63,10 +71,10 @@ Outcome pass_result(const Json& result, McpView& view) {
   for (size_t i = 0; i < tools->items.size(); ++i) {
     const Json& tool = tools->items[i];
     const std::string* name = text_member(tool, "name");
-    if (name != nullptr && !tool.has_lookalike("name") && view.offers(*name))
-      view.saw_tool(*name, digest_of(tool));
-    else
+    if (name == nullptr || tool.has_lookalike("name") || !view.offers(*name))
       out.dropped.push_back(i);
+    else if (view.saw_tool(*name, digest_of(tool)) == McpView::Told::no_room)
+      return std::unexpected(kNoRoom);
   }
   if (!out.dropped.empty()) out.what = Passage::What::without_tools;
   return out;
@@ -95,7 +103,7 @@ Outcome pass_message(const Json& message, const Tree& tree, McpView& view) {
                       {"id", tree["id"]},
                       {"result", method->text == "ping" ? Tree::object() : Tree{{"answer", ""}}}};
   if (view.may_answer(tree.dump(), reply.dump())) return Passage();
-  view.withheld(method->text);
+  if (view.withheld(method->text) == McpView::Told::no_room) return std::unexpected(kNoRoom);
   return Passage{.what = Passage::What::nothing, .dropped = {}};
 }
 
@@ -185,6 +193,8 @@ std::expected<std::optional<std::string>, std::string_view> filter_mcp_message(s
                                                                                McpView& view) {
   auto json = policy::parse_json(text);
   if (!json) return std::unexpected(json.error());
+  constexpr uint64_t kMaxWork = 200'000'000;  // 20,000 members of one object
+  if (work_of(*json) > kMaxWork) return std::unexpected("malformed:json-oversized");
   Tree tree = Tree::parse(text, nullptr, false);
   if (tree.is_discarded()) return std::unexpected("malformed:json");
   if (json->kind == Json::Kind::list) return pass_batch(*json, tree, text, view);

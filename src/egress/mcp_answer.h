@@ -29,8 +29,10 @@ class McpView {
   virtual bool offers(std::string_view tool) = 0;
   // Whether the agent may answer this request of the server: the request as it came, and an answer to it.
   virtual bool may_answer(std::string_view request, std::string_view answer) = 0;
-  virtual void saw_tool(std::string_view tool, const Digest& description) = 0;
-  virtual void withheld(std::string_view method) = 0;
+  // What could not be recorded ends the answer ("audit.unavailable").
+  enum class Told : uint8_t { recorded, no_room };
+  virtual Told saw_tool(std::string_view tool, const Digest& description) = 0;
+  virtual Told withheld(std::string_view method) = 0;
 };
 
 std::expected<std::optional<std::string>, std::string_view> filter_mcp_message(std::string_view text,

@@ -1,6 +1,7 @@
 #include "egress/registry_answer.h"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 
 #include <fmt/format.h>
@@ -139,12 +140,20 @@ class VersionFilter final : public AnswerFilter {
 
 Result<std::string> filter_versions(std::string_view body, const VersionList& list) {
   constexpr int kMaxDepth = 64;
+  // An ordered_json looks for each member among those before it: a hostile list could make that take minutes.
+  constexpr uint64_t kMaxWork = 800'000'000;  // 40,000 members of one object
+  std::array<uint64_t, kMaxDepth + 2> members{};
+  uint64_t work = 0;
   bool deep = false;
   Tree document = Tree::parse(
       body,
-      [&](int depth, Tree::parse_event_t, Tree&) {
-        deep = deep || depth > kMaxDepth;
-        return !deep;
+      [&](int depth, Tree::parse_event_t event, Tree&) {
+        deep = deep || depth > kMaxDepth || work > kMaxWork;
+        if (deep) return false;
+        const auto level = static_cast<size_t>(depth);
+        if (event == Tree::parse_event_t::object_start) members[level + 1] = 0;
+        if (event == Tree::parse_event_t::key) work += ++members[level];
+        return true;
       },
       false);
   if (deep || document.is_discarded()) return unreadable("it is no JSON");

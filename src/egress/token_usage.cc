@@ -45,7 +45,7 @@ class TokenFilter final : public AnswerFilter {
  public:
   TokenFilter(uint64_t question_bytes, std::function<void(TokenUse)> tell)
       : question_bytes_(question_bytes), tell_(std::move(tell)) {}
-  ~TokenFilter() override { report(); }  // an answer that was cut off was paid for too
+  ~TokenFilter() override { report(Ending::cut_off); }  // what was cut off was paid for too
   TokenFilter(const TokenFilter&) = delete;
   TokenFilter& operator=(const TokenFilter&) = delete;
 
@@ -63,18 +63,21 @@ class TokenFilter final : public AnswerFilter {
     return std::string(part);
   }
   Result<std::string> finish() override {
-    report();
+    report(Ending::whole);
     return std::string();
   }
 
  private:
-  void report() {
+  enum class Ending : uint8_t { whole, cut_off };
+  void report(Ending ending) {
     if (std::exchange(told_, true)) return;
     if (used_.source == TokenUse::Source::estimated) read_token_use(text_, used_);
-    if (used_.source == TokenUse::Source::estimated)
-      used_ = {.source = TokenUse::Source::estimated,
-               .asked = (question_bytes_ + kBytesPerToken - 1) / kBytesPerToken,
-               .answered = (answer_bytes_ + kBytesPerToken - 1) / kBytesPerToken};
+    if (used_.source == TokenUse::Source::told && ending == Ending::whole) return tell_(used_);
+    // Figures of a stream that was cut off are those of its beginning: whoever hangs up in time pays no less.
+    const auto tokens = [](uint64_t bytes) { return (bytes + kBytesPerToken - 1) / kBytesPerToken; };
+    if (used_.source == TokenUse::Source::estimated) used_.asked = tokens(question_bytes_);
+    used_.answered = std::max(used_.answered, tokens(answer_bytes_));
+    used_.source = TokenUse::Source::estimated;
     tell_(used_);
   }
 

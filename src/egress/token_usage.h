@@ -4,7 +4,8 @@
 //
 // Understood: `usage` of OpenAI's chat completions and responses and of Anthropic's messages, in a JSON answer or in the events of a
 // stream (where the figures of later events replace those of earlier ones). An answer that does not say is estimated at a token for four
-// bytes of question and answer, so that leaving the figures out is no way to pay less. Bytes pass unchanged.
+// bytes of question and answer, so that leaving the figures out is no way to pay less; one that was cut off at that at least. Bytes
+// pass unchanged.
 #pragma once
 
 #include <cstdint>

@@ -57,7 +57,17 @@ TEST(TokenUsage, an_answer_that_is_cut_off_is_told_too) {
   (void)filter->feed("data: {\"usage\":{\"input_tokens\":20}}\n\n");
   EXPECT_EQ(out, "");
   filter.reset();
-  EXPECT_EQ(out, "20");
+  EXPECT_EQ(out, "30") << "20 asked, and a token for four bytes that came";
+}
+
+TEST(TokenUsage, hanging_up_before_the_last_figures_is_no_way_to_pay_less) {
+  std::string out;
+  auto filter = token_filter(
+      40, [&](TokenUse use) { out = std::to_string(use.asked) + "+" + std::to_string(use.answered); });
+  (void)filter->feed("data: {\"message\":{\"usage\":{\"input_tokens\":20,\"output_tokens\":1}}}\n\n");
+  (void)filter->feed("data: " + std::string(4000, 'x') + "\n\n");
+  filter.reset();  // before message_delta, which says what was answered
+  EXPECT_EQ(out, "20+1019");
 }
 
 }  // namespace
