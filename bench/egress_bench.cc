@@ -159,7 +159,7 @@ class Egress {
         sums[way.name].mib_a_second += got.mib_a_second / blocks_;
       }
     const bool bulk = section.load.kind == Load::Kind::bulk;
-    if (section.load.speaks == Load::Speaks::tls)
+    if (section.load.speaks == Load::Speaks::tls && !bulk)
       for (const char* peer : {"squid with ssl-bump", "mitmproxy"})
         report_.row(section.name, peer).note = "not compared: this bench starts neither";
     for (const Way& way : section.ways) {
@@ -271,8 +271,8 @@ Result<> Egress::memory() {
   const Way saw{"saw", Way::Through::saw};
   const int32_t pid = find_egress();
   if (pid == 0) return Error::make("bench.egress", "no saw-egress runs below this program");
+  const Held before = held_by(pid);  // what a round leaves to the allocator, the next one uses
   for (const auto speaks : {Load::Speaks::plain, Load::Speaks::tls}) {
-    const Held before = held_by(pid);
     const bool tls = speaks == Load::Speaks::tls;
     if (!tls) {
       report_.amount({.section = section, .name = "idle: resident", .unit = "KiB", .value = before.rss_kib});
