@@ -120,7 +120,7 @@ TEST_F(EngineWebSocket, what_is_said_counts_as_upload_and_ends_where_the_limit_d
     allow: [{paths: [/chat], messages: ["hello*"]}]
 )");
   Agent agent = open();
-  const std::string text = "hello" + std::string(900, 'x');
+  const std::string text = "hello" + std::string(1000, 'x');
   say(agent, text);
   EXPECT_EQ(next(agent, WsSide::server), "text:echo " + text);
   say(agent, text);

@@ -1,5 +1,5 @@
 """What is recorded, and in whose name: points 7 and 8 of the slice."""
-import json, pathlib, re, shutil, subprocess, sys, tempfile, unittest
+import json, os, pathlib, re, shutil, subprocess, sys, tempfile, unittest
 
 import setup_path  # noqa: F401
 from support.case import SawCase
@@ -52,6 +52,7 @@ class Proofs(SawCase):
     def check(self, *arguments):
         key = json.loads(self.saw.ok("audit", "verify", "--json"))["public_key"]
         with tempfile.TemporaryDirectory() as folder:
+            os.chown(folder, self.saw.user.uid, self.saw.user.gid)
             self.saw.ok("audit", "prove", *arguments, "-o", folder + "/proof")
             script = pathlib.Path(__file__).parents[2] / "tools" / "verify_proof.py"
             return subprocess.run([sys.executable, script, folder + "/proof", "--key", key], capture_output=True, text=True)
@@ -61,6 +62,8 @@ class Proofs(SawCase):
         self.assertTrue(call)
         with tempfile.TemporaryDirectory() as folder:
             earlier = shutil.copy(self.saw.state / "control" / "audit" / "checkpoint", folder)
+            for path in (folder, earlier):
+                os.chown(path, self.saw.user.uid, self.saw.user.gid)
             self.sh("run", "getent hosts named.example || true")
             for arguments in (["3"], ["--since", earlier], ["--absent", "--call", "c-none", "--destination", "evil.example"]):
                 done = self.check(*arguments)
