@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 
 #include <nlohmann/json.hpp>
 #include <sys/prctl.h>
@@ -69,7 +70,7 @@ Result<std::string> KeptConnection::ask(const std::string& method, const std::st
   return out;
 }
 
-Result<std::unique_ptr<Installation>> Installation::start() {
+Result<std::unique_ptr<Installation>> Installation::start(const std::string& perimeter) {
   std::error_code error;
   const std::string here = std::filesystem::read_symlink("/proc/self/exe", error).parent_path().string();
   std::string name = (std::filesystem::temp_directory_path(error) / "saw-bench-XXXXXX").string();
@@ -81,6 +82,11 @@ Result<std::unique_ptr<Installation>> Installation::start() {
   std::unique_ptr<Installation> out(new Installation(name, here));
   ::setenv("SAW_DIR", (name + "/state").c_str(), 1);
   ::setenv("SAW_SOCKET", out->socket().c_str(), 1);
+  if (!perimeter.empty()) {
+    std::filesystem::create_directory(name + "/state", error);
+    std::ofstream(name + "/state/perimeter.yaml") << perimeter;
+    ::chmod((name + "/state/perimeter.yaml").c_str(), 0644);
+  }
   SAW_TRY(spawn_and_wait(out->command({"up"})), "saw up");
   out->connection_ = std::make_unique<KeptConnection>(SAW_TRY(KeptConnection::open(out->socket())));
   return out;
@@ -98,8 +104,12 @@ Command Installation::command(Command arguments) const {
   return arguments;
 }
 
+std::string workspace_spec(const std::string& name, const std::string& policy_yaml) {
+  return nlohmann::json{{"name", name}, {"policy_yaml", policy_yaml}, {"profile", "local"}}.dump();
+}
+
 std::string workspace_spec(const std::string& name) {
-  return nlohmann::json{{"name", name}, {"policy_yaml", kBenchPolicy}, {"profile", "local"}}.dump();
+  return workspace_spec(name, kBenchPolicy);
 }
 
 }  // namespace saw::bench

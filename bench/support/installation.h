@@ -34,7 +34,8 @@ class KeptConnection {
 
 class Installation {
  public:
-  static Result<std::unique_ptr<Installation>> start();
+  // `perimeter`: the operator's file; "": none, and nothing is reachable.
+  static Result<std::unique_ptr<Installation>> start(const std::string& perimeter = "");
   ~Installation();
 
   Command command(Command arguments) const;  // `saw` with these
@@ -52,6 +53,8 @@ class Installation {
   std::unique_ptr<KeptConnection> connection_;
 };
 
+// The body that creates a workspace with that policy.
+std::string workspace_spec(const std::string& name, const std::string& policy_yaml);
 // The body that creates a workspace without network, with the usual limits.
 std::string workspace_spec(const std::string& name);
 

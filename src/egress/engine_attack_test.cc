@@ -1,10 +1,13 @@
 // Ways to have another request sent than the one that was judged, or to get at a secret; each with its benign
 // twin.
+#include <atomic>
+
 #include <gtest/gtest.h>
 
 #include "base/bytes.h"
 #include "egress/egress_rig.h"
 #include "egress/engine.h"
+#include "egress/stream.h"
 
 namespace saw::egress::rig {
 namespace {
@@ -81,6 +84,33 @@ TEST_F(Attack, a_secret_is_not_shown_by_another_entry_or_in_another_spelling) {
   EXPECT_NE(answer.body.find("kept: "), std::string::npos);
   EXPECT_NE(answer.body.find(" and more"), std::string::npos);
   EXPECT_EQ(connect().get("/open/zip").body, "xx") << "only what carried the secret must be readable";
+}
+
+// An answer of exactly so many bytes, its head included.
+std::string answer_of(size_t total) {
+  size_t body = total - ok("").size();
+  while (ok(std::string(body, 'x')).size() > total) --body;
+  return ok(std::string(body, 'x'));
+}
+
+TEST_F(Attack, what_an_origin_sends_behind_its_answer_is_never_taken_for_the_next_one) {
+  // One TLS record holds both; our read ends where the answer does, and the rest lies in the TLS library.
+  std::atomic<bool> sends_more = true;
+  std::atomic<size_t> total = 0;
+  start(kShared, [&](const OriginRequest&) { return answer_of(total) + (sends_more ? ok("unasked") : ""); });
+  for (const size_t size : {size_t{1000}, Inbound::kFirstReadBytes, Inbound::kFirstReadBytes + 100}) {
+    total = size;
+    sends_more = true;
+    Agent agent = connect();
+    const int before = rig.dials();
+    for (int i = 0; i < 3; ++i)
+      EXPECT_EQ(agent.get("/open/x").body.find("unasked"), std::string::npos) << size;
+    EXPECT_EQ(rig.dials(), before + 3) << "a connection with something unasked on it is kept: " << size;
+    sends_more = false;
+    Agent benign = connect();
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(benign.get("/open/x").status, 200);
+    EXPECT_EQ(rig.dials(), before + 4) << "a quiet one is not";
+  }
 }
 
 TEST(AttackOnDescriptors, when_they_run_out_each_channel_still_gets_its_few_and_no_more) {

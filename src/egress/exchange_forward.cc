@@ -21,7 +21,7 @@ struct Exchange::Upload {
 bool UpstreamSide::is_quiet() const {
   Socket& socket = stream->socket();
   char byte;
-  if (!socket.is_open() || !in.view().empty()) return false;
+  if (!socket.is_open() || !in.view().empty() || stream->holds_unread()) return false;
   return ::recv(socket.fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 

@@ -41,6 +41,7 @@ class PlainStream final : public Stream {
     if (socket_->is_open()) ::shutdown(socket_->fd(), SHUT_WR);
     co_return;
   }
+  bool holds_unread() const override { return false; }
   Socket& socket() override { return *socket_; }
 
  private:
@@ -63,10 +64,13 @@ Task<Inbound::Fill> Inbound::read_more() {
   buffer_.resize(filled_);
   if (start_ > 0) buffer_.erase(0, std::exchange(start_, 0));
   filled_ = buffer_.size();
-  buffer_.resize(filled_ + kReadBytes);
+  if (filled_ == 0 && room_ < kReadBytes && buffer_.capacity() >= kReadBytes) std::string().swap(buffer_);
+  const size_t room = room_;
+  buffer_.resize(filled_ + room);
   reading_ = true;
   Stream::Got got = co_await stream_.read(std::span(buffer_).subspan(filled_));
   reading_ = false;
+  room_ = got.bytes == room ? kReadBytes : kFirstReadBytes;
   filled_ += got.bytes;
   buffer_.resize(filled_);
   if (got.outcome == Stream::Outcome::data) co_return Fill::more;

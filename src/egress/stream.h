@@ -32,6 +32,8 @@ class Stream {
   virtual Task<Got> read(std::span<char> into) = 0;     // at least one byte, or the end
   virtual Task<bool> write(std::string_view data) = 0;  // all of it
   virtual Task<> finish() = 0;                          // says that no more comes (close_notify, FIN)
+  // Whether bytes of the peer lie here that no read() has given out and the socket does not show any more.
+  virtual bool holds_unread() const = 0;
   virtual Socket& socket() = 0;
 };
 
@@ -40,7 +42,8 @@ std::unique_ptr<Stream> plain_stream(std::unique_ptr<Socket> socket);
 // What has been read and not yet consumed.
 class Inbound {
  public:
-  static constexpr size_t kReadBytes = 16u << 10;
+  // A read after one that filled its room, and any other. What waits, waits with the smaller buffer.
+  static constexpr size_t kReadBytes = 16u << 10, kFirstReadBytes = 4u << 10;
   enum class Fill : uint8_t { more, end, failed };
 
   Inbound(Net& net, Stream& stream) : net_(net), stream_(stream) {}
@@ -63,7 +66,8 @@ class Inbound {
   std::string buffer_;
   size_t start_ = 0, filled_ = 0;  // a read under way writes behind `filled_`
   bool reading_ = false;
-  std::unique_ptr<Gate> ahead_;  // a read-ahead is under way, or its result was not taken yet
+  size_t room_ = kFirstReadBytes;  // of the next read
+  std::unique_ptr<Gate> ahead_;    // a read-ahead is under way, or its result was not taken yet
   Fill ahead_result_ = Fill::failed;
   Gate* gone_ = nullptr;
 };

@@ -79,6 +79,7 @@ class TlsStream final : public Stream {
     SSL_shutdown(ssl_.get());  // best effort: a full buffer loses the notice, which the peer survives
     ERR_clear_error();
   }
+  bool holds_unread() const override { return SSL_has_pending(ssl_.get()) != 0; }  // read-ahead takes records
   Socket& socket() override { return *socket_; }
   SSL* ssl() { return ssl_.get(); }
 
