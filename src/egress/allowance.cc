@@ -77,9 +77,14 @@ Result<> Allowance::use(std::span<std::byte> ledger) {
 uint64_t Allowance::now() {
   Header& h = header();
   const Nanos monotonic = clock_.monotonic(), wall = clock_.now();
-  const Nanos since = monotonic >= h.monotonic ? monotonic - h.monotonic : wall - h.wall;
-  const bool same_run = monotonic >= h.monotonic;
-  h.time += static_cast<uint64_t>(same_run ? since : std::clamp<Nanos>(since, 0, kDay));
+  // Unsigned: what stands in a ledger may be anything.
+  const auto passed = [](Nanos from, Nanos to) {
+    return static_cast<uint64_t>(to) - static_cast<uint64_t>(from);
+  };
+  if (monotonic >= h.monotonic)
+    h.time += passed(h.monotonic, monotonic);
+  else if (wall > h.wall)
+    h.time += std::min(passed(h.wall, wall), static_cast<uint64_t>(kDay));
   h.monotonic = monotonic;
   h.wall = wall;
   return h.time;

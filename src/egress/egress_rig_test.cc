@@ -27,7 +27,7 @@ namespace saw::egress::rig {
 namespace {
 
 using namespace std::chrono_literals;
-constexpr auto kPatience = 5s;
+constexpr auto kPatience = 10s;  // more than the engine has with sawd
 
 bool wait_readable(int fd, std::chrono::milliseconds limit) {
   pollfd p{fd, POLLIN, 0};

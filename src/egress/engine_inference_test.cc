@@ -1,4 +1,7 @@
 // Questions to models through a whole saw-egress.
+#include <chrono>
+#include <thread>
+
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -20,7 +23,8 @@ TEST(EngineInference, what_an_answer_cost_is_recorded_with_the_model_and_the_str
     stream.send(
         "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
         "data: {\"message\":{\"usage\":{\"input_tokens\":20,\"output_tokens\":1}}}\n\n");
-    stream.read_until("never");  // until the agent has seen it and gone
+    while (stream.send(": thinking\n\n"))  // until the agent has seen it and gone
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
   });
   ASSERT_EQ(rig.configure(Rig::policy(kHub)), "");
   const std::string body = R"({"model":"acme-1","stream":true})";
