@@ -71,7 +71,8 @@ struct ReviewVerdict {
   std::string why;
   template <class A> void members(A& a) { a(ask, review, outcome, why); }
 };
-using ToEgress = std::variant<Configure, ConnectPerimeter, BindChannel, UnbindChannel, ReviewVerdict, UseLedger>;
+using ToEgress =
+    std::variant<Configure, ConnectPerimeter, BindChannel, UnbindChannel, ReviewVerdict, UseLedger>;
 
 // ---- saw-egress → sawd
 struct Configured {  // answer to each Configure
