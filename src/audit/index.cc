@@ -1,7 +1,6 @@
 #include "audit/index.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 
 #include "base/bytes.h"
@@ -46,11 +45,6 @@ Named find_named(std::string_view entry) {
     if (!value.empty() && std::ranges::find(*list, value) == list->end()) list->push_back(value);
     at = stop;
   }
-}
-
-// RFC 6962: the largest power of two smaller than `count`.
-size_t split_of(size_t count) {
-  return std::bit_floor(count - 1);
 }
 
 }  // namespace

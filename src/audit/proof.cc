@@ -20,10 +20,6 @@ using nlohmann::json;
 constexpr std::string_view kFormat = "saw-audit-proof-v1";
 constexpr int kAttempts = 16;  // a partial tile may be superseded while it is read
 
-uint64_t split_of(uint64_t count) {
-  return std::bit_floor(count - 1);
-}
-
 // Hashes of the tree as one checkpoint has it, from the tiles on disk.
 class TileTree {
  public:

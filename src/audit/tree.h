@@ -10,6 +10,7 @@
 // Pure: no I/O. Memory and the cost of root() are logarithmic in the size.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -25,6 +26,11 @@ constexpr size_t kMaxLevels = 8;  // 256^8 leaves: all that a 64-bit index can n
 
 Digest leaf_hash(std::string_view entry);                         // SHA-256(0x00 ‖ entry)
 Digest node_hash(std::string_view left, std::string_view right);  // SHA-256(0x01 ‖ left ‖ right)
+
+// RFC 6962 §2.1: where a tree of so many leaves, at least two, splits: the largest power of two below.
+constexpr uint64_t split_of(uint64_t count) {
+  return std::bit_floor(count - 1);
+}
 
 struct HashTile {
   size_t level = 0;

@@ -40,6 +40,11 @@ Result<> replace_file(const std::string& path, std::string_view content, unsigne
   return {};
 }
 
+bool exists(const std::string& path) {
+  struct stat info{};
+  return ::lstat(path.c_str(), &info) == 0;
+}
+
 Result<> make_directories(const std::string& path, unsigned mode) {
   for (size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
     std::string part = path.substr(0, slash);

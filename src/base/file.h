@@ -18,6 +18,9 @@ enum class Durability { none, fsync };
 Result<> replace_file(const std::string& path, std::string_view content, unsigned mode,
                       Durability durability);
 
+// Whether anything has that name; a link counts itself.
+bool exists(const std::string& path);
+
 // mkdir -p. Directories made get `mode`; existing ones are left as they are.
 Result<> make_directories(const std::string& path, unsigned mode = 0700);
 

@@ -7,16 +7,6 @@
 #include "sandbox/storage.h"
 
 namespace saw::control {
-namespace {
-
-// Who wants what, before it is done.
-void asked(Workspace& workspace, const Caller& caller, const std::string& what) {
-  workspace.lifecycle_event(audit::Lifecycle::Activity::other, audit::Verdict::allowed,
-                            fmt::format("{}: {}", caller.sponsor, what), caller.sponsor);
-}
-
-}  // namespace
-
 void Control::fork_workspace(const Caller& caller, std::string_view workspace, const std::string& name,
                              WhatRuns what, Reply<WorkspaceView> reply) {
   auto found = find(caller, workspace, "fork");
@@ -33,9 +23,10 @@ void Control::fork_session(const Caller& caller, std::string_view workspace, std
     return reply(Error::make("session.not_found", "there is no session '{}'", printable(session, 80)));
   if (!audit_->available())
     return reply(Error::make("audit.unavailable", "the audit log cannot be written: nothing is forked"));
-  asked(**found, caller,
-        fmt::format("fork session '{}' of workspace '{}' to {}", known->record.name, (*found)->record().name,
-                    name.empty() ? "a new one" : "'" + printable(name, 80) + "'"));
+  (*found)->record_asked(
+      caller.sponsor,
+      fmt::format("fork session '{}' of workspace '{}' to {}", known->record.name, (*found)->record().name,
+                  name.empty() ? "a new one" : "'" + printable(name, 80) + "'"));
   (*found)->fork_session(known->record.id, name, what, std::move(reply));
 }
 
@@ -58,7 +49,8 @@ void Control::take_snapshot(const Caller& caller, std::string_view workspace, st
   if (auto valid = check_snapshot_name(name); !valid) return reply(std::unexpected(std::move(valid).error()));
   if (!audit_->available())
     return reply(Error::make("audit.unavailable", "the audit log cannot be written: no snapshot is taken"));
-  asked(**found, caller, fmt::format("snapshot '{}' of workspace '{}'", name, (*found)->record().name));
+  (*found)->record_asked(caller.sponsor,
+                         fmt::format("snapshot '{}' of workspace '{}'", name, (*found)->record().name));
   const Nanos now = options_.clock.now();
   (*found)->take_snapshot(name, what, [name, now, reply = std::move(reply)](Result<> taken) mutable {
     if (!taken) return reply(std::unexpected(std::move(taken).error()));
@@ -89,8 +81,8 @@ void Control::remove_snapshot(const Caller& caller, std::string_view workspace, 
   auto found = find(caller, workspace, "remove-snapshot");
   if (!found) return reply(std::unexpected(std::move(found).error()));
   if (auto valid = check_snapshot_name(name); !valid) return reply(std::move(valid));
-  asked(**found, caller,
-        fmt::format("remove snapshot '{}' of workspace '{}'", name, (*found)->record().name));
+  (*found)->record_asked(
+      caller.sponsor, fmt::format("remove snapshot '{}' of workspace '{}'", name, (*found)->record().name));
   node_.request(sandbox::RemoveSnapshot{.workspace = (*found)->record().id, .snapshot = name},
                 alive_.guard([reply = std::move(reply)](Result<NodeClient::Answer> answer) mutable {
                   if (!answer) return reply(std::unexpected(std::move(answer).error()));
@@ -119,9 +111,10 @@ void Control::rebuild_workspace(const Caller& caller, std::string_view workspace
     if (!snapshot.empty() && !exists)
       return reply(Error::make("snapshot.not_found", "workspace '{}' has no snapshot '{}'",
                                target->record().name, snapshot));
-    asked(*target, caller,
-          fmt::format("rebuild workspace '{}' {}", target->record().name,
-                      snapshot.empty() ? "from nothing" : fmt::format("from snapshot '{}'", snapshot)));
+    target->record_asked(
+        caller.sponsor,
+        fmt::format("rebuild workspace '{}' {}", target->record().name,
+                    snapshot.empty() ? "from nothing" : fmt::format("from snapshot '{}'", snapshot)));
     auto emptied = alive_.guard([this, id] {
       quarantine_.abandon_all(id);
       terminals_.forget_ended(id, "");  // what they showed, too

@@ -142,6 +142,8 @@ class Workspace {
   void lifecycle_event(audit::Lifecycle::Activity activity, audit::Verdict verdict,
                        const std::string& message, std::string by = {},
                        const store::Session* session = nullptr);
+  // Who wants what of it, before it is done.
+  void record_asked(const std::string& who, const std::string& what);
 
  private:
   Workspace(Surroundings around, store::Workspace record, policy::Policy policy);

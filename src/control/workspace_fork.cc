@@ -15,6 +15,11 @@ Result<> done(const Result<NodeClient::Answer>& answer) {
   return {};
 }
 
+Reply<NodeClient::Answer> as_done(Reply<> reply) {
+  return
+      [reply = std::move(reply)](const Result<NodeClient::Answer>& answer) mutable { reply(done(answer)); };
+}
+
 Error busy(std::string_view kind, std::string_view name) {
   return {"workspace.conflict",
           fmt::format("something runs in {} '{}'; wait for its end, or ask for it to be stopped (--stop)",
@@ -23,6 +28,11 @@ Error busy(std::string_view kind, std::string_view name) {
 }
 
 }  // namespace
+
+void Workspace::record_asked(const std::string& who, const std::string& what) {
+  lifecycle_event(audit::Lifecycle::Activity::other, audit::Verdict::allowed,
+                  fmt::format("{}: {}", who, what), who);
+}
 
 sandbox::StopWhen Workspace::when(WhatRuns what) {
   return what == WhatRuns::ends ? sandbox::StopWhen::always : sandbox::StopWhen::idle;
@@ -62,15 +72,14 @@ void Workspace::at_rest(WhatRuns what, Work work, Reply<> reply) {
 }
 
 void Workspace::fork_storage(const std::string& fork, WhatRuns what, Reply<> reply) {
-  Work work = [this, fork](Reply<> worked) {
-    auto answered = [worked = std::move(worked)](const Result<NodeClient::Answer>& answer) mutable {
-      worked(done(answer));
-    };
-    around_.plane.node.request(sandbox::ForkStorage{.workspace = record_.id, .fork = fork},
-                               std::move(answered));
-  };
-  at_rest(what, std::move(work), std::move(reply));
-}
+  at_rest(
+      what,
+      [this, fork](Reply<> worked) {
+        around_.plane.node.request(sandbox::ForkStorage{.workspace = record_.id, .fork = fork},
+                                   as_done(std::move(worked)));
+      },
+      std::move(reply));
+}  // NOLINT(clang-analyzer-cplusplus.NewDeleteLeaks): the function owns what it holds
 
 void Workspace::take_snapshot(const std::string& name, WhatRuns what, Reply<> reply) {
   auto told = alive_.guard([this, name, reply = std::move(reply)](Result<> taken) mutable {
@@ -86,9 +95,7 @@ void Workspace::take_snapshot(const std::string& name, WhatRuns what, Reply<> re
             sandbox::TakeSnapshot{.workspace = record_.id,
                                   .snapshot = name,
                                   .created = static_cast<uint64_t>(around_.plane.clock.now())},
-            [worked = std::move(worked)](const Result<NodeClient::Answer>& answer) mutable {
-              worked(done(answer));
-            });
+            as_done(std::move(worked)));
       },
       std::move(told));
 }

@@ -221,10 +221,7 @@ void Workspaces::fork(Workspace& source, const std::string& name, Workspace::Wha
   if (auto stored = around_.plane.store.put(*record); !stored)
     return reply(std::unexpected(std::move(stored).error()));
   forking_.emplace(record->owner, record->name);
-  source.lifecycle_event(
-      audit::Lifecycle::Activity::other, audit::Verdict::allowed,
-      fmt::format("{}: fork workspace '{}' to '{}'", caller.sponsor, source.record().name, name),
-      caller.sponsor);
+  source.record_asked(caller.sponsor, fmt::format("fork workspace '{}' to '{}'", source.record().name, name));
   source.fork_storage(record->id, what,
                       alive_.guard([this, id = source.record().id, record = *record, caller,
                                     reply = std::move(reply)](Result<> forked) mutable {

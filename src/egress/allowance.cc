@@ -200,6 +200,7 @@ std::expected<Allowance::Place, Excess> Allowance::admit(const Subject& s, Kind 
 }
 
 std::optional<Excess> Allowance::spend_upload(const Subject& s, uint64_t bytes) {
+  if (s.limits.upload_bytes_per_hour == 0 && s.budget.upload_bytes == 0) return std::nullopt;
   std::vector<Counter> counters;
   const std::string setting = fmt::format("network.{}.limits.uploadBytesPerHour", s.entry);
   if (s.limits.upload_bytes_per_hour != 0)

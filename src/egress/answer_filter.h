@@ -25,4 +25,25 @@ class AnswerFilter {
   virtual Result<std::string> finish() = 0;
 };
 
+// One that needs the answer in one piece: at most `most` bytes of it, by `whose` ("the server's").
+class WholeAnswerFilter : public AnswerFilter {
+ public:
+  WholeAnswerFilter(size_t most, std::string_view whose) : most_(most), whose_(whose) {}
+  Pace pace() const final { return Pace::whole; }
+  Result<std::string> feed(std::string_view part) final {
+    if (part.size() > most_ - text_.size())
+      return Error::make("upstream.oversized", "{} answer has more than {} bytes", whose_, most_);
+    text_ += part;
+    return std::string();
+  }
+
+ protected:
+  const std::string& text() const { return text_; }
+
+ private:
+  size_t most_;
+  std::string_view whose_;
+  std::string text_;
+};
+
 }  // namespace saw::egress

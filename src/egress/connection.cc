@@ -54,21 +54,18 @@ void Connection::recheck() {
 }
 
 // A synthetic address stands for the name that was resolved to it; any other is the literal itself.
+void Connection::lead_to(const policy::Address& address) {
+  const auto v4 = as_ipv4(address);
+  if (v4) to_.host = dns_.names().name_of(*v4);
+  to_.literal = to_.host.empty();
+  if (to_.literal) to_.host = policy::to_text(address);
+}
+
 bool Connection::find_destination() {
   auto meant = services_.seams.original_destination(socket_->fd());
   if (!meant) return false;
   to_.port = meant->port;
-  auto v4 = as_ipv4(meant->address);
-  if (v4 && SyntheticNames::is_synthetic(*v4)) {
-    to_.host = dns_.names().name_of(*v4);
-    if (to_.host.empty()) {
-      to_.host = policy::to_text(meant->address);
-      to_.literal = true;
-    }
-    return true;
-  }
-  to_.host = policy::to_text(meant->address);
-  to_.literal = true;
+  lead_to(meant->address);
   return true;
 }
 
@@ -101,7 +98,7 @@ Task<bool> Connection::start_tls() {
   auto context = services_.config->leaves.context_for(to_.sni.empty() ? to_.host : to_.sni);
   if (!context) {
     record_denied(context.error().code);
-    reset();
+    socket_->reset();
     co_return false;
   }
   TlsResult stream = co_await accept_tls(std::move(socket_), **context);
@@ -115,10 +112,10 @@ Task<bool> Connection::start_tls() {
 }
 
 Task<> Connection::run() {
-  if (!services_.config) co_return reset();
+  if (!services_.config) co_return socket_->reset();
   if (!find_destination()) {  // made straight to the listener, past the packet filter's redirection
     record_denied("network.not_captured");
-    co_return reset();
+    co_return socket_->reset();
   }
   if (to_.port == kDnsPort) co_return co_await serve_dns();
   if (!to_.literal && to_.host == kProxyName) co_return co_await serve_proxy();
@@ -128,14 +125,12 @@ Task<> Connection::run() {
 Task<> Connection::go_on() {
   const auto endpoint = services_.config->policy.endpoint(to_.host, to_.port);
   admitted_ = endpoint.has_value();
-  if (endpoint &&
-      (endpoint->protocol == policy::Protocol::tcp || endpoint->tls == policy::TlsMode::passthrough))
-    co_return co_await pass_through(endpoint->tls);
+  if (endpoint && passes_unread(*endpoint)) co_return co_await pass_through(endpoint->tls);
   if (!admitted_) socket_->expire_after(kDeniedFirstBytesMs);
   Speaks speaks = co_await peek();
   if (speaks == Speaks::nothing || speaks == Speaks::unknown) {
     record_denied(admitted_ ? "network.not_http" : "policy.default_deny");
-    co_return reset();
+    co_return socket_->reset();
   }
   to_.tls = speaks == Speaks::tls;
   if (to_.tls) {
@@ -192,26 +187,26 @@ Task<> Connection::serve_dns() {
   agent_->stream->socket().close();
 }
 
-void Connection::reset() {
-  const struct linger at_once{.l_onoff = 1, .l_linger = 0};
-  if (socket_->is_open()) ::setsockopt(socket_->fd(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-  socket_->close();
-}
-
 void Connection::record_denied(std::string_view reason) {
   if (!services_.audit.has_room()) return;
+  audit::NetworkActivity event = event_under(services_.config.get(), audit::Verdict::denied, reason);
+  event.message = fmt::format("agent '{}' was denied a connection to {} port {} ({})", who_.agent, to_.host,
+                              to_.port, reason);
+  services_.audit.record(audit::network_activity(event));
+}
+
+audit::NetworkActivity Connection::event_under(const Config* config, audit::Verdict verdict,
+                                               std::string_view reason) const {
   audit::NetworkActivity event;
   event.time = services_.net.clock.now();
   event.layer = audit::Layer::runtime;
-  event.verdict = audit::Verdict::denied;
+  event.verdict = verdict;
   event.who = who(who_);
   event.reason = reason;
-  if (services_.config) event.policy_digest = digest_text(services_.config->policy.digest());
-  event.message = fmt::format("agent '{}' was denied a connection to {} port {} ({})", who_.agent, to_.host,
-                              to_.port, reason);
+  if (config) event.policy_digest = digest_text(config->policy.digest());
   event.host = to_.host;
   event.port = to_.port;
-  services_.audit.record(audit::network_activity(event));
+  return event;
 }
 
 }  // namespace saw::egress

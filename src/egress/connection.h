@@ -15,6 +15,7 @@
 #include "egress/exchange.h"
 #include "egress/proxy_request.h"
 #include "egress/tunnel.h"
+#include "policy/address.h"
 
 namespace saw::egress {
 
@@ -41,8 +42,9 @@ class Connection {
   Task<> serve();
   Task<> serve_dns();
   Task<> linger();
-  void reset();
   void record_denied(std::string_view reason);
+  audit::NetworkActivity event_under(const Config* config, audit::Verdict verdict,
+                                     std::string_view reason) const;
 
   Task<> go_on();  // once it is known where it leads
 
@@ -52,16 +54,15 @@ class Connection {
   Task<> serve_connect();
   Task<> serve_absolute();
   Task<std::string> look(size_t had);
-  Task<bool> say(std::string_view bytes);
   bool take(size_t bytes);
   void lead_to(const ProxyTarget& target);
+  void lead_to(const policy::Address& address);
   Task<bool> next_absolute();
 
   // What is passed on unread (connection_tunnel.cc)
   struct Passing {  // as it was judged
     std::shared_ptr<Config> config;
     std::string rule, reason, entry;
-    policy::Limits limits;
     std::vector<std::string> ranges;
   };
   Task<> pass_through(policy::TlsMode tls);
@@ -70,9 +71,9 @@ class Connection {
   Task<std::optional<std::string>> admit_passing(Passing& passing);
   Task<> run_tunnel(Passing& passing);
   bool may_still_pass() const;
-  Allowance::Subject subject(const Passing& passing) const;
   uint64_t record_passing(const Passing& passing);
-  void fill(audit::NetworkActivity& event, const Passing& passing, std::string_view reason) const;
+  audit::NetworkActivity event_of(const Passing& passing, audit::Verdict verdict,
+                                  std::string_view reason) const;
 
   Socket& socket() { return agent_ ? agent_->stream->socket() : *socket_; }
 

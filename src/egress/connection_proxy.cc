@@ -48,35 +48,13 @@ bool Connection::take(size_t bytes) {
   return ::recv(socket_->fd(), taken.data(), bytes, 0) == static_cast<ssize_t>(bytes);
 }
 
-Task<bool> Connection::say(std::string_view bytes) {
-  while (socket_->is_open() && !bytes.empty()) {
-    const ssize_t n = ::send(socket_->fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (n >= 0)
-      bytes.remove_prefix(static_cast<size_t>(n));
-    else if (errno == EAGAIN)
-      co_await socket_->writable();
-    else if (errno != EINTR)
-      co_return false;
-  }
-  co_return bytes.empty();
-}
-
-// The address that DNS gave for a name stands for the name, here as everywhere.
 void Connection::lead_to(const ProxyTarget& target) {
   to_ = {};
-  to_.host = target.host;
   to_.port = target.port;
-  if (auto address = policy::parse_address(target.host)) {
-    to_.literal = true;
-    constexpr size_t kMapped = 12;
-    const Ipv4 v4{(*address)[kMapped], (*address)[kMapped + 1], (*address)[kMapped + 2],
-                  (*address)[kMapped + 3]};
-    const bool mapped = target.host.find(':') == std::string::npos;
-    if (mapped && !dns_.names().name_of(v4).empty()) {
-      to_.host = dns_.names().name_of(v4);
-      to_.literal = false;
-    }
-  }
+  if (auto address = policy::parse_address(target.host))
+    lead_to(*address);
+  else
+    to_.host = target.host;
   admitted_ = services_.config->policy.endpoint(to_.host, to_.port).has_value();
 }
 
@@ -85,7 +63,7 @@ Task<> Connection::serve_proxy() {
   const bool request = !first.empty() && (first[0] == kSocksVersion || is_token(first.substr(0, 1)));
   if (!request) {
     record_denied(first.empty() ? "network.no_request" : "proxy.malformed");
-    co_return reset();
+    co_return socket_->reset();
   }
   if (first[0] == kSocksVersion) co_return co_await serve_socks();
   if (first.starts_with("CONNECT")) co_return co_await serve_connect();
@@ -100,14 +78,14 @@ Task<> Connection::serve_socks() {
     if ((seen = co_await look(seen.size())).empty()) break;
   if (greeting.state != SocksGreeting::State::complete || !take(greeting.consumed)) {
     record_denied("proxy.malformed");
-    co_return reset();
+    co_return socket_->reset();
   }
   constexpr std::array<char, 2> kNoAuthentication = {kSocksVersion, 0},
                                 kNoneAccepted = {kSocksVersion, '\xff'};
   const auto& answer = greeting.accepted ? kNoAuthentication : kNoneAccepted;
-  if (!co_await say({answer.data(), answer.size()}) || !greeting.accepted) {
+  if (!co_await send_all(*socket_, {answer.data(), answer.size()}) || !greeting.accepted) {
     record_denied("proxy.authentication");
-    co_return reset();
+    co_return socket_->reset();
   }
   seen.clear();
   ProxyTarget target;
@@ -117,16 +95,16 @@ Task<> Connection::serve_socks() {
       target.state == ProxyTarget::State::complete || target.state == ProxyTarget::State::unsupported;
   if (!understood || !take(target.consumed)) {
     record_denied("proxy.malformed");
-    co_return reset();
+    co_return socket_->reset();
   }
   if (target.state == ProxyTarget::State::complete) lead_to(target);
   if (target.state == ProxyTarget::State::complete && admitted_) {
-    if (co_await say(socks_reply(SocksReply::granted))) co_await go_on();
+    if (co_await send_all(*socket_, socks_reply(SocksReply::granted))) co_await go_on();
     co_return;
   }
   const bool unsupported = target.state == ProxyTarget::State::unsupported;
   record_denied(unsupported ? "proxy.unsupported" : "policy.default_deny");
-  co_await say(socks_reply(unsupported ? SocksReply::unsupported : SocksReply::not_allowed));
+  co_await send_all(*socket_, socks_reply(unsupported ? SocksReply::unsupported : SocksReply::not_allowed));
   socket_->close();
 }
 
@@ -155,19 +133,16 @@ Task<> Connection::serve_connect() {
     co_await agent_->stream->write(denial_response(*denial, "CONNECT", Persistence::close));
     co_return co_await linger();
   }
-  if (take(parsed.consumed) && co_await say("HTTP/1.1 200 Connection established\r\n\r\n")) co_await go_on();
+  if (take(parsed.consumed) && co_await send_all(*socket_, "HTTP/1.1 200 Connection established\r\n\r\n"))
+    co_await go_on();
 }
 
 // Reads the next head, without taking it, for where it leads; false: there is none, or it leads nowhere.
 Task<bool> Connection::next_absolute() {
   Socket& from = agent_->stream->socket();
   from.expire_after(ExchangeLimits::kIdleMs);
-  ParsedRequest parsed;
-  while ((parsed = parse_request_head(agent_->in.view())).state == HeadState::incomplete) {
-    const bool first = agent_->in.view().empty();
-    if (co_await agent_->in.fill() != Inbound::Fill::more) co_return false;
-    if (first) from.expire_after(ExchangeLimits::kSlowHeadMs);
-  }
+  const ParsedRequest parsed = co_await next_head(*agent_);
+  if (parsed.state == HeadState::incomplete) co_return false;
   ProxyTarget target{.state = ProxyTarget::State::malformed, .consumed = 0, .host = {}, .port = 0};
   if (parsed.state == HeadState::complete) target = parse_absolute_target(parsed.head.target);
   if (target.state != ProxyTarget::State::complete) {

@@ -2,7 +2,6 @@
 // name that was resolved, the port, and for passthrough the name in the ClientHello, which must be there and be the same.
 #include <sys/socket.h>
 
-#include "egress/channel_who.h"
 #include "egress/connection.h"
 
 namespace saw::egress {
@@ -49,16 +48,15 @@ Task<bool> Connection::name_in_hello() {
 }
 
 Task<> Connection::pass_through(policy::TlsMode tls) {
-  if (tls == policy::TlsMode::passthrough && !co_await name_in_hello()) co_return reset();
-  Passing passing{
-      .config = services_.config, .rule = {}, .reason = {}, .entry = {}, .limits = {}, .ranges = {}};
+  if (tls == policy::TlsMode::passthrough && !co_await name_in_hello()) co_return socket_->reset();
+  Passing passing{.config = services_.config, .rule = {}, .reason = {}, .entry = {}, .ranges = {}};
   passing_ = &passing;
   std::optional<std::string> refusal = co_await admit_passing(passing);
   if (!refusal) co_await run_tunnel(passing);
   passing_ = nullptr;
   if (!refusal) co_return;
   record_denied(*refusal);
-  reset();
+  socket_->reset();
 }
 
 // A stable code when it may not pass.
@@ -74,7 +72,6 @@ Task<std::optional<std::string>> Connection::admit_passing(Passing& passing) {
   passing.rule = decision.rule;
   passing.reason = decision.reason;
   passing.entry = decision.entry;
-  passing.limits = passing.config->limits(decision.entry);
   if (auto endpoint = passing.config->policy.endpoint(to_.host, to_.port))
     for (const policy::AddressRange& range : endpoint->addresses) passing.ranges.push_back(range_text(range));
   co_return std::nullopt;
@@ -84,28 +81,19 @@ Task<std::optional<std::string>> Connection::admit_passing(Passing& passing) {
 bool Connection::may_still_pass() const {
   const Config& now = *services_.config;
   auto endpoint = now.policy.endpoint(to_.host, to_.port);
-  const bool unread = endpoint && (endpoint->protocol == policy::Protocol::tcp ||
-                                   endpoint->tls == policy::TlsMode::passthrough);
-  if (!unread) return false;
+  if (!endpoint || !passes_unread(*endpoint)) return false;
   const policy::Decision decision = judge_connection(now);
   return decision.effect == policy::Effect::allow && decision.entry == passing_->entry;
-}
-
-Allowance::Subject Connection::subject(const Passing& passing) const {
-  // Limits are the present policy's, also for what was opened under another.
-  const Config& now = *services_.config;
-  return {.agent = who_.agent,
-          .entry = passing.entry,
-          .limits = now.limits(passing.entry),
-          .budget = now.policy.budget()};
 }
 
 Task<> Connection::run_tunnel(Passing& passing) {
   auto refuse = [this](std::string_view code) {
     record_denied(code);
-    reset();
+    socket_->reset();
   };
-  auto place = services_.allowance.admit(subject(passing));
+  // Limits are the present policy's, also for what was opened under another.
+  auto subject = [&] { return services_.config->subject(who_.agent, passing.entry); };
+  auto place = services_.allowance.admit(subject());
   if (!place) co_return refuse(place.error().code);
   const uint64_t number = record_passing(passing);
   const bool wait = policy::recording(passing.config->policy.profile()) == policy::Recording::before;
@@ -119,7 +107,7 @@ Task<> Connection::run_tunnel(Passing& passing) {
   Socket upstream(services_.net, std::move(dialed->socket));
   Tunnel tunnel(services_.net, services_.pipes, *socket_, upstream,
                 [&](uint64_t bytes) -> std::optional<std::string> {
-                  auto excess = services_.allowance.spend_upload(subject(passing), bytes);
+                  auto excess = services_.allowance.spend_upload(subject(), bytes);
                   if (!excess) return std::nullopt;
                   return std::move(excess->code);
                 });
@@ -127,37 +115,30 @@ Task<> Connection::run_tunnel(Passing& passing) {
   tunnel_ = &tunnel;
   co_await tunnel.run();
   tunnel_ = nullptr;
-  audit::NetworkActivity event;
+  const bool cut = tunnel.why().find('.') != std::string::npos;  // by a rule of ours
+  audit::NetworkActivity event =
+      event_of(passing, cut ? audit::Verdict::denied : audit::Verdict::none, tunnel.why());
   event.activity = audit::NetworkActivity::Activity::close;
   event.bytes_out = tunnel.bytes_out();
   event.bytes_in = tunnel.bytes_in();
-  const bool cut = tunnel.why().find('.') != std::string::npos;  // by a rule of ours
-  event.verdict = cut ? audit::Verdict::denied : audit::Verdict::none;
   event.message = fmt::format("the connection of agent '{}' to {} port {} ended ({}): {} bytes out, {} in",
                               who_.agent, to_.host, to_.port, tunnel.why(), event.bytes_out, event.bytes_in);
-  fill(event, passing, tunnel.why());
   services_.audit.record(audit::network_activity(event));
 }
 
 uint64_t Connection::record_passing(const Passing& passing) {
-  audit::NetworkActivity event;
-  event.verdict = audit::Verdict::allowed;
+  audit::NetworkActivity event = event_of(passing, audit::Verdict::allowed, passing.reason);
   event.message = fmt::format("agent '{}' was allowed a connection to {} port {} ({})", who_.agent, to_.host,
                               to_.port, passing.reason);
-  fill(event, passing, passing.reason);
   return services_.audit.record(audit::network_activity(event));
 }
 
-void Connection::fill(audit::NetworkActivity& event, const Passing& passing, std::string_view reason) const {
-  event.time = services_.net.clock.now();
-  event.layer = audit::Layer::runtime;
-  event.who = who(who_);
+audit::NetworkActivity Connection::event_of(const Passing& passing, audit::Verdict verdict,
+                                            std::string_view reason) const {
+  audit::NetworkActivity event = event_under(passing.config.get(), verdict, reason);
   event.rule = passing.rule;
-  event.reason = reason;
-  event.policy_digest = digest_text(passing.config->policy.digest());
-  event.host = to_.host;
-  event.port = to_.port;
   event.protocol = to_.tls ? "tls" : "tcp";
+  return event;
 }
 
 }  // namespace saw::egress

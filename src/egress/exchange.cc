@@ -20,6 +20,19 @@ std::optional<Absolute> split_absolute(std::string_view target, std::string_view
 
 }  // namespace
 
+Task<ParsedRequest> next_head(AgentSide& agent) {
+  Socket& socket = agent.stream->socket();
+  ParsedRequest parsed;
+  while ((parsed = parse_request_head(agent.in.view())).state == HeadState::incomplete) {
+    // One limit for the whole head: a client that sends a byte now and then does not keep the connection.
+    const bool first = agent.in.view().empty();
+    if (first) socket.expire_after(ExchangeLimits::kIdleMs);
+    if (co_await agent.in.fill() != Inbound::Fill::more) break;
+    if (first) socket.expire_after(ExchangeLimits::kSlowHeadMs);
+  }
+  co_return parsed;
+}
+
 Task<Persistence> Exchange::run() {
   std::optional<Denial> denial;
   if (!co_await read_head(denial)) co_return Persistence::close;
@@ -30,18 +43,11 @@ Task<Persistence> Exchange::run() {
 
 // false: nothing to answer. With `problem` set: something that is no request.
 Task<bool> Exchange::read_head(std::optional<Denial>& problem) {
-  Socket& socket = agent_.stream->socket();
-  ParsedRequest parsed;
-  while ((parsed = parse_request_head(agent_.in.view())).state == HeadState::incomplete) {
-    // One limit for the whole head: a client that sends a byte now and then does not keep the connection.
-    if (agent_.in.view().empty()) socket.expire_after(ExchangeLimits::kIdleMs);
-    const bool first = agent_.in.view().empty();
-    if (co_await agent_.in.fill() != Inbound::Fill::more) co_return false;
-    if (first) socket.expire_after(ExchangeLimits::kSlowHeadMs);
-  }
+  const ParsedRequest parsed = co_await next_head(agent_);
+  if (parsed.state == HeadState::incomplete) co_return false;
   began_ = true;
   config_ = services_.config;
-  socket.expire_after(ExchangeLimits::kIdleMs);
+  agent_.stream->socket().expire_after(ExchangeLimits::kIdleMs);
   if (parsed.state == HeadState::malformed) {
     head_.persistence = Persistence::close;
     problem = malformed(parsed.problem);
@@ -59,9 +65,7 @@ Task<std::optional<Denial>> Exchange::admit() {
   if (!config_)
     co_return Denial{.status = 503, .code = "egress.not_configured", .reason = "no policy is loaded"};
   bool recordable = co_await services_.audit.room();
-  if (!recordable)
-    co_return Denial{
-        .status = 503, .code = "audit.unavailable", .reason = "what cannot be recorded is not admitted"};
+  if (!recordable) co_return unrecordable();
   if (auto denial = check_endpoint()) co_return denial;
   if (auto denial = check_form()) co_return denial;
   if (body_need_ == policy::BodyNeed::whole) {
@@ -80,9 +84,7 @@ Task<std::optional<Denial>> Exchange::admit() {
   // A credential and a person's decision are recorded before they are used in every profile.
   const bool wait = policy::recording(config_->policy.profile()) == policy::Recording::before;
   if (wait || judged_.inject || !review_.empty()) {
-    if (!co_await services_.audit.durable(event))
-      co_return Denial{
-          .status = 503, .code = "audit.unavailable", .reason = "what cannot be recorded is not admitted"};
+    if (!co_await services_.audit.durable(event)) co_return unrecordable();
   }
   co_return std::nullopt;
 }
@@ -119,9 +121,8 @@ std::optional<Denial> Exchange::check_endpoint() {
   judged_.credential = endpoint->credential;
   body_need_ = endpoint->body;
   allow_ranges(*endpoint);
-  if (endpoint->protocol == policy::Protocol::tcp || endpoint->tls == policy::TlsMode::passthrough)
-    return denied("policy.not_available",
-                  "this version judges HTTP only: raw TCP and TLS passthrough are refused");
+  if (passes_unread(*endpoint))
+    return denied("policy.not_available", "this destination is reached by a connection, not by requests");
   if (endpoint->tls == policy::TlsMode::inspect && !to_.tls)
     return denied("policy.tls_required", "this destination is reached by TLS only");
   if (endpoint->tls == policy::TlsMode::none && to_.tls)
@@ -180,12 +181,17 @@ std::optional<Denial> Exchange::judge() {
   return std::nullopt;
 }
 
+// All but that of the credential which belongs to this request.
+PlaceholderScanner Exchange::foreign_placeholders() const {
+  std::map<std::string, std::string> foreign = config_->placeholders;
+  if (const auto* mine = config_->credential(judged_.credential, judged_.entry)) foreign.erase(mine->secret);
+  return PlaceholderScanner(std::move(foreign));
+}
+
 // A placeholder stands for one secret at one destination. Anywhere else it is an attempt to use or to leak a
 // credential.
 std::optional<Denial> Exchange::check_placeholders() {
-  std::map<std::string, std::string> foreign = config_->placeholders;
-  if (const auto* mine = config_->credential(judged_.credential, judged_.entry)) foreign.erase(mine->secret);
-  PlaceholderScanner scanner(std::move(foreign));
+  PlaceholderScanner scanner = foreign_placeholders();
   for (const std::string* target : {&target_, &judged_.target})  // as it came, and with its escapes resolved
     if (auto found = scanner.find(*target)) return misuse(*found);
   for (const Field& f : head_.fields)

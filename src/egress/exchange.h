@@ -43,6 +43,9 @@ struct AgentSide {
   std::move_only_function<bool()> still_admitted;
 };
 
+// The head of the next request, which stays where it is; incomplete when no more comes.
+Task<ParsedRequest> next_head(AgentSide& agent);
+
 // The connection upstream that belongs to an agent's connection: dialled by the first request, kept for the
 // next.
 struct UpstreamSide {
@@ -98,6 +101,7 @@ class Exchange {
   policy::Request request(std::vector<policy::Header>& headers) const;
   std::optional<Denial> judge();
   void allow_ranges(const policy::Endpoint& endpoint);
+  PlaceholderScanner foreign_placeholders() const;
   std::optional<Denial> check_placeholders();
   std::optional<Denial> prepare_credential();
   Task<std::optional<Denial>> buffer_body();
@@ -160,14 +164,14 @@ class Exchange {
   std::optional<std::string> for_agent(BodyReader::Part part);
 
   // an upgraded connection (exchange_websocket.cc)
-  struct Tunnel;
+  struct Dialogue;
   Task<Persistence> run_websocket(Upload& sending);
   std::string upgrade_answer() const;
-  Task<> relay_from_agent(Tunnel& tunnel);
-  Task<> relay_from_server(Tunnel& tunnel);
-  Task<bool> pass_from_agent(Tunnel& tunnel, WsMessage message);
-  Task<bool> pass_from_server(Tunnel& tunnel, WsMessage message);
-  Task<std::optional<Denial>> admit_message(Tunnel& tunnel, const WsMessage& message);
+  Task<> relay_from_agent(Dialogue& dialogue);
+  Task<> relay_from_server(Dialogue& dialogue);
+  Task<bool> pass_from_agent(Dialogue& dialogue, WsMessage message);
+  Task<bool> pass_from_server(Dialogue& dialogue, WsMessage message);
+  Task<std::optional<Denial>> admit_message(Dialogue& dialogue, const WsMessage& message);
   Task<std::optional<Denial>> admit_recorded(uint64_t number);
   Task<std::optional<Denial>> review_message(const WsMessage& message);
   policy::Decision decide_message(const WsMessage& message) const;

@@ -101,9 +101,7 @@ Task<> Exchange::upload(Upload& state) {
 
 Task<> Exchange::upload_parts(Upload& state, std::string out) {
   const bool chunked = head_.framing == Framing::chunked;
-  std::map<std::string, std::string> foreign = config_->placeholders;
-  if (judged_.inject) foreign.erase(judged_.inject->secret);
-  PlaceholderScanner scanner(std::move(foreign));
+  PlaceholderScanner scanner = foreign_placeholders();
   uint64_t scanned = 0;
   while (true) {
     if (agent_.in.view().empty() && !out.empty()) {  // the head does not wait for a slow body

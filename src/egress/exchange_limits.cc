@@ -5,10 +5,7 @@ namespace saw::egress {
 
 Allowance::Subject Exchange::subject() const {
   const Config& now = services_.config ? *services_.config : *config_;  // what lasts may outlive its own
-  return {.agent = who_.agent,
-          .entry = judged_.entry,
-          .limits = now.limits(judged_.entry),
-          .budget = now.policy.budget()};
+  return now.subject(who_.agent, judged_.entry);
 }
 
 Denial Exchange::too_much(Excess excess) const {

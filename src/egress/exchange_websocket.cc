@@ -58,8 +58,8 @@ std::string_view kind_name(WsKind kind) {
 
 }  // namespace
 
-struct Exchange::Tunnel {
-  Tunnel(Net& net, AgentSide& agent, UpstreamSide& server, PlaceholderScanner placeholders)
+struct Exchange::Dialogue {
+  Dialogue(Net& net, AgentSide& agent, UpstreamSide& server, PlaceholderScanner placeholders)
       : to_agent(net, *agent.stream),
         to_server(net, *server.stream),
         server_done(net),
@@ -82,16 +82,14 @@ std::string Exchange::upgrade_answer() const {
 Task<Persistence> Exchange::run_websocket(Upload& sending) {
   answer_started_ = true;
   if (!co_await agent_.stream->write(upgrade_answer())) upstream_->stream->socket().close();
-  std::map<std::string, std::string> foreign = config_->placeholders;
-  if (judged_.inject) foreign.erase(judged_.inject->secret);
-  Tunnel tunnel(services_.net, agent_, *upstream_, PlaceholderScanner(std::move(foreign)));
+  Dialogue dialogue(services_.net, agent_, *upstream_, foreign_placeholders());
   agent_.still_admitted = [this] { return still_admitted(); };
-  spawn(relay_from_server(tunnel));
-  co_await relay_from_agent(tunnel);
-  tunnel.closing = true;
+  spawn(relay_from_server(dialogue));
+  co_await relay_from_agent(dialogue);
+  dialogue.closing = true;
   agent_.stream->socket().expire_after(kCloseMs);
   upstream_->stream->socket().expire_after(kCloseMs);
-  while (co_await tunnel.server_done.wait(kCloseMs) == Gate::Wake::timed_out)
+  while (co_await dialogue.server_done.wait(kCloseMs) == Gate::Wake::timed_out)
     upstream_->stream->socket().close();
   agent_.still_admitted = nullptr;
   co_await settle(sending);
@@ -99,41 +97,41 @@ Task<Persistence> Exchange::run_websocket(Upload& sending) {
   co_return Persistence::close;
 }
 
-Task<> Exchange::relay_from_agent(Tunnel& tunnel) {
+Task<> Exchange::relay_from_agent(Dialogue& dialogue) {
   WsReader reader(WsSide::client, judged_.limits.request_bytes);
   WsReader::Step wrong;
   while (auto message = co_await next_message(agent_.in, reader, wrong))
-    if (!co_await pass_from_agent(tunnel, std::move(*message))) co_return;
-  if (wrong.close_code && !tunnel.closing) {
+    if (!co_await pass_from_agent(dialogue, std::move(*message))) co_return;
+  if (wrong.close_code && !dialogue.closing) {
     record(audit::Verdict::denied, {}, wrong.problem, 0);
-    (void)co_await tunnel.to_agent.write(ws_close(WsSide::server, *wrong.close_code, wrong.problem));
+    (void)co_await dialogue.to_agent.write(ws_close(WsSide::server, *wrong.close_code, wrong.problem));
   }
-  (void)co_await tunnel.to_server.write(ws_close(WsSide::client, kGoingAway, {}));
+  (void)co_await dialogue.to_server.write(ws_close(WsSide::client, kGoingAway, {}));
 }
 
 // false: the conversation is over.
-Task<bool> Exchange::pass_from_agent(Tunnel& tunnel, WsMessage message) {
+Task<bool> Exchange::pass_from_agent(Dialogue& dialogue, WsMessage message) {
   if (message.kind == WsKind::close) {
     // The reason would be a message that nobody judged.
-    if (!tunnel.closing)
-      (void)co_await tunnel.to_agent.write(ws_close(WsSide::server, message.close_code, {}));
-    (void)co_await tunnel.to_server.write(ws_close(WsSide::client, message.close_code, {}));
+    if (!dialogue.closing)
+      (void)co_await dialogue.to_agent.write(ws_close(WsSide::server, message.close_code, {}));
+    (void)co_await dialogue.to_server.write(ws_close(WsSide::client, message.close_code, {}));
     co_return false;
   }
-  if (tunnel.closing) co_return true;  // said too late
+  if (dialogue.closing) co_return true;  // said too late
   agent_.stream->socket().expire_after(ExchangeLimits::kAnswerIdleMs);
   upstream_->stream->socket().expire_after(ExchangeLimits::kAnswerIdleMs);
   if (message.kind == WsKind::ping)
-    co_return co_await tunnel.to_agent.write(ws_frame(WsSide::server, WsKind::pong, message.payload));
+    co_return co_await dialogue.to_agent.write(ws_frame(WsSide::server, WsKind::pong, message.payload));
   if (message.kind == WsKind::pong) co_return true;
-  if (auto denial = co_await admit_message(tunnel, message)) {
+  if (auto denial = co_await admit_message(dialogue, message)) {
     if (services_.audit.has_room()) record(audit::Verdict::denied, denial->rule, denial->code, 0);
     const std::string reason = fmt::format("{}: {}", denial->code, denial->reason);
-    (void)co_await tunnel.to_agent.write(ws_close(WsSide::server, kPolicyViolation, reason));
-    (void)co_await tunnel.to_server.write(ws_close(WsSide::client, kGoingAway, {}));
+    (void)co_await dialogue.to_agent.write(ws_close(WsSide::server, kPolicyViolation, reason));
+    (void)co_await dialogue.to_server.write(ws_close(WsSide::client, kGoingAway, {}));
     co_return false;
   }
-  co_return co_await tunnel.to_server.write(ws_frame(WsSide::client, message.kind, message.payload));
+  co_return co_await dialogue.to_server.write(ws_frame(WsSide::client, message.kind, message.payload));
 }
 
 policy::Decision Exchange::decide_message(const WsMessage& message) const {
@@ -144,11 +142,9 @@ policy::Decision Exchange::decide_message(const WsMessage& message) const {
   return services_.config->policy.decide(asked);
 }
 
-Task<std::optional<Denial>> Exchange::admit_message(Tunnel& tunnel, const WsMessage& message) {
+Task<std::optional<Denial>> Exchange::admit_message(Dialogue& dialogue, const WsMessage& message) {
   const bool recordable = co_await services_.audit.room();
-  if (!recordable)
-    co_return Denial{
-        .status = 503, .code = "audit.unavailable", .reason = "what cannot be recorded is not admitted"};
+  if (!recordable) co_return unrecordable();
   judged_.operation.summary = kind_name(message.kind);
   review_.clear();  // an approval was for one message
   if (!still_admitted()) co_return policy_changed();
@@ -156,7 +152,7 @@ Task<std::optional<Denial>> Exchange::admit_message(Tunnel& tunnel, const WsMess
   judged_.rule = decision.rule;
   judged_.reason = decision.reason;
   if (decision.effect == policy::Effect::deny) co_return from_decision(decision);
-  if (auto found = tunnel.scanner.feed(message.payload)) co_return misuse(*found);
+  if (auto found = dialogue.scanner.feed(message.payload)) co_return misuse(*found);
   if (decision.effect == policy::Effect::review) {
     upstream_->stream->socket().expire_after(config_->policy.review().hold_ms +
                                              ExchangeLimits::kAnswerIdleMs);
@@ -175,9 +171,7 @@ Task<std::optional<Denial>> Exchange::admit_recorded(uint64_t number) {
   const std::shared_ptr<Config> under = services_.config;
   const bool wait = policy::recording(under->policy.profile()) == policy::Recording::before;
   if (!wait && review_.empty()) co_return std::nullopt;
-  if (!co_await services_.audit.durable(number))
-    co_return Denial{
-        .status = 503, .code = "audit.unavailable", .reason = "what cannot be recorded is not admitted"};
+  if (!co_await services_.audit.durable(number)) co_return unrecordable();
   if (services_.config != under) co_return policy_changed();
   co_return std::nullopt;
 }
@@ -204,41 +198,41 @@ Task<std::optional<Denial>> Exchange::review_message(const WsMessage& message) {
   co_return std::nullopt;
 }
 
-Task<> Exchange::relay_from_server(Tunnel& tunnel) {
+Task<> Exchange::relay_from_server(Dialogue& dialogue) {
   WsReader reader(WsSide::server, kMaxServerMessage);
   WsReader::Step wrong;
   while (auto message = co_await next_message(upstream_->in, reader, wrong))
-    if (!co_await pass_from_server(tunnel, std::move(*message))) break;
-  if (!tunnel.closing) {
-    tunnel.closing = true;
+    if (!co_await pass_from_server(dialogue, std::move(*message))) break;
+  if (!dialogue.closing) {
+    dialogue.closing = true;
     if (wrong.close_code) record(audit::Verdict::denied, {}, wrong.problem, 0);
     const std::string_view reason =
         wrong.close_code ? wrong.problem : "the destination closed the connection";
-    (void)co_await tunnel.to_agent.write(ws_close(WsSide::server, kServerFailed, reason));
+    (void)co_await dialogue.to_agent.write(ws_close(WsSide::server, kServerFailed, reason));
     if (wrong.close_code)
-      (void)co_await tunnel.to_server.write(ws_close(WsSide::client, *wrong.close_code, {}));
+      (void)co_await dialogue.to_server.write(ws_close(WsSide::client, *wrong.close_code, {}));
   }
   agent_.stream->socket().expire_after(kCloseMs);
-  tunnel.server_done.open();
+  dialogue.server_done.open();
 }
 
-Task<bool> Exchange::pass_from_server(Tunnel& tunnel, WsMessage message) {
+Task<bool> Exchange::pass_from_server(Dialogue& dialogue, WsMessage message) {
   if (message.kind == WsKind::close) {
-    if (std::exchange(tunnel.closing, true)) co_return false;
+    if (std::exchange(dialogue.closing, true)) co_return false;
     const std::string reason = redactor_ ? redactor_->text(message.payload) : message.payload;
-    (void)co_await tunnel.to_server.write(ws_close(WsSide::client, message.close_code, {}));
-    (void)co_await tunnel.to_agent.write(ws_close(WsSide::server, message.close_code, reason));
+    (void)co_await dialogue.to_server.write(ws_close(WsSide::client, message.close_code, {}));
+    (void)co_await dialogue.to_agent.write(ws_close(WsSide::server, message.close_code, reason));
     co_return false;
   }
-  if (tunnel.closing) co_return true;
+  if (dialogue.closing) co_return true;
   agent_.stream->socket().expire_after(ExchangeLimits::kAnswerIdleMs);
   upstream_->stream->socket().expire_after(ExchangeLimits::kAnswerIdleMs);
   if (message.kind == WsKind::ping)
-    co_return co_await tunnel.to_server.write(ws_frame(WsSide::client, WsKind::pong, message.payload));
+    co_return co_await dialogue.to_server.write(ws_frame(WsSide::client, WsKind::pong, message.payload));
   if (message.kind == WsKind::pong) co_return true;
   std::string payload = std::move(message.payload);
   if (redactor_) payload = redactor_->feed(payload) + redactor_->finish();
-  co_return co_await tunnel.to_agent.write(ws_frame(WsSide::server, message.kind, payload));
+  co_return co_await dialogue.to_agent.write(ws_frame(WsSide::server, message.kind, payload));
 }
 
 }  // namespace saw::egress

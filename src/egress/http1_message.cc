@@ -75,6 +75,16 @@ bool may_be_taken_for(std::string_view name, std::string_view other) {
   });
 }
 
+Denial unrecordable() {
+  return {.status = 503,
+          .code = "audit.unavailable",
+          .reason = "what cannot be recorded is not admitted",
+          .layer = "runtime",
+          .rule = {},
+          .ask = {},
+          .review = {}};
+}
+
 std::string denial_response(const Denial& denial, std::string_view request_method, Persistence persistence) {
   nlohmann::ordered_json error = {{"code", denial.code},
                                   {"reason", denial.reason},

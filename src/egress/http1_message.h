@@ -25,6 +25,7 @@ struct Denial {
   std::string review;         // id, when a person decided
   int64_t retry_after_s = 0;  // 0: waiting does not help
 };
+Denial unrecordable();  // the audit log takes nothing
 std::string denial_response(const Denial& denial, std::string_view request_method, Persistence persistence);
 
 // A field that must not be forwarded in either direction.

@@ -131,18 +131,11 @@ std::expected<std::optional<std::string>, std::string_view> pass_batch(const Jso
   return changed ? out.dump() : std::string(text);
 }
 
-class WholeFilter final : public AnswerFilter {
+class WholeFilter final : public WholeAnswerFilter {
  public:
-  explicit WholeFilter(McpView& view) : view_(view) {}
-  Pace pace() const override { return Pace::whole; }
-  Result<std::string> feed(std::string_view part) override {
-    if (part.size() > kMaxMcpMessage - text_.size())
-      return Error::make("upstream.oversized", "the server's answer has more than {} bytes", kMaxMcpMessage);
-    text_ += part;
-    return std::string();
-  }
+  explicit WholeFilter(McpView& view) : WholeAnswerFilter(kMaxMcpMessage, "the server's"), view_(view) {}
   Result<std::string> finish() override {
-    auto passes = filter_mcp_message(text_, view_);
+    auto passes = filter_mcp_message(text(), view_);
     if (!passes)
       return Error::make("upstream.unreadable_answer", "the server's answer cannot be read: {}",
                          passes.error());
@@ -155,7 +148,6 @@ class WholeFilter final : public AnswerFilter {
 
  private:
   McpView& view_;
-  std::string text_;
 };
 
 class EventFilter final : public AnswerFilter {

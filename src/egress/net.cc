@@ -2,6 +2,8 @@
 
 #include <vector>
 
+#include <sys/socket.h>
+
 namespace saw::egress {
 
 void Net::sweep() {
@@ -36,6 +38,12 @@ Socket::~Socket() {
 
 void Socket::expire_after(int64_t milliseconds) {
   expires_ = net_.clock.monotonic() + milliseconds * kMillisecond;
+}
+
+void Socket::reset() {
+  const struct linger at_once{.l_onoff = 1, .l_linger = 0};
+  if (is_open()) ::setsockopt(fd(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  close();
 }
 
 void Socket::close() {

@@ -53,6 +53,7 @@ class Socket {
   // After this long without another call of expire_after(), the socket is closed.
   void expire_after(int64_t milliseconds);
   void close();  // wakes who waits
+  void reset();  // close(), and the peer learns that it was cut off and does not take it for an end
   bool is_open() const { return static_cast<bool>(fd_); }
   int fd() const { return fd_.get(); }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "egress/http1_parser.h"
 #include "policy/address.h"
 #include "policy/host.h"
 
@@ -23,7 +24,7 @@ uint8_t byte(std::string_view bytes, size_t at) {
 
 ProxyTarget target(std::string_view host, uint16_t port, size_t consumed) {
   auto name = policy::HostName::parse(host);
-  if (!name || port == 0) return {.state = State::malformed, .consumed = 0, .host = {}, .port = 0};
+  if (!name || port == 0) return malformed();
   return {.state = State::complete, .consumed = consumed, .host = std::string(name->text()), .port = port};
 }
 
@@ -75,11 +76,8 @@ ProxyTarget parse_connect_target(std::string_view text) {
 ProxyTarget parse_absolute_target(std::string_view text) {
   constexpr std::string_view kScheme = "http://";
   constexpr uint16_t kHttp = 80;
-  const bool http = text.size() > kScheme.size() &&
-                    std::ranges::equal(text.substr(0, kScheme.size()), kScheme, [](char a, char b) {
-                      return (a >= 'A' && a <= 'Z' ? static_cast<char>(a + 32) : a) == b;
-                    });
-  if (!http) return {.state = State::malformed, .consumed = 0, .host = {}, .port = 0};
+  const bool http = text.size() > kScheme.size() && same_token(text.substr(0, kScheme.size()), kScheme);
+  if (!http) return malformed();
   text.remove_prefix(kScheme.size());
   return authority(text.substr(0, text.find_first_of("/?#")), kHttp);
 }

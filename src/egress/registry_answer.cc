@@ -118,22 +118,14 @@ Result<> filter_document(Tree& document, const VersionList& list) {
   return {};
 }
 
-class VersionFilter final : public AnswerFilter {
+class VersionFilter final : public WholeAnswerFilter {
  public:
-  explicit VersionFilter(VersionList list) : list_(std::move(list)) {}
-  Pace pace() const override { return Pace::whole; }
-  Result<std::string> feed(std::string_view part) override {
-    if (part.size() > kMaxVersionList - text_.size())
-      return Error::make("upstream.oversized", "the registry's answer has more than {} bytes",
-                         kMaxVersionList);
-    text_ += part;
-    return std::string();
-  }
-  Result<std::string> finish() override { return filter_versions(text_, list_); }
+  explicit VersionFilter(VersionList list)
+      : WholeAnswerFilter(kMaxVersionList, "the registry's"), list_(std::move(list)) {}
+  Result<std::string> finish() override { return filter_versions(text(), list_); }
 
  private:
   VersionList list_;
-  std::string text_;
 };
 
 }  // namespace

@@ -52,6 +52,10 @@ Result<std::shared_ptr<Config>> Config::create(Configure message, const Clock& c
   return config;
 }
 
+Config::Config(uint64_t e, policy::Policy p, LeafIssuer l)
+    : epoch(e), policy(std::move(p)), leaves(std::move(l)) {
+  for (const policy::Entry& entry : policy.document().network) limits_[entry.name] = entry.limits;
+}
 Config::~Config() {
   for (auto& [name, value] : secrets) wipe(value);
   for (Needle& needle : needles) wipe(needle.secret);
@@ -60,6 +64,7 @@ Config::~Config() {
 std::vector<Needle> Config::needles_of(const policy::Credential& credential,
                                        const RenderedCredential& rendered) const {
   std::vector<Needle> out;
+  out.reserve(rendered.sensitive.size());
   auto placeholder = placeholders.find(credential.secret);
   for (const std::string& form : rendered.sensitive)
     out.push_back({form, placeholder == placeholders.end() ? std::string() : placeholder->second});
@@ -81,10 +86,12 @@ const policy::Credential* Config::credential(std::string_view name, std::string_
   return nullptr;
 }
 
-policy::Limits Config::limits(std::string_view entry) const {
-  const auto& entries = policy.document().network;
-  auto found = std::ranges::find(entries, entry, &policy::Entry::name);
-  return found == entries.end() ? policy::Limits() : found->limits;
+Allowance::Subject Config::subject(std::string_view agent, std::string_view entry) const {
+  auto found = limits_.find(entry);
+  return {.agent = agent,
+          .entry = entry,
+          .limits = found == limits_.end() ? policy::Limits() : found->second,
+          .budget = policy.budget()};
 }
 
 }  // namespace saw::egress

@@ -40,17 +40,20 @@ struct Config {
 
   // `before`: the configuration that this one replaces, if there is one.
   static Result<std::shared_ptr<Config>> create(Configure message, const Clock& clock, const Config* before);
-  Config(uint64_t e, policy::Policy p, LeafIssuer l) : epoch(e), policy(std::move(p)), leaves(std::move(l)) {}
+  Config(uint64_t e, policy::Policy p, LeafIssuer l);
   ~Config();  // wipes the secrets
   Config(const Config&) = delete;
 
   // The credential of that name if the entry may use it.
   const policy::Credential* credential(std::string_view name, std::string_view entry) const;
-  // What the entry says of how much; an entry that is not there says nothing.
-  policy::Limits limits(std::string_view entry) const;
+  // What counts for the agent at an entry; an entry that is not there says nothing of how much.
+  Allowance::Subject subject(std::string_view agent, std::string_view entry) const;
   // The forms of a rendered credential, with what the agent sees instead.
   std::vector<Needle> needles_of(const policy::Credential& credential,
                                  const RenderedCredential& rendered) const;
+
+ private:
+  std::map<std::string, policy::Limits, std::less<>> limits_;  // by entry
 };
 
 // How many connections of agents the descriptors of this process allow: each may need one upstream, and a

@@ -23,19 +23,7 @@ class PlainStream final : public Stream {
     co_return Got{};
   }
 
-  Task<bool> write(std::string_view data) override {
-    while (socket_->is_open()) {
-      if (data.empty()) co_return true;
-      ssize_t n = ::send(socket_->fd(), data.data(), data.size(), MSG_NOSIGNAL);
-      if (n >= 0)
-        data.remove_prefix(static_cast<size_t>(n));
-      else if (errno == EAGAIN)
-        co_await socket_->writable();
-      else if (errno != EINTR)
-        co_return false;
-    }
-    co_return false;
-  }
+  Task<bool> write(std::string_view data) override { return send_all(*socket_, data); }
 
   Task<> finish() override {
     if (socket_->is_open()) ::shutdown(socket_->fd(), SHUT_WR);
@@ -49,6 +37,20 @@ class PlainStream final : public Stream {
 };
 
 }  // namespace
+
+Task<bool> send_all(Socket& socket, std::string_view data) {
+  while (socket.is_open()) {
+    if (data.empty()) co_return true;
+    const ssize_t n = ::send(socket.fd(), data.data(), data.size(), MSG_NOSIGNAL);
+    if (n >= 0)
+      data.remove_prefix(static_cast<size_t>(n));
+    else if (errno == EAGAIN)
+      co_await socket.writable();
+    else if (errno != EINTR)
+      co_return false;
+  }
+  co_return false;
+}
 
 std::unique_ptr<Stream> plain_stream(std::unique_ptr<Socket> socket) {
   return std::make_unique<PlainStream>(std::move(socket));

@@ -37,6 +37,9 @@ class Stream {
   virtual Socket& socket() = 0;
 };
 
+// All of it; false when the socket was closed or refuses.
+Task<bool> send_all(Socket& socket, std::string_view data);
+
 std::unique_ptr<Stream> plain_stream(std::unique_ptr<Socket> socket);
 
 // What has been read and not yet consumed.

@@ -4,23 +4,13 @@
 
 #include <sys/socket.h>
 
+#include "egress/stream.h"
+
 namespace saw::egress {
-namespace {
-
-// The peer learns that it was cut off, and does not take it for an end.
-void reset(Socket& socket) {
-  if (!socket.is_open()) return;
-  const struct linger at_once{.l_onoff = 1, .l_linger = 0};
-  ::setsockopt(socket.fd(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-  socket.close();
-}
-
-}  // namespace
-
 void Tunnel::cut(std::string_view why) {
   if (why_ == "closed") why_ = why;
-  reset(agent_);
-  reset(upstream_);
+  agent_.reset();
+  upstream_.reset();
 }
 
 Task<> Tunnel::run() {
@@ -89,16 +79,7 @@ Task<bool> Tunnel::opening(Way way) {
   const bool good = way == Way::out ? guard_->from_client(bytes) : guard_->from_server(bytes);
   if (!good) co_return cut(guard_->problem()), false;
   if (!count(way, bytes.size())) co_return false;
-  while (!bytes.empty()) {
-    if (!to(way).is_open()) co_return cut("expired"), false;
-    const ssize_t sent = ::send(to(way).fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (sent >= 0)
-      bytes.remove_prefix(static_cast<size_t>(sent));
-    else if (errno == EAGAIN)
-      co_await to(way).writable();
-    else if (errno != EINTR)
-      co_return cut("failed"), false;
-  }
+  if (!co_await send_all(to(way), bytes)) co_return cut(to(way).is_open() ? "failed" : "expired"), false;
   co_return true;
 }
 

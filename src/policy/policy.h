@@ -112,6 +112,11 @@ struct Endpoint {
   BodyNeed body = BodyNeed::none;  // whether decide() needs Request::body (up to limits.request_bytes)
 };
 
+// Whether what goes there is passed on as it is, unread.
+inline bool passes_unread(const Endpoint& endpoint) {
+  return endpoint.protocol == Protocol::tcp || endpoint.tls == TlsMode::passthrough;
+}
+
 // What a workspace may use up in a day; 0: no limit.
 struct Budget {
   uint64_t calls = 0, upload_bytes = 0, tokens = 0;

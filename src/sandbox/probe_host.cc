@@ -53,7 +53,7 @@ std::vector<HostFeature> cgroup_features(const os::CgroupTree& tree) {
 
 // Builds and destroys a sandbox like those that will be started. Everything else that one needs is in it:
 // clone3, overlayfs, the mount API, /proc, devpts, the packet filter, securebits, seccomp.
-Result<> try_sandbox(const Host& host, const Launcher& launcher, const std::string& directory) {
+Result<> try_sandbox(const Launcher& launcher, const std::string& directory) {
   for (const char* name : {"", "/lower", "/upper", "/work"})
     SAW_TRY(make_directories(directory + name, 0755));
   const SandboxPlan plan{.id = random_id("sb-trial-"),
@@ -63,14 +63,13 @@ Result<> try_sandbox(const Host& host, const Launcher& launcher, const std::stri
                          .write_paths = {"/workspace"},
                          .hostname = "trial",
                          .strictness = Strictness::best_effort};
-  const uint32_t agent = host.rootless ? 0 : kTrialUid;
   const Layers layers{.owner = directory,
                       .root = directory,
                       .lower = {directory + "/lower"},
                       .upper = directory + "/upper",
                       .work = directory + "/work",
-                      .uid = agent,
-                      .gid = agent};
+                      .uid = kTrialUid,
+                      .gid = kTrialUid};
   Launched launched = SAW_TRY(launcher.launch(plan, layers));
   const os::Child init(launched.init_pid, std::move(launched.init_pidfd));
   init.kill(SIGKILL);
@@ -91,8 +90,7 @@ HostFeature sandbox_feature(const Host& host) {
       .detail = "namespaces, overlay, captured network, system call filter: a trial sandbox was built"};
   auto launcher = Launcher::create(host);
   const std::string directory = host.run_directory + "/" + random_id("trial-");
-  Result<> tried =
-      launcher ? try_sandbox(host, *launcher, directory) : Result<>(std::unexpected(launcher.error()));
+  Result<> tried = launcher ? try_sandbox(*launcher, directory) : Result<>(std::unexpected(launcher.error()));
   remove_trial(directory);
   if (!tried) {
     out.state = State::missing;

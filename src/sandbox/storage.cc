@@ -19,14 +19,6 @@ Result<> require_valid(std::string_view kind, const std::string& id) {
   return Error::make("storage.bad_id", "the {} id is not of the form [a-z0-9-]{{1,64}}", kind);
 }
 
-// Top first.
-LayerList stack(const std::string& upper, const LayerList& frozen, const LayerList& base = {}) {
-  LayerList out = {upper};
-  out.insert(out.end(), frozen.begin(), frozen.end());
-  out.insert(out.end(), base.begin(), base.end());
-  return out;
-}
-
 }  // namespace
 
 bool is_valid_id(std::string_view id) {
@@ -38,7 +30,7 @@ bool is_valid_id(std::string_view id) {
 Storage::Storage(StorageOptions options, LayerStore layers, Records records, Trash trash)
     : options_(options), layers_(std::move(layers)), records_(std::move(records)), trash_(std::move(trash)) {}
 
-Result<Storage> Storage::open(std::string directory, StorageOptions options) {
+Result<Storage> Storage::open(const std::string& directory, StorageOptions options) {
   SAW_TRY(make_directories(directory, 0700), "opening the storage");
   Trash trash = SAW_TRY(Trash::open(directory + "/trash"));
   LayerStore layers = SAW_TRY(LayerStore::open(directory + "/layers", options.first_agent_uid));
@@ -83,8 +75,7 @@ Result<> Storage::create_session(const std::string& workspace, const std::string
   SAW_TRY(require_valid("session", session));
   const WorkspaceRecord* below = SAW_TRY(records_.workspace(workspace));
   if (below->sessions.contains(session)) return {};
-  SessionRecord record{.upper = SAW_TRY(make_session_layer(below->index)),
-                       .base = stack(below->upper, below->frozen)};
+  SessionRecord record{.upper = SAW_TRY(make_session_layer(below->index)), .base = below->layers()};
   return records_.put(workspace, session, std::move(record));
 }
 
@@ -105,9 +96,9 @@ Result<> Storage::remove_workspace(const std::string& workspace) {
 }
 
 Result<> Storage::drop_unused_of(const WorkspaceRecord& before) {
-  LayerList candidates = stack(before.upper, before.frozen);
+  LayerList candidates = before.layers();
   for (const auto& [id, session] : before.sessions) {
-    const LayerList more = stack(session.upper, session.frozen, session.base);
+    const LayerList more = session.layers();
     candidates.insert(candidates.end(), more.begin(), more.end());
   }
   for (const auto& [name, snapshot] : before.snapshots)
@@ -119,8 +110,7 @@ Result<> Storage::remove_session(const std::string& workspace, const std::string
   SAW_TRY(require_valid("workspace", workspace));
   SAW_TRY(require_valid("session", session));
   LayerList candidates;
-  if (auto record = records_.session(workspace, session))
-    candidates = stack((*record)->upper, (*record)->frozen, (*record)->base);
+  if (auto record = records_.session(workspace, session)) candidates = (*record)->layers();
   SAW_TRY(records_.remove_session(workspace, session, trash_));
   return drop_unused(candidates);
 }
@@ -149,7 +139,7 @@ Result<WorkspaceRecord> Storage::freeze(const std::string& workspace) {
         "workspace '{}' was forked or snapshot {} times and stands on as many layers; rebuild it "
         "from a snapshot, or copy what matters to a new workspace",
         workspace, record.frozen.size());
-  record.frozen = stack(record.upper, record.frozen);
+  record.frozen = record.layers();
   record.upper = SAW_TRY(layers_.make(record.index));
   SAW_TRY(records_.put(workspace, record), "freezing the workspace's layer");
   return record;
@@ -193,7 +183,7 @@ Result<> Storage::fork_session(const std::string& workspace, const std::string& 
     if (record.frozen.size() + record.base.size() >= kMaxSessionLayers)
       return Error::make("storage.depth", "session '{}' already stands on {} layers; commit or end it",
                          session, record.frozen.size() + record.base.size());
-    record.frozen = stack(record.upper, record.frozen);
+    record.frozen = record.own();
     record.upper = SAW_TRY(make_session_layer(index));
     SAW_TRY(records_.put(workspace, session, record), "freezing the session's layer");
   }
@@ -238,7 +228,7 @@ Result<> Storage::rebuild_workspace(const std::string& workspace, const std::str
   if (!snapshot.empty() && !record.snapshots.contains(snapshot))
     return Error::make("storage.unknown", "there is no snapshot '{}'", snapshot);
   for (const auto& [id, session] : record.sessions) SAW_TRY(remove_session(workspace, id));
-  const LayerList before = stack(record.upper, record.frozen);
+  const LayerList before = record.layers();
   record.frozen = snapshot.empty() ? LayerList() : record.snapshots.at(snapshot).frozen;
   record.upper = SAW_TRY(layers_.make(record.index));
   SAW_TRY(records_.put(workspace, std::move(record)), "rebuilding the workspace");
@@ -259,12 +249,12 @@ Result<Layers> Storage::layers(const SandboxPlan& plan) const {
     return Error::make("storage.bad_id", "nothing runs in quarantine item '{}'", plan.session);
   SAW_TRY(require_valid("workspace", plan.workspace));
   const WorkspaceRecord& workspace = *SAW_TRY(records_.workspace(plan.workspace));
-  LayerList all = stack(workspace.upper, workspace.frozen);
+  LayerList all = workspace.layers();
   if (!plan.session.empty()) {
     SAW_TRY(require_valid("session", plan.session));
     SAW_TRY(require_settled(plan.workspace, plan.session));
     const SessionRecord& session = *SAW_TRY(records_.session(plan.workspace, plan.session));
-    all = stack(session.upper, session.frozen, session.base);
+    all = session.layers();
   }
   Layers out;
   out.owner = plan.workspace;

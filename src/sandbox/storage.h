@@ -54,7 +54,7 @@ struct QuarantineGroup;
 
 class Storage {
  public:
-  static Result<Storage> open(std::string directory, StorageOptions options);
+  static Result<Storage> open(const std::string& directory, StorageOptions options);
 
   Result<> create_workspace(const std::string& workspace);  // exists already: fine
   Result<> create_session(const std::string& workspace, const std::string& session);

@@ -35,13 +35,6 @@ std::vector<std::string> works_in(const std::string& commits) {
   return found;
 }
 
-// What the workspace's tree is made of.
-LayerList layers_of(const WorkspaceRecord& workspace) {
-  LayerList out = {workspace.upper};
-  out.insert(out.end(), workspace.frozen.begin(), workspace.frozen.end());
-  return out;
-}
-
 }  // namespace
 
 std::optional<FileOwner> Storage::owner_of(uint32_t index) const {
@@ -56,10 +49,9 @@ Result<ChangeSources> Storage::session_sources(const std::string& workspace,
   SAW_TRY(index(workspace));
   const SessionRecord& record = *SAW_TRY(records_.session(workspace, session));
   // With the workspace as it is now: what it stands on may be more than when the session began.
-  const LayerList below = layers_of(*SAW_TRY(records_.workspace(workspace)));
+  const LayerList below = SAW_TRY(records_.workspace(workspace))->layers();
   ChangeSources sources{.mounter = options_.first_agent_uid ? Mounter::root : Mounter::user};
-  sources.layers.push_back(SAW_TRY(Fd::open(layers_.files(record.upper), kOpenDirectory)));
-  for (const std::string& layer : record.frozen)
+  for (const std::string& layer : record.own())
     sources.layers.push_back(SAW_TRY(Fd::open(layers_.files(layer), kOpenDirectory)));
   for (const std::string& layer : below)
     sources.below.push_back(SAW_TRY(Fd::open(layers_.files(layer), kOpenDirectory)));
@@ -94,7 +86,7 @@ Result<NextLayer> Storage::next_layer(const std::string& workspace, const std::s
     return SAW_TRY(records_.session(workspace, session))->upper == token;
   };
   next.take_over = [this, workspace, session, token = next.token]() -> Result<> {
-    SessionRecord record{.upper = token, .base = layers_of(*SAW_TRY(records_.workspace(workspace)))};
+    SessionRecord record{.upper = token, .base = SAW_TRY(records_.workspace(workspace))->layers()};
     return records_.put(workspace, session, std::move(record));
   };
   return next;
@@ -126,9 +118,7 @@ Result<CommitOutcome> Storage::commit(const std::string& workspace, const std::s
                                       const CommitRequest& request) {
   const auto [commits, work] = SAW_TRY(begin_work(workspace, session));
   const SessionRecord before = *SAW_TRY(records_.session(workspace, session));
-  LayerList unused = {before.upper};
-  unused.insert(unused.end(), before.frozen.begin(), before.frozen.end());
-  unused.insert(unused.end(), before.base.begin(), before.base.end());
+  LayerList unused = before.layers();
   auto outcome = [&]() -> Result<CommitOutcome> {
     CommitPlaces places = SAW_TRY(commit_places(workspace, session, work));
     unused.push_back(places.next.token);
@@ -154,13 +144,10 @@ Result<> Storage::discard(const std::string& workspace, const std::string& sessi
   SAW_TRY(require_settled(workspace, session));
   const SessionRecord before = *SAW_TRY(records_.session(workspace, session));
   SessionRecord record{.upper = SAW_TRY(make_session_layer(owner)),
-                       .base = layers_of(*SAW_TRY(records_.workspace(workspace)))};
+                       .base = SAW_TRY(records_.workspace(workspace))->layers()};
   // Not synced, since nothing is lost: after a crash of the host the session may have its old files again.
   SAW_TRY(records_.put(workspace, session, std::move(record), Durability::none));
-  LayerList unused = {before.upper};
-  unused.insert(unused.end(), before.frozen.begin(), before.frozen.end());
-  unused.insert(unused.end(), before.base.begin(), before.base.end());
-  return drop_unused(unused);
+  return drop_unused(before.layers());
 }
 
 std::vector<int> Storage::descriptors() const {

@@ -20,11 +20,6 @@ constexpr int kOpenDirectory = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
 constexpr const char* kItemName = "item";
 constexpr size_t kMaxItem = 64u << 10;
 
-bool exists(const std::string& path) {
-  struct stat info{};
-  return ::lstat(path.c_str(), &info) == 0;
-}
-
 QuarantineItem describe_group(const QuarantineGroup& group, const std::string& session) {
   return {.id = random_id(kQuarantinePrefix),
           .session = session,

@@ -18,11 +18,6 @@ namespace {
 constexpr std::string_view kUnfinished = ".new-";
 constexpr size_t kMaxRecord = 16u << 10;
 
-bool exists(const std::string& path) {
-  struct stat info{};
-  return ::lstat(path.c_str(), &info) == 0;
-}
-
 template <class Record> Result<Record> read_record(const std::string& directory) {
   const std::string bytes = SAW_TRY(read_file(directory + "/record", kMaxRecord));
   return wire::decode_struct<Record>(bytes);
@@ -41,6 +36,12 @@ Result<> check_layers(std::initializer_list<const LayerList*> lists) {
     for (const std::string& layer : *list)
       if (!LayerStore::index_of(layer)) return Error::make("storage.record", "'{}' is not a layer", layer);
   return {};
+}
+
+LayerList on_top(const std::string& upper, const LayerList& frozen) {
+  LayerList out = {upper};
+  out.insert(out.end(), frozen.begin(), frozen.end());
+  return out;
 }
 
 // The record files of one kind below a workspace.
@@ -73,6 +74,18 @@ Result<std::map<std::string, Record>> read_all_records(const std::string& direct
 }
 
 }  // namespace
+
+LayerList SessionRecord::own() const {
+  return on_top(upper, frozen);
+}
+LayerList SessionRecord::layers() const {
+  LayerList out = own();
+  out.insert(out.end(), base.begin(), base.end());
+  return out;
+}
+LayerList WorkspaceRecord::layers() const {
+  return on_top(upper, frozen);
+}
 
 Result<Records> Records::open(std::string directory, Trash& trash) {
   SAW_TRY(make_directories(directory, 0700));
@@ -156,13 +169,8 @@ Result<std::set<std::string>> Records::layers() const {
   std::set<std::string> out;
   const auto add = [&](const LayerList& layers) { out.insert(layers.begin(), layers.end()); };
   for (const auto& [name, record] : workspaces_) {
-    out.insert(record.upper);
-    add(record.frozen);
-    for (const auto& [id, session] : record.sessions) {
-      out.insert(session.upper);
-      add(session.frozen);
-      add(session.base);
-    }
+    add(record.layers());
+    for (const auto& [id, session] : record.sessions) add(session.layers());
     for (const auto& [id, snapshot] : record.snapshots) add(snapshot.frozen);
   }
   return out;

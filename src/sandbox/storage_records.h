@@ -29,8 +29,10 @@ using LayerList = std::vector<std::string>;  // top first
 
 struct SessionRecord {
   std::string upper;
-  LayerList frozen;  // its own, from forks
-  LayerList base;    // the workspace's when it began: upper and frozen
+  LayerList frozen;          // its own, from forks
+  LayerList base;            // the workspace's when it began: upper and frozen
+  LayerList own() const;     // without the base
+  LayerList layers() const;  // all
   template <class A> void members(A& a) { a(upper, frozen, base); }
 };
 struct SnapshotRecord {
@@ -42,6 +44,7 @@ struct WorkspaceRecord {
   uint32_t index = 0;
   std::string upper;
   LayerList frozen;
+  LayerList layers() const;
   template <class A> void members(A& a) { a(index, upper, frozen); }
   std::map<std::string, SessionRecord> sessions;    // files of their own
   std::map<std::string, SnapshotRecord> snapshots;  // likewise

@@ -65,8 +65,7 @@ sandbox::SandboxPlan TestHost::plan(Depth depth) const {
 }
 
 sandbox::Layers TestHost::layers(Depth depth) {
-  const uint32_t agent = rootless() ? 0 : kTestUid;
-  sandbox::Layers out{.owner = directory_, .root = directory_, .uid = agent, .gid = agent};
+  sandbox::Layers out{.owner = directory_, .root = directory_, .uid = kTestUid, .gid = kTestUid};
   if (depth == Depth::workspace) {
     out.upper = workspace();
     return out;
